@@ -1,0 +1,21 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// Every Swift target is built the same way.
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+  name: "tessera",
+  products: [
+    .library(name: "TesseraCompute", targets: ["TesseraCompute"])
+  ],
+  targets: [
+    .target(name: "TesseraCompute", swiftSettings: strict)
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .gnu2x
+)

@@ -1,0 +1,61 @@
+extension Device {
+  /// An uninitialised matrix on this device.
+  public func allocate<Element: DeviceScalar>(
+    _: Element.Type, rows: Int, columns: Int
+  ) throws(TesseraError) -> Matrix<Element> {
+    let (count, countOverflow) = rows.multipliedReportingOverflow(by: columns)
+    let (byteCount, bytesOverflow) = count.multipliedReportingOverflow(
+      by: MemoryLayout<Element>.stride)
+    guard rows >= 0, columns >= 0, !countOverflow, !bytesOverflow else {
+      throw TesseraError(.invalidShape, "allocate: \(rows) x \(columns) is not a size")
+    }
+    return Matrix(try allocate(byteCount: byteCount), rows: rows, columns: columns)
+  }
+
+  /// A new matrix on this device that holds `values`, row-major.
+  ///
+  /// - Throws: `.invalidShape` unless `values` holds `rows * columns` elements.
+  public func upload<Element: DeviceScalar>(
+    _ values: [Element], rows: Int, columns: Int
+  ) throws(TesseraError) -> Matrix<Element> {
+    guard values.count == rows * columns else {
+      throw TesseraError(
+        .invalidShape, "upload: \(values.count) values are not a \(rows) x \(columns) matrix")
+    }
+    let matrix = try allocate(Element.self, rows: rows, columns: columns)
+    try upload(values, to: matrix)
+    return matrix
+  }
+
+  /// Replaces the contents of `matrix` with `values`, row-major.
+  public func upload<Element: DeviceScalar>(
+    _ values: [Element], to matrix: Matrix<Element>
+  ) throws(TesseraError) {
+    guard values.count == matrix.count else {
+      throw TesseraError(
+        .invalidShape, "upload: \(values.count) values for a matrix of \(matrix.count)")
+    }
+    let failure = values.withUnsafeBytes { bytes -> TesseraError? in
+      do throws(TesseraError) {
+        try upload(bytes, to: matrix.storage, at: matrix.byteOffset)
+        return nil
+      } catch { return error }
+    }
+    if let failure { throw failure }
+  }
+
+  /// The elements of `matrix`, row-major, once all work queued before is done.
+  public func download<Element: DeviceScalar>(
+    _ matrix: Matrix<Element>
+  ) throws(TesseraError) -> [Element] {
+    var values = [Element](repeating: .zero, count: matrix.count)
+    let failure = values.withUnsafeMutableBytes { bytes -> TesseraError? in
+      do throws(TesseraError) {
+        try download(matrix.storage, at: matrix.byteOffset, to: bytes)
+        return nil
+      } catch { return error }
+    }
+    if let failure { throw failure }
+    return values
+  }
+}

@@ -1,0 +1,12 @@
+/// The work a ``Device`` can be asked for. `DeviceInfo.accelerated` lists the native ones.
+public enum Operation: String, Sendable, Hashable, CaseIterable {
+  case nearest
+  case innerProducts
+  case topK
+  case assignNearest
+  case accumulateClusters
+  case encode
+  case lookupScores
+  case gather
+  case multiply
+}

@@ -1,0 +1,76 @@
+/// The sizes that decide what a search costs.
+public struct SearchShape: Sendable, Hashable {
+  public var rows: Int
+  public var dimension: Int
+  public var element: ElementType
+  public var metric: Metric
+  public var queryCount: Int
+  public var k: Int
+
+  public init(
+    rows: Int, dimension: Int, element: ElementType, metric: Metric, queryCount: Int, k: Int
+  ) {
+    self.rows = rows
+    self.dimension = dimension
+    self.element = element
+    self.metric = metric
+    self.queryCount = queryCount
+    self.k = k
+  }
+}
+
+/// What a search allocates, in bytes.
+public struct SearchCost: Sendable, Hashable {
+  /// Kept by the prepared set beyond the caller's rows.
+  public var residentBytes: Int
+  /// Needed while `prepare` or `nearest` runs, and given back.
+  public var workingBytes: Int
+  /// The largest single allocation.
+  public var largestAllocationBytes: Int
+
+  public init(residentBytes: Int, workingBytes: Int, largestAllocationBytes: Int) {
+    self.residentBytes = residentBytes
+    self.workingBytes = workingBytes
+    self.largestAllocationBytes = largestAllocationBytes
+  }
+
+  public var peakBytes: Int { residentBytes + workingBytes }
+}
+
+/// How a set of rows is cut so that each piece fits the memory it may use.
+public struct SearchPlan: Sendable, Hashable {
+  /// Rows searched at a time; the last piece may hold fewer.
+  public let rowsPerChunk: Int
+  public let chunkCount: Int
+  /// The cost of one chunk.
+  public let cost: SearchCost
+
+  /// The plan with the fewest chunks whose peak is within `memoryBudget` bytes.
+  ///
+  /// - Throws: `.outOfMemory`, with what a single row needs, if no chunk fits.
+  public init(_ shape: SearchShape, on device: some Device, memoryBudget: Int)
+    throws(TesseraError)
+  {
+    func cost(_ rows: Int) -> SearchCost {
+      var chunk = shape
+      chunk.rows = rows
+      return device.cost(of: chunk)
+    }
+    var fits = 0
+    var tooMany = min(shape.rows, Int(Int32.max)) + 1
+    while tooMany - fits > 1 {
+      let rows = fits + (tooMany - fits) / 2
+      if cost(rows).peakBytes <= memoryBudget { fits = rows } else { tooMany = rows }
+    }
+    guard fits > 0 || shape.rows == 0 else {
+      throw TesseraError(
+        .outOfMemory,
+        "search: \(shape.queryCount) queries with k = \(shape.k) need \(cost(1).peakBytes) bytes "
+          + "for a single row, and \(memoryBudget) are allowed; use smaller batches or more memory")
+    }
+    chunkCount = fits == 0 ? 0 : (shape.rows + fits - 1) / fits
+    // Equal pieces: the last is not left with a handful of rows.
+    rowsPerChunk = chunkCount == 0 ? 0 : (shape.rows + chunkCount - 1) / chunkCount
+    self.cost = cost(rowsPerChunk)
+  }
+}

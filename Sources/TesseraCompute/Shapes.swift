@@ -1,0 +1,137 @@
+/// The shape rules of every operation, said once. Devices call these first.
+package enum Shapes {
+  package static func require(
+    _ holds: Bool, _ message: @autoclosure () -> String
+  ) throws(TesseraError) {
+    guard holds else { throw TesseraError(.invalidShape, message()) }
+  }
+
+  private static func require<Element>(
+    _ matrix: Matrix<Element>, is rows: Int, by columns: Int, _ name: String
+  ) throws(TesseraError) {
+    try require(
+      matrix.rows == rows && matrix.columns == columns,
+      "\(name) is \(matrix.rows) x \(matrix.columns), expected \(rows) x \(columns)")
+  }
+
+  package static func prepare(_ vectors: Vectors) throws(TesseraError) {
+    try require(vectors.dimension > 0, "prepare: vectors have no dimensions")
+    guard vectors.count <= Int(Int32.max) else {
+      throw TesseraError(
+        .unsupported,
+        "prepare: \(vectors.count) rows are more than \(Int32.max) in one set; search in chunks")
+    }
+  }
+
+  package static func nearest(_ queries: Vectors, in set: VectorSet, k: Int) throws(TesseraError) {
+    try require(
+      queries.dimension == set.dimension,
+      "nearest: queries have \(queries.dimension) dimensions, vectors have \(set.dimension)")
+    guard k >= 1 else {
+      throw TesseraError(.invalidArgument, "nearest: k is \(k), it must be at least 1")
+    }
+  }
+
+  package static func requireFinite(_ vectors: Vectors, _ what: String) throws(TesseraError) {
+    let rows = vectors.nonFiniteRows(limit: 6)
+    guard !rows.isEmpty else { return }
+    throw nonFinite(what, rows: rows)
+  }
+
+  /// The refusal of NaN and infinity, naming up to five of `rows`.
+  package static func nonFinite(_ what: String, rows: [Int]) -> TesseraError {
+    let names = rows.prefix(5).map(String.init).joined(separator: ", ")
+    return TesseraError(
+      .nonFinite,
+      "\(what): NaN or infinity in row\(rows.count > 1 ? "s" : "") \(names)"
+        + "\(rows.count > 5 ? ", ..." : ""); remove or repair those rows")
+  }
+
+  package static func innerProducts(
+    _ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try require(
+      queries.columns == vectors.columns,
+      "innerProducts: queries have \(queries.columns) columns, vectors have \(vectors.columns)")
+    try require(scores, is: queries.rows, by: vectors.rows, "innerProducts: scores")
+  }
+
+  package static func topK(
+    _ scores: Matrix<Float>, into values: Matrix<Float>, _ columns: Matrix<Int32>
+  ) throws(TesseraError) {
+    try require(
+      values.columns <= scores.columns,
+      "topK: k is \(values.columns), and each row has only \(scores.columns) scores")
+    try require(values, is: scores.rows, by: values.columns, "topK: values")
+    try require(columns, is: scores.rows, by: values.columns, "topK: columns")
+    try require(scores.columns <= Int(Int32.max), "topK: more than \(Int32.max) columns")
+  }
+
+  package static func assignNearest(
+    _ points: Matrix<Float>, to centroids: Matrix<Float>, into labels: Matrix<Int32>,
+    _ scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try require(centroids.rows > 0, "assignNearest: there are no centroids")
+    try require(points.columns > 0, "assignNearest: points have no columns")
+    try require(
+      points.columns == centroids.columns,
+      "assignNearest: points have \(points.columns) columns, centroids have \(centroids.columns)")
+    try require(labels, is: points.rows, by: 1, "assignNearest: labels")
+    try require(scores, is: points.rows, by: 1, "assignNearest: scores")
+  }
+
+  package static func accumulateClusters(
+    _ points: Matrix<Float>, _ labels: Matrix<Int32>, into sums: Matrix<Double>,
+    _ counts: Matrix<Int32>
+  ) throws(TesseraError) {
+    try require(labels, is: points.rows, by: 1, "accumulateClusters: labels")
+    try require(sums, is: sums.rows, by: points.columns, "accumulateClusters: sums")
+    try require(counts, is: sums.rows, by: 1, "accumulateClusters: counts")
+  }
+
+  /// The refusal of a label, row or code that points outside its table.
+  package static func outside(_ what: String, value: Int, at index: Int, limit: Int) -> TesseraError
+  {
+    TesseraError(.invalidArgument, "\(what) \(value) at \(index) is outside 0..<\(limit)")
+  }
+
+  package static func encode(
+    _ points: Matrix<Float>, _ codebook: ProductCodebook, into codes: Matrix<UInt8>
+  ) throws(TesseraError) {
+    try require(
+      points.columns == codebook.dimension,
+      "encode: points have \(points.columns) columns, the codebook has \(codebook.dimension)")
+    try require(codes, is: points.rows, by: codebook.subspaceCount, "encode: codes")
+  }
+
+  package static func lookupScores(
+    _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try require(
+      codes.columns > 0 && tables.columns % codes.columns == 0,
+      "lookupScores: \(tables.columns) table entries do not divide into \(codes.columns) tables")
+    try require(scores, is: tables.rows, by: codes.rows, "lookupScores: scores")
+  }
+
+  package static func gather(
+    _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
+  ) throws(TesseraError) {
+    try require(rows, is: target.rows, by: 1, "gather: rows")
+    try require(target, is: target.rows, by: source.columns, "gather: target")
+  }
+
+  /// Returns the number of products summed into each element of the result.
+  @discardableResult
+  package static func multiply(
+    _ a: Matrix<Float>, transposed aTransposed: Bool, _ b: Matrix<Float>,
+    transposed bTransposed: Bool, into result: Matrix<Float>
+  ) throws(TesseraError) -> Int {
+    let (rows, inner) = aTransposed ? (a.columns, a.rows) : (a.rows, a.columns)
+    let (innerB, columns) = bTransposed ? (b.columns, b.rows) : (b.rows, b.columns)
+    try require(
+      inner == innerB,
+      "multiply: A is \(rows) x \(inner) and B is \(innerB) x \(columns) as multiplied")
+    try require(result, is: rows, by: columns, "multiply: result")
+    return inner
+  }
+}
