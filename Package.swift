@@ -11,10 +11,17 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "tessera",
   products: [
-    .library(name: "TesseraCompute", targets: ["TesseraCompute"])
+    .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
+    .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
   ],
   targets: [
-    .target(name: "TesseraCompute", swiftSettings: strict)
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(name: "CSIMD"),
+    .target(name: "TesseraCompute", swiftSettings: strict),
+    .target(
+      name: "TesseraCPU", dependencies: ["TesseraCompute", "CSIMD", "COpenBLAS"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu2x
