@@ -11,10 +11,16 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "tessera",
   products: [
-    .library(name: "TesseraCompute", targets: ["TesseraCompute"])
+    .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
+    .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
   ],
   targets: [
-    .target(name: "TesseraCompute", swiftSettings: strict)
+    .target(name: "TesseraCompute", swiftSettings: strict),
+    .target(
+      name: "TesseraFormats", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .testTarget(
+      name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu2x
