@@ -13,6 +13,7 @@ let package = Package(
   products: [
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
+    .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
   ],
   targets: [
     .systemLibrary(
@@ -21,6 +22,11 @@ let package = Package(
     .target(name: "TesseraCompute", swiftSettings: strict),
     .target(
       name: "TesseraCPU", dependencies: ["TesseraCompute", "CSIMD", "COpenBLAS"],
+      swiftSettings: strict),
+    .target(
+      name: "TesseraFormats", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .testTarget(
+      name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
