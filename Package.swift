@@ -14,7 +14,18 @@ let package = Package(
     .library(name: "TesseraCompute", targets: ["TesseraCompute"])
   ],
   targets: [
-    .target(name: "TesseraCompute", swiftSettings: strict)
+    .target(name: "TesseraCompute", swiftSettings: strict),
+
+    .target(name: "COracle", path: "Tests/COracle"),
+    .target(
+      name: "TestSupport", dependencies: ["COracle", "TesseraCompute"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    .testTarget(
+      name: "DeviceConformanceTests", dependencies: ["TestSupport", "TesseraCompute"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraComputeTests", dependencies: ["TestSupport", "TesseraCompute"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu2x
