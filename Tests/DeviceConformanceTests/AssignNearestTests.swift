@@ -68,12 +68,15 @@ struct AssignNearestTests {
       let spoilt = try device.upload([1, 2, 3, bad, 5, 6] as [Float], rows: 3, columns: 2)
       let labels = try device.allocate(Int32.self, rows: 3, columns: 1)
       let scores = try device.allocate(Float.self, rows: 3, columns: 1)
-      for (points, centroids) in [(spoilt, good), (good, spoilt)] {
+      for (points, centroids, name) in [(spoilt, good, "points"), (good, spoilt, "centroids")] {
         let error = refusal {
           try device.assignNearest(
             points, to: centroids, metric: .squaredL2, into: labels, scores)
         }
         #expect(error?.code == .nonFinite)
+        #expect(
+          error?.message.hasPrefix("assignNearest: \(name): NaN or infinity in row 1;") == true,
+          "\(error?.message ?? "none")")
       }
     }
   }
