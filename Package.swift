@@ -11,15 +11,22 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "tessera",
   products: [
-    .library(name: "TesseraCompute", targets: ["TesseraCompute"])
+    .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
+    .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
   ],
   targets: [
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(name: "CSIMD"),
     .target(name: "TesseraCompute", swiftSettings: strict),
+    .target(
+      name: "TesseraCPU", dependencies: ["TesseraCompute", "CSIMD", "COpenBLAS"],
+      swiftSettings: strict),
 
     .target(name: "COracle", path: "Tests/COracle"),
     .target(
-      name: "TestSupport", dependencies: ["COracle", "TesseraCompute"], path: "Tests/TestSupport",
-      swiftSettings: strict),
+      name: "TestSupport", dependencies: ["COracle", "TesseraCompute", "TesseraCPU"],
+      path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "DeviceConformanceTests", dependencies: ["TestSupport", "TesseraCompute"],
       swiftSettings: strict),

@@ -1,9 +1,10 @@
 import Synchronization
+import TesseraCPU
 public import TesseraCompute
 
 /// A device under test. To test another device, add it to `all`.
 public final class Subject: Sendable, CustomStringConvertible {
-  public static let all = [reference]
+  public static let all = [reference] + processors
 
   public let description: String
   /// Why the device cannot be tested on this machine, if it cannot.
@@ -39,7 +40,18 @@ public final class Subject: Sendable, CustomStringConvertible {
   public static var present: [Subject] { all.filter { $0.absence == nil } }
   public static var absent: [Subject] { all.filter { $0.absence != nil } }
 
-  static let reference = Subject("reference", affordableWork: 20_000) { ReferenceDevice.shared }
+  private static let reference = Subject("reference", affordableWork: 20_000) {
+    ReferenceDevice.shared
+  }
+
+  private static let processors =
+    ["portable", "avx2", "avx512", "neon"].map { variant in
+      Subject(
+        "cpu \(variant)",
+        absence: CPUDevice.variants.contains(variant) ? nil : "the processor lacks \(variant)"
+      ) { () throws(TesseraError) in try CPUDevice(variant: variant, threads: 2) }
+    }
+    + [Subject("cpu, one thread") { () throws(TesseraError) in try CPUDevice(threads: 1) }]
 }
 
 /// A case whose cost is known, so that slow subjects can leave out the large ones.
