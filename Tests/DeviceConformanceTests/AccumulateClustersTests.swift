@@ -37,7 +37,7 @@ struct AccumulateClustersTests {
     static let cases = [Content.uniform, .wildNorms, .huge, .tiny, .signedZeros].flatMap {
       content in
       [
-        (0, 3, 2, .random),  // nothing to add
+        (0, 3, 2, .random), (5, 0, 2, .random),  // nothing to add; only counts
         (1, 1, 1, .random),  // the smallest
         (13, 7, 5, .random), (31, 17, 1, .random), (33, 16, 40, .random),
         (700, 3, 2, .oneCluster),  // more than two runs
@@ -81,9 +81,7 @@ struct AccumulateClustersTests {
     let device = try trial.subject.device
     let input = trial.input
     let (dimension, clusters) = (input.dimension, input.clusters)
-    let points = try Sample(
-      input.content, count: input.points, dimension: dimension, element: .float32, seed: 9
-    ).values
+    let points = input.content.matrix(rows: input.points, columns: dimension, seed: 9)
     let labels = input.makeLabels()
     let truth = expected(points, labels, dimension: dimension, clusters: clusters)
 

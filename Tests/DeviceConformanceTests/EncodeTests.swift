@@ -39,13 +39,10 @@ struct EncodeTests {
     let device = try trial.subject.device
     let input = trial.input
     let width = input.width
-    let points = try Sample(
-      input.content, count: input.points, dimension: input.dimension, element: .float32, seed: 21
-    ).values
-    let codewords = try Sample(
-      input.content, count: input.subspaces * input.codewords, dimension: width, element: .float32,
-      seed: 22
-    ).values
+    let points = input.content.matrix(
+      rows: input.points, columns: input.dimension, seed: 21)
+    let codewords = input.content.matrix(
+      rows: input.subspaces * input.codewords, columns: width, seed: 22)
     var expected: [UInt8] = []
     for point in 0..<input.points {
       for subspace in 0..<input.subspaces {

@@ -32,8 +32,8 @@ struct InnerProductsTests {
     let device = try trial.subject.device
     let input = trial.input
     let dimension = input.dimension
-    let queries = try matrix(input, input.queries, seed: 51)
-    let vectors = try matrix(input, input.vectors, seed: 52)
+    let queries = input.content.matrix(rows: input.queries, columns: dimension, seed: 51)
+    let vectors = input.content.matrix(rows: input.vectors, columns: dimension, seed: 52)
     let queryMatrix = try Framed(
       queries, rows: input.queries, columns: dimension, filler: .nan, on: device)
     let vectorMatrix = try Framed(
@@ -55,13 +55,6 @@ struct InnerProductsTests {
       }
     }
     #expect(failure == nil)
-  }
-
-  private func matrix(_ input: Input, _ rows: Int, seed: UInt64) throws -> [Float] {
-    guard input.dimension > 0 else { return [] }
-    return try Sample(
-      input.content, count: rows, dimension: input.dimension, element: .float32, seed: seed
-    ).values
   }
 
   @Test("refuses shapes that do not fit", arguments: Subject.present)

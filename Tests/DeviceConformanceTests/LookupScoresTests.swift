@@ -72,6 +72,10 @@ struct LookupScoresTests {
       #expect(error?.code == .invalidArgument)
       #expect(error?.message == "lookupScores: code \(bad) at 3 is outside 0..<3")
     }
+    let empty = try device.allocate(Float.self, rows: 1, columns: 0)
+    let codes = try device.upload([0, 0, 0, 0] as [UInt8], rows: 2, columns: 2)
+    let error = refusal { try device.lookupScores(empty, codes, into: scores) }
+    #expect(error?.code == .invalidArgument, "tables without entries")
   }
 
   @Test("refuses shapes that do not fit", arguments: Subject.present)

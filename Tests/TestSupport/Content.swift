@@ -33,6 +33,11 @@ public enum Content: String, Sendable, CaseIterable {
   /// Zeros of both signs and ones.
   case signedZeros
 
+  /// A Float32 matrix of this content, row-major.
+  public func matrix(rows: Int, columns: Int, seed: UInt64) -> [Float] {
+    self.rows(rows, dimension: columns, element: .float32, seed: seed)
+  }
+
   /// `count` rows of `dimension` numbers, before rounding to `element`.
   func rows(
     _ count: Int, dimension: Int, element: ElementType, seed: UInt64

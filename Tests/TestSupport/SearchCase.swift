@@ -102,7 +102,7 @@ extension SearchCase {
     (48, 48, 2),  // a multiple of 16 that is no power of two
     (257, 129, 67),  // one past a block of rows and of dimensions, and a prime batch
     (70, 4096, 2),  // long rows: error bounds grow with the dimension
-    (5003, 96, 37),  // several blocks of everything
+    (5003, 96, 7),  // several blocks of everything
   ]
 
   private static func combine(

@@ -4,7 +4,7 @@ public import TesseraCompute
 
 /// A device under test. To test another device, add it to `all`.
 public final class Subject: Sendable, CustomStringConvertible {
-  public static let all = [reference] + processors
+  public static let all = [reference, defaults] + processors
 
   public let description: String
   /// Why the device cannot be tested on this machine, if it cannot.
@@ -42,6 +42,10 @@ public final class Subject: Sendable, CustomStringConvertible {
 
   private static let reference = Subject("reference", affordableWork: 20_000) {
     ReferenceDevice.shared
+  }
+
+  private static let defaults = Subject("protocol defaults", affordableWork: 20_000) {
+    BareDevice()
   }
 
   private static let processors =
