@@ -28,6 +28,16 @@ let package = Package(
     .testTarget(
       name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
       swiftSettings: strict),
+    .target(name: "COracle", path: "Tests/COracle"),
+    .target(
+      name: "TestSupport", dependencies: ["COracle", "TesseraCompute", "TesseraCPU"],
+      path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(
+      name: "DeviceConformanceTests", dependencies: ["TestSupport", "TesseraCompute"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraComputeTests", dependencies: ["TestSupport", "TesseraCompute"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu2x

@@ -25,8 +25,9 @@ public struct Vectors: Sendable {
         "vectors: \(count) rows of \(dimension) numbers, \(stride) bytes apart, is not a layout")
     }
     let (lastRow, rowsOverflow) = max(0, count - 1).multipliedReportingOverflow(by: stride)
-    let (end, endOverflow) = lastRow.addingReportingOverflow(byteOffset + rowBytes)
-    guard !rowsOverflow, !endOverflow, count == 0 || end <= memory.bytes.count else {
+    let (length, lengthOverflow) = lastRow.addingReportingOverflow(rowBytes)
+    guard !rowsOverflow, !lengthOverflow, count == 0 || length <= memory.bytes.count - byteOffset
+    else {
       throw TesseraError(
         .invalidShape,
         "vectors: \(count) rows of \(dimension) numbers need more than the \(memory.bytes.count) "
