@@ -60,7 +60,19 @@ extension SearchCase {
   /// Every kind of content, in every metric and element type.
   public static let contents: [SearchCase] = combine { metric, element in
     Content.allCases.map {
-      SearchCase(metric, element, rows: 150, dimension: 21, queries: 6, content: $0)
+      SearchCase(metric, element, rows: 110, dimension: 19, queries: 5, content: $0)
+    }
+  }
+
+  /// Every kind of content in sets that a device takes in several chunks, between which its
+  /// threshold rises: many short rows, and few rows so long that a chunk holds a handful.
+  public static let severalChunks = Metric.allCases.flatMap { metric in
+    Content.allCases.flatMap { content in
+      [
+        SearchCase(metric, .float32, rows: 5003, dimension: 4, queries: 3, content: content),
+        SearchCase(metric, .float16, rows: 5003, dimension: 4, queries: 3, content: content),
+        SearchCase(metric, .float32, rows: 101, dimension: 1031, queries: 3, content: content),
+      ]
     }
   }
 
