@@ -37,17 +37,10 @@ public struct SearchCase: Workload, CustomStringConvertible {
       content, count: rows, dimension: dimension, element: element, seed: seed, layout: layout)
   }
 
-  /// Queries of the same kind; every other one is a copy of a row, so that exact hits occur.
   public func makeQueries(_ base: Sample) throws(TesseraError) -> Sample {
-    var values = content.rows(
-      queries, dimension: dimension, element: element, seed: seed &+ 0x5EED)
-    for query in stride(from: 0, to: base.count == 0 ? 0 : queries, by: 2) {
-      let row = query * 7 % base.count
-      values.replaceSubrange(
-        query * dimension..<(query + 1) * dimension,
-        with: base.values[row * dimension..<(row + 1) * dimension])
-    }
-    return try Sample(values, dimension: dimension, element: element, layout: layout)
+    try Sample(
+      content.queries(queries, for: base, element: element, seed: seed), dimension: dimension,
+      element: element, layout: layout)
   }
 }
 
