@@ -13,6 +13,7 @@ let package = Package(
   products: [
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
+    .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
   ],
   targets: [
     .systemLibrary(
@@ -22,7 +23,11 @@ let package = Package(
     .target(
       name: "TesseraCPU", dependencies: ["TesseraCompute", "CSIMD", "COpenBLAS"],
       swiftSettings: strict),
-
+    .target(
+      name: "TesseraFormats", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .testTarget(
+      name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
+      swiftSettings: strict),
     .target(name: "COracle", path: "Tests/COracle"),
     .target(
       name: "TestSupport", dependencies: ["COracle", "TesseraCompute", "TesseraCPU"],

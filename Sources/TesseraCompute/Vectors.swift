@@ -74,6 +74,14 @@ public struct Vectors: Sendable {
       count: range.count, dimension: dimension, rowStride: rowStride)
   }
 
+  /// Rows 0, `step`, 2 * `step`, ..., without copying.
+  public func everyNth(_ step: Int) -> Vectors {
+    precondition(step > 0, "every \(step)th row")
+    return Vectors(
+      memory: memory, byteOffset: byteOffset, element: element, count: (count + step - 1) / step,
+      dimension: dimension, rowStride: rowStride * step)
+  }
+
   /// Where row 0 begins. Valid while this value, or a slice of it, is alive.
   public var baseAddress: UnsafeRawPointer? {
     memory.bytes.baseAddress.map { $0 + byteOffset }
