@@ -5,13 +5,16 @@ import Testing
 @Suite("nearest")
 struct NearestTests {
   /// Searches for one hit, some, all but one, all, and more than there are.
-  private func expectExact(_ subject: Subject, _ input: SearchCase) throws {
+  private func expectExact(
+    _ subject: Subject, _ input: SearchCase, k counts: Set<Int>? = nil
+  ) throws {
     let device = try subject.device
     let rows = try input.makeRows()
     let queries = try input.makeQueries(rows)
     let truth = Oracle.neighbors(queries, in: rows, metric: input.metric)
     let set = try device.prepare(rows.vectors, metric: input.metric)
-    for k in Set([1, 10, 1000, rows.count - 1, rows.count, rows.count + 7]) where k > 0 {
+    let all: Set = [1, 10, 1000, rows.count - 1, rows.count, rows.count + 7]
+    for k in counts ?? all where k > 0 {
       let found = try device.nearest(queries.vectors, in: set, k: k)
       #expect(found.difference(from: truth.best(k)) == nil, "\(input), k = \(k)")
     }
@@ -25,6 +28,13 @@ struct NearestTests {
   @Test("is exact whatever the numbers are", arguments: Subject.trials(SearchCase.contents))
   func contents(_ trial: Trial<SearchCase>) throws {
     try expectExact(trial.subject, trial.input)
+  }
+
+  @Test(
+    "is exact when the threshold rises from chunk to chunk",
+    arguments: Subject.trials(SearchCase.severalChunks))
+  func severalChunks(_ trial: Trial<SearchCase>) throws {
+    try expectExact(trial.subject, trial.input, k: [1, 10, 100])
   }
 
   @Test("is exact for random cases", arguments: Subject.trials(SearchCase.random(1...400)))

@@ -16,6 +16,9 @@ public enum Content: String, Sendable, CaseIterable {
   case nearTies
   /// All rows far from the origin and close together: |q|² - 2qx + |x|² cancels.
   case farAway
+  /// Rows of nearly the same length around queries near the origin: the squares of the lengths
+  /// decide, and their rounding is larger than the products.
+  case shell
   /// Lengths from row to row differ by many orders of magnitude.
   case wildNorms
   /// Columns that hold one value each, but for two.
@@ -36,6 +39,22 @@ public enum Content: String, Sendable, CaseIterable {
   /// A Float32 matrix of this content, row-major.
   public func matrix(rows: Int, columns: Int, seed: UInt64) -> [Float] {
     self.rows(rows, dimension: columns, element: .float32, seed: seed)
+  }
+
+  /// Queries for rows of this content; every other one is a copy of a row, so that exact hits occur.
+  func queries(
+    _ count: Int, for base: Sample, element: ElementType, seed: UInt64
+  ) -> [Float] {
+    let dimension = base.dimension
+    var values = rows(count, dimension: dimension, element: element, seed: seed &+ 0x5EED)
+    guard self != .shell else { return values.map { $0 * 1e-4 } }
+    for query in stride(from: 0, to: base.count == 0 ? 0 : count, by: 2) {
+      let row = query * 7 % base.count
+      values.replaceSubrange(
+        query * dimension..<(query + 1) * dimension,
+        with: base.values[row * dimension..<(row + 1) * dimension])
+    }
+    return values
   }
 
   /// `count` rows of `dimension` numbers, before rounding to `element`.
@@ -69,6 +88,10 @@ public enum Content: String, Sendable, CaseIterable {
         }
       case .farAway:
         for _ in 0..<dimension { values.append(ordinary * (0.9 + 0.001 * generator.unit())) }
+      case .shell:
+        let direction = generator.units(dimension)
+        let length = direction.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        for component in direction { values.append(ordinary * component / max(length, 1e-3)) }
       case .wildNorms:
         let scale = element.powerOfTwo(generator.below(61) - 30)
         for _ in 0..<dimension { values.append(generator.unit() * ordinary * scale) }

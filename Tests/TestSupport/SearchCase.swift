@@ -37,17 +37,10 @@ public struct SearchCase: Workload, CustomStringConvertible {
       content, count: rows, dimension: dimension, element: element, seed: seed, layout: layout)
   }
 
-  /// Queries of the same kind; every other one is a copy of a row, so that exact hits occur.
   public func makeQueries(_ base: Sample) throws(TesseraError) -> Sample {
-    var values = content.rows(
-      queries, dimension: dimension, element: element, seed: seed &+ 0x5EED)
-    for query in stride(from: 0, to: base.count == 0 ? 0 : queries, by: 2) {
-      let row = query * 7 % base.count
-      values.replaceSubrange(
-        query * dimension..<(query + 1) * dimension,
-        with: base.values[row * dimension..<(row + 1) * dimension])
-    }
-    return try Sample(values, dimension: dimension, element: element, layout: layout)
+    try Sample(
+      content.queries(queries, for: base, element: element, seed: seed), dimension: dimension,
+      element: element, layout: layout)
   }
 }
 
@@ -60,7 +53,19 @@ extension SearchCase {
   /// Every kind of content, in every metric and element type.
   public static let contents: [SearchCase] = combine { metric, element in
     Content.allCases.map {
-      SearchCase(metric, element, rows: 150, dimension: 21, queries: 6, content: $0)
+      SearchCase(metric, element, rows: 110, dimension: 19, queries: 5, content: $0)
+    }
+  }
+
+  /// Every kind of content in sets that a device takes in several chunks, between which its
+  /// threshold rises: many short rows, and few rows so long that a chunk holds a handful.
+  public static let severalChunks = Metric.allCases.flatMap { metric in
+    Content.allCases.flatMap { content in
+      [
+        SearchCase(metric, .float32, rows: 5003, dimension: 4, queries: 3, content: content),
+        SearchCase(metric, .float16, rows: 5003, dimension: 4, queries: 3, content: content),
+        SearchCase(metric, .float32, rows: 101, dimension: 1031, queries: 3, content: content),
+      ]
     }
   }
 
