@@ -11,10 +11,18 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "tessera",
   products: [
-    .library(name: "TesseraCompute", targets: ["TesseraCompute"])
+    .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
   ],
   targets: [
-    .target(name: "TesseraCompute", swiftSettings: strict)
+    .target(name: "TesseraCompute", swiftSettings: strict),
+    .target(name: "TesseraRetrieval", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .target(name: "TesseraQuantization", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .testTarget(
+      name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraQuantizationTests", dependencies: ["TesseraCompute", "TesseraQuantization"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu2x
