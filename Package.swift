@@ -12,9 +12,16 @@ let package = Package(
   name: "tessera",
   products: [
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
+    .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
   ],
   targets: [
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(name: "CSIMD"),
     .target(name: "TesseraCompute", swiftSettings: strict),
+    .target(
+      name: "TesseraCPU", dependencies: ["TesseraCompute", "CSIMD", "COpenBLAS"],
+      swiftSettings: strict),
     .target(name: "TesseraRetrieval", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .target(name: "TesseraQuantization", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .testTarget(

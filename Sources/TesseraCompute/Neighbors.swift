@@ -13,7 +13,7 @@ public struct SearchStatistics: Sendable, Hashable {
     self.rescored = rescored
   }
 
-  static func + (a: Self, b: Self) -> Self {
+  public static func + (a: Self, b: Self) -> Self {
     Self(
       certified: a.certified && b.certified, candidates: a.candidates + b.candidates,
       rescored: a.rescored + b.rescored)

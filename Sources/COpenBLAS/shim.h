@@ -1,0 +1,2 @@
+// The system's OpenBLAS: https://github.com/OpenMathLib/OpenBLAS
+#include <cblas.h>

@@ -1,0 +1,9 @@
+// 64-bit ARM, where NEON and fused multiply-add are the baseline: 24 of 32 registers accumulate.
+#if defined(__aarch64__)
+#define KERNELS csimd_neon
+#define KERNELS_NAME "neon"
+#define WIDTH 4
+#define COLUMNS 4
+#define QUERY_BLOCK 6
+#include "kernels.h"
+#endif

@@ -1,0 +1,25 @@
+#include "CSIMD.h"
+
+extern const csimd_kernels csimd_portable;
+#if defined(__x86_64__)
+extern const csimd_kernels csimd_avx2, csimd_avx512;
+#elif defined(__aarch64__)
+extern const csimd_kernels csimd_neon;
+#endif
+
+const csimd_kernels *csimd_variant(size_t index) {
+  const csimd_kernels *runnable[4] = {&csimd_portable};
+  size_t count = 1;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("f16c");
+  if (avx2) runnable[count++] = &csimd_avx2;
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    runnable[count++] = &csimd_avx512;
+#elif defined(__aarch64__)
+  runnable[count++] = &csimd_neon;
+#endif
+  return index < count ? runnable[index] : NULL;
+}

@@ -1,0 +1,212 @@
+internal import COpenBLAS
+internal import CSIMD
+public import TesseraCompute
+
+extension CPUDevice {
+  public func innerProducts(
+    _ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try Shapes.innerProducts(queries, vectors, into: scores)
+    try multiply(
+      queries, transposed: false, vectors, transposed: true, alpha: 1, beta: 0, into: scores)
+  }
+
+  public func multiply(
+    _ a: Matrix<Float>, transposed aTransposed: Bool, _ b: Matrix<Float>,
+    transposed bTransposed: Bool, alpha: Float, beta: Float, into result: Matrix<Float>
+  ) throws(TesseraError) {
+    let inner = try Shapes.multiply(
+      a, transposed: aTransposed, b, transposed: bTransposed, into: result)
+    let left = try a.hostElements("multiply")
+    let right = try b.hostElements("multiply")
+    let out = try result.hostElements("multiply")
+    let sizes = [a.rows, a.columns, b.rows, b.columns, result.columns]
+    guard sizes.allSatisfy({ $0 <= Int(Int32.max) }) else {
+      throw TesseraError(
+        .unsupported, "multiply: a side longer than \(Int32.max); multiply in blocks of rows")
+    }
+    guard result.count > 0 else { return }
+    cblas_sgemm(
+      CblasRowMajor, aTransposed ? CblasTrans : CblasNoTrans,
+      bTransposed ? CblasTrans : CblasNoTrans, Int32(result.rows), Int32(result.columns),
+      Int32(inner), alpha, left.baseAddress, Int32(max(1, a.columns)), right.baseAddress,
+      Int32(max(1, b.columns)), beta, out.baseAddress, Int32(result.columns))
+  }
+
+  public func topK(
+    _ scores: Matrix<Float>, order: ScoreOrder, into values: Matrix<Float>,
+    _ columns: Matrix<Int32>
+  ) throws(TesseraError) {
+    try Shapes.topK(scores, into: values, columns)
+    let (k, width) = (values.columns, scores.columns)
+    let all = try HostSpan(scores, "topK")
+    let best = try HostSpan(values, "topK")
+    let chosen = try HostSpan(columns, "topK")
+    guard k > 0 else { return }
+    let scratchCount = csimd_select_scratch(width, k)
+    try workers.split(scores.rows, minimum: max(1, 16384 / width)) { rows throws(TesseraError) in
+      let scratch = try HostStorage(allocating: scratchCount * 8)
+      for row in rows {
+        csimd_select_scores(
+          all.start + row * width, width, k, order == .largestFirst ? 1 : 0,
+          chosen.start + row * k, scratch.start(as: UInt64.self))
+        for place in row * k..<(row + 1) * k {
+          best.start[place] = all.start[row * width + Int(chosen.start[place])]
+        }
+      }
+    }
+  }
+
+  public func accumulateClusters(
+    _ points: Matrix<Float>, _ labels: Matrix<Int32>, into sums: Matrix<Double>,
+    _ counts: Matrix<Int32>
+  ) throws(TesseraError) {
+    try Shapes.accumulateClusters(points, labels, into: sums, counts)
+    let width = points.columns
+    let rows = try HostSpan(points, "accumulateClusters")
+    let totals = try HostSpan(sums, "accumulateClusters")
+    let (order, starts) = try Self.sortedByLabel(
+      labels.hostElements("accumulateClusters"), clusters: sums.rows)
+    let counts = try counts.hostElements("accumulateClusters")
+    for cluster in 0..<sums.rows {
+      counts[cluster] = Int32(starts[cluster + 1] - starts[cluster])
+    }
+    let members = order
+    try workers.split(sums.rows, minimum: 1) { clusters throws(TesseraError) in
+      let run = try HostStorage(allocating: width * 8)
+      members.withUnsafeBufferPointer { members in
+        for cluster in clusters {
+          kernels.table.pointee.sum_rows(
+            rows.start, width, members.baseAddress.map { $0 + starts[cluster] },
+            starts[cluster + 1] - starts[cluster], totals.start + cluster * width, run.doubles)
+        }
+      }
+    }
+  }
+
+  /// The points of each cluster in rising order, cluster after cluster, and where each begins:
+  /// a counting sort.
+  private static func sortedByLabel(
+    _ labels: UnsafeMutableBufferPointer<Int32>, clusters: Int
+  ) throws(TesseraError) -> (order: [Int32], starts: [Int]) {
+    var starts = [Int](repeating: 0, count: clusters + 1)
+    for (point, label) in labels.enumerated() {
+      guard label >= 0, Int(label) < clusters else {
+        throw Shapes.outside(
+          "accumulateClusters: label", value: Int(label), at: point, limit: clusters)
+      }
+      starts[Int(label) + 1] += 1
+    }
+    for cluster in 0..<clusters { starts[cluster + 1] += starts[cluster] }
+    var next = starts
+    var order = [Int32](repeating: 0, count: labels.count)
+    for (point, label) in labels.enumerated() {
+      order[next[Int(label)]] = Int32(point)
+      next[Int(label)] += 1
+    }
+    return (order, starts)
+  }
+
+  public func encode(
+    _ points: Matrix<Float>, _ codebook: ProductCodebook, into codes: Matrix<UInt8>
+  ) throws(TesseraError) {
+    try Shapes.encode(points, codebook, into: codes)
+    try Shapes.requireFinite(points.hostVectors("encode"), "encode: points")
+    try Shapes.requireFinite(codebook.codewords.hostVectors("encode"), "encode: codewords")
+    let width = codebook.codewords.columns
+    let padded = csimd_padded_codewords(codebook.codewordCount)
+    let transposed = try Self.transposed(codebook, padded: padded)
+    let rows = try HostSpan(points, "encode")
+    let codes = try HostSpan(codes, "encode")
+    try workers.split(points.rows, minimum: 64) { range throws(TesseraError) in
+      for subspace in 0..<codebook.subspaceCount {
+        let codewords = transposed.doubles + subspace * width * padded
+        for point in range {
+          codes.start[point * codebook.subspaceCount + subspace] =
+            kernels.table.pointee.nearest_codeword(
+              rows.start + point * points.columns + subspace * width, codewords, width, padded)
+        }
+      }
+    }
+  }
+
+  /// The codewords in Float64, per subspace [width][padded count], the padding infinitely far.
+  private static func transposed(
+    _ codebook: ProductCodebook, padded: Int
+  ) throws(TesseraError) -> HostStorage {
+    let width = codebook.codewords.columns
+    let source = try codebook.codewords.hostElements("encode")
+    let target = try HostStorage(allocating: codebook.subspaceCount * width * padded * 8)
+    for subspace in 0..<codebook.subspaceCount {
+      for d in 0..<width {
+        let row = target.doubles + (subspace * width + d) * padded
+        for codeword in 0..<padded {
+          row[codeword] =
+            codeword < codebook.codewordCount
+            ? Double(source[(subspace * codebook.codewordCount + codeword) * width + d]) : .infinity
+        }
+      }
+    }
+    return target
+  }
+
+  public func lookupScores(
+    _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try Shapes.lookupScores(tables, codes, into: scores)
+    let parts = codes.columns
+    let codewords = tables.columns / parts
+    let table = try HostSpan(tables, "lookupScores")
+    let code = try HostSpan(codes, "lookupScores")
+    let result = try HostSpan(scores, "lookupScores")
+    if codewords < 256, let index = (0..<codes.count).first(where: { code.start[$0] >= codewords })
+    {
+      throw Shapes.outside(
+        "lookupScores: code", value: Int(code.start[index]), at: index, limit: codewords)
+    }
+    // Rows are cut as well as queries: one query is enough to keep every worker busy.
+    let block = 16384
+    let blocks = (codes.rows + block - 1) / block
+    try workers.run(scores.rows * blocks) { task throws(TesseraError) in
+      let query = task / blocks
+      let first = task % blocks * block
+      kernels.table.pointee.lookup_scores(
+        table.start + query * tables.columns, codewords, code.start + first * parts, parts,
+        min(block, codes.rows - first), result.start + query * codes.rows + first)
+    }
+  }
+
+  public func gather(
+    _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
+  ) throws(TesseraError) {
+    try Shapes.gather(source, rows: rows, into: target)
+    let width = source.columns
+    let values = try HostSpan(source, "gather")
+    let wanted = try HostSpan(rows, "gather")
+    let result = try HostSpan(target, "gather")
+    for index in 0..<rows.rows where !(0..<source.rows).contains(Int(wanted.start[index])) {
+      throw Shapes.outside(
+        "gather: row", value: Int(wanted.start[index]), at: index, limit: source.rows)
+    }
+    try workers.split(target.rows, minimum: max(1, 65536 / max(1, width))) { range in
+      for index in range {
+        (result.start + index * width).update(
+          from: values.start + Int(wanted.start[index]) * width, count: width)
+      }
+    }
+  }
+}
+
+/// The elements of a matrix in host memory, kept alive, for use from several workers.
+///
+/// Safe: each worker writes only the rows it was given.
+private struct HostSpan<Element: DeviceScalar>: @unchecked Sendable {
+  let start: UnsafeMutablePointer<Element>
+  private let storage: Storage
+
+  init(_ matrix: Matrix<Element>, _ operation: String) throws(TesseraError) {
+    // Aligned allocations are never null, not even of 0 bytes.
+    start = try matrix.hostElements(operation).baseAddress.unsafelyUnwrapped
+    storage = matrix.storage
+  }
+}

@@ -1,0 +1,131 @@
+internal import CSIMD
+internal import Synchronization
+public import TesseraCompute
+
+extension CPUDevice {
+  public func cost(of search: SearchShape) -> SearchCost {
+    let resident = CPUVectorSet.residentBytes(
+      rows: search.rows, dimension: search.dimension, metric: search.metric)
+    let k = min(search.k, max(1, search.rows))
+    let perQuery = SearchTask.bytesPerQuery(k: k, dimension: search.dimension)
+    let atOnce = min(search.queryCount, workers.count * Self.queriesPerTask(bytes: perQuery))
+    let queries = search.queryCount * (search.dimension * 4 + 16)
+    let hits = search.queryCount * k * 12
+    return SearchCost(
+      residentBytes: resident, workingBytes: atOnce * perQuery + queries + hits,
+      largestAllocationBytes: resident)
+  }
+
+  public func prepare(
+    _ vectors: Vectors, metric: Metric, firstID: Int64
+  ) throws(TesseraError) -> VectorSet {
+    try Shapes.prepare(vectors)
+    return try CPUVectorSet(
+      vectors, metric: metric, firstID: firstID, kernels: kernels, workers: workers)
+  }
+
+  public func nearest(
+    _ queries: Vectors, in set: VectorSet, k: Int
+  ) throws(TesseraError) -> Neighbors {
+    try Shapes.nearest(queries, in: set, k: k)
+    guard let set = set as? CPUVectorSet else {
+      throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
+    }
+    return try nearest(
+      PreparedQueries(queries, "nearest: queries", kernels: kernels, workers: workers), in: set,
+      k: k)
+  }
+
+  func nearest(
+    _ queries: PreparedQueries, in set: CPUVectorSet, k: Int
+  ) throws(TesseraError) -> Neighbors {
+    guard set.count > 0, queries.count > 0 else { return .none(queryCount: queries.count) }
+    if queries.count >= workers.count * kernels.queryBlock {
+      return try search(queries, in: set, panels: 0..<set.panelCount, k: k, workers: workers)
+    }
+    // Few queries cannot keep every worker busy. The rows are shared out instead, and the parts
+    // merged, which gives the same hits.
+    let slices = min(workers.count, set.panelCount)
+    let parts = Mutex<[Neighbors?]>(Array(repeating: nil, count: slices))
+    try workers.run(slices) { slice throws(TesseraError) in
+      let panels = set.panelCount * slice / slices..<set.panelCount * (slice + 1) / slices
+      let part = try search(queries, in: set, panels: panels, k: k, workers: Workers(count: 1))
+      parts.withLock { $0[slice] = part }
+    }
+    let found = parts.withLock { $0.compactMap(\.self) }
+    return found.dropFirst().reduce(found[0]) {
+      $0.merged(with: $1, k: k, order: set.metric.order)
+    }
+  }
+
+  /// Searches some of the panels, the queries shared out among `workers`.
+  private func search(
+    _ queries: PreparedQueries, in set: CPUVectorSet, panels: Range<Int>, k: Int, workers: Workers
+  ) throws(TesseraError) -> Neighbors {
+    let rows = min(panels.upperBound * panelWidth, set.count) - panels.lowerBound * panelWidth
+    let hitCount = min(k, rows)
+    let ids = try HostStorage(allocating: queries.count * hitCount * 8)
+    let scores = try HostStorage(allocating: queries.count * hitCount * 4)
+    let statistics = Mutex(SearchStatistics(certified: true, candidates: 0, rescored: 0))
+
+    let block = kernels.queryBlock
+    let blocks = (queries.count + block - 1) / block
+    let perTask = Self.queriesPerTask(
+      bytes: SearchTask.bytesPerQuery(k: hitCount, dimension: set.dimension))
+    // Two tasks for each worker even out cores of different speed; each streams all the rows, so
+    // more would cost bandwidth.
+    let fewest = workers.count * (blocks >= workers.count * 16 ? 2 : 1)
+    let tasks = min(blocks, max(fewest, (queries.count + perTask - 1) / perTask))
+    try workers.run(tasks) { task throws(TesseraError) in
+      let first = blocks * task / tasks * block
+      let last = min(blocks * (task + 1) / tasks * block, queries.count)
+      var search = try SearchTask(queries, first..<last, in: set, k: hitCount, kernels: kernels)
+      let done = search.run(
+        panels, hitCount: hitCount, ids: ids.start(as: Int64.self) + first * hitCount,
+        scores: scores.floats + first * hitCount)
+      statistics.withLock { $0 = $0 + done }
+    }
+    let count = queries.count * hitCount
+    return Neighbors(
+      queryCount: queries.count, hitCount: hitCount,
+      ids: Array(UnsafeBufferPointer(start: ids.start(as: Int64.self), count: count)),
+      scores: Array(UnsafeBufferPointer(start: scores.floats, count: count)),
+      statistics: statistics.withLock { $0 })
+  }
+
+  /// How many queries a task takes on, so that its lists stay within 64 MiB.
+  private static func queriesPerTask(bytes: Int) -> Int { max(16, 64 << 20 / bytes) }
+
+  public func assignNearest(
+    _ points: Matrix<Float>, to centroids: Matrix<Float>, metric: Metric,
+    into labels: Matrix<Int32>, _ scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try Shapes.assignNearest(points, to: centroids, into: labels, scores)
+    let labels = try labels.hostElements("assignNearest")
+    let best = try scores.hostElements("assignNearest")
+    let set = try CPUVectorSet(
+      centroids.hostVectors("assignNearest"), metric: metric, firstID: 0, kernels: kernels,
+      workers: workers)
+    let queries = try PreparedQueries(
+      points.hostVectors("assignNearest"), "assignNearest: points", kernels: kernels,
+      workers: workers)
+    let found = try nearest(queries, in: set, k: 1)
+    for point in 0..<points.rows {
+      labels[point] = Int32(found.ids[point])
+      best[point] = found.scores[point]
+    }
+  }
+}
+
+extension Matrix<Float> {
+  /// The rows as host vectors, without copying.
+  func hostVectors(_ operation: String) throws(TesseraError) -> Vectors {
+    let elements = try hostElements(operation)
+    let storage = storage
+    // The closure keeps the memory alive for as long as the vectors are.
+    let memory = HostMemory(UnsafeRawBufferPointer(elements)) { _ in
+      withExtendedLifetime(storage) {}
+    }
+    return try Vectors(memory, element: .float32, count: rows, dimension: columns)
+  }
+}

@@ -1,0 +1,107 @@
+internal import COpenBLAS
+internal import CSIMD
+public import TesseraCompute
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#elseif canImport(Darwin)
+  internal import Darwin
+#endif
+
+/// The processor: SIMD kernels chosen at run time, OpenBLAS for large products, a bounded number
+/// of threads.
+public final class CPUDevice: Device {
+  public let info: DeviceInfo
+  let kernels: Kernels
+  let workers: Workers
+
+  /// The instruction sets this machine can run, slowest first.
+  public static let variants: [String] = Kernels.runnable.map(\.name)
+
+  /// - Parameters:
+  ///   - variant: One of ``variants``. By default `TESSERA_CPU`, else the fastest.
+  ///   - threads: At least 1. By default `TESSERA_THREADS`, else the number of cores.
+  /// - Throws: `.unsupported` for an instruction set this machine lacks, `.invalidArgument` for a
+  ///   thread count that is not a positive number.
+  public init(variant: String? = nil, threads: Int? = nil) throws(TesseraError) {
+    kernels = try Self.chosenKernels(variant ?? environment("TESSERA_CPU"))
+    workers = Workers(count: try Self.chosenThreads(threads))
+    // OpenBLAS keeps threads of its own; it may use as many as we may, never more.
+    openblas_set_num_threads(Int32(clamping: workers.count))
+    info = DeviceInfo(
+      identifier: "cpu", name: processorName(), kind: .cpu, vendor: "host",
+      driver: "OpenBLAS \(String(cString: openblas_get_config()).split(separator: " ")[1])",
+      variant: kernels.name, memoryBytes: physicalMemory(), computeUnits: workers.count,
+      accelerated: Set(Operation.allCases))
+  }
+
+  private static func chosenKernels(_ name: String?) throws(TesseraError) -> Kernels {
+    guard let name, !name.isEmpty else { return Kernels.runnable[Kernels.runnable.count - 1] }
+    guard let kernels = Kernels.runnable.first(where: { $0.name == name }) else {
+      throw TesseraError(
+        .unsupported,
+        "cpu: this machine cannot run the instruction set \"\(name)\"; "
+          + "choose one of \(variants.joined(separator: ", "))")
+    }
+    return kernels
+  }
+
+  private static func chosenThreads(_ threads: Int?) throws(TesseraError) -> Int {
+    if threads == nil, let text = environment("TESSERA_THREADS"), !text.isEmpty {
+      guard let number = Int(text), number > 0 else {
+        throw TesseraError(
+          .invalidArgument, "cpu: TESSERA_THREADS is \"\(text)\", expected a number above 0")
+      }
+      return number
+    }
+    let count = threads ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    guard count > 0 else {
+      throw TesseraError(.invalidArgument, "cpu: \(count) threads, expected at least 1")
+    }
+    return count
+  }
+
+  // MARK: Memory
+
+  public func allocate(byteCount: Int) throws(TesseraError) -> Storage {
+    try HostStorage(allocating: byteCount)
+  }
+
+  public func upload(
+    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
+  ) throws(TesseraError) {
+    try HostStorage.copy(source, to: target, at: byteOffset)
+  }
+
+  public func download(
+    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) {
+    try HostStorage.copy(source, at: byteOffset, to: target)
+  }
+}
+
+private func environment(_ name: String) -> String? {
+  getenv(name).map { String(cString: $0) }
+}
+
+private func physicalMemory() -> Int {
+  sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+}
+
+/// What the operating system calls the processor.
+private func processorName() -> String {
+  guard let file = fopen("/proc/cpuinfo", "r") else { return "CPU" }
+  defer { fclose(file) }
+  var line: UnsafeMutablePointer<CChar>?
+  var capacity = 0
+  defer { free(line) }
+  while getline(&line, &capacity, file) > 0, let start = line {
+    let text = String(cString: start)
+    guard text.hasPrefix("model name"), let colon = text.firstIndex(of: ":") else { continue }
+    return text[text.index(after: colon)...].split(whereSeparator: \.isWhitespace)
+      .joined(separator: " ")
+  }
+  return "CPU"
+}

@@ -1,0 +1,29 @@
+internal import CSIMD
+internal import TesseraCompute
+
+/// One instruction set's table of C functions.
+struct Kernels: @unchecked Sendable {
+  // Safe: the table is constant data of the C target.
+  let table: UnsafePointer<csimd_kernels>
+
+  var name: String { String(cString: table.pointee.name) }
+  var queryBlock: Int { table.pointee.query_block }
+
+  /// The tables this machine can run, slowest first.
+  static let runnable: [Kernels] = {
+    var found: [Kernels] = []
+    while let table = csimd_variant(found.count) { found.append(Kernels(table: table)) }
+    return found
+  }()
+}
+
+extension Vectors {
+  /// These rows as the C kernels see them. Valid while the vectors are alive.
+  var kernelRows: csimd_rows {
+    csimd_rows(
+      start: baseAddress, stride: rowStride, dimension: dimension, element: element.rawValue)
+  }
+}
+
+/// Rows per packed panel.
+let panelWidth = Int(CSIMD_PANEL)
