@@ -13,6 +13,7 @@ let package = Package(
   products: [
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
+    .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
   ],
   targets: [
     .systemLibrary(
@@ -22,8 +23,13 @@ let package = Package(
     .target(
       name: "TesseraCPU", dependencies: ["TesseraCompute", "CSIMD", "COpenBLAS"],
       swiftSettings: strict),
+    .target(
+      name: "TesseraFormats", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .target(name: "TesseraRetrieval", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .target(name: "TesseraQuantization", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .testTarget(
+      name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
+      swiftSettings: strict),
     .testTarget(
       name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],
       swiftSettings: strict),

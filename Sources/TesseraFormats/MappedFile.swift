@@ -1,0 +1,91 @@
+import TesseraCompute
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The bytes of one file, mapped read-only. They stay mapped as long as `memory` lives.
+///
+/// A file that another program shortens while it is mapped is outside what can be checked here.
+struct MappedFile {
+  let path: String
+  let memory: HostMemory
+  var bytes: UnsafeRawBufferPointer { memory.bytes }
+
+  /// - Throws: `.inputNotFound` if there is no such file or it may not be read, `.malformedFile` if it
+  ///   is empty, `.inputOutput` if the system refuses to map it.
+  init(_ path: String) throws(TesseraError) {
+    // Non-blocking, because opening a pipe nobody writes to would wait for ever.
+    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      let number = errno
+      let remedy =
+        switch number {
+        case ENOENT, ENOTDIR: "check the path"
+        case EACCES, EPERM: "grant read permission"
+        default: "make it readable"
+        }
+      throw .system(.inputNotFound, path, "cannot be opened", number, remedy: remedy)
+    }
+    defer { close(descriptor) }
+
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      throw .system(.inputOutput, path, "cannot be examined", errno, remedy: "try again")
+    }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: break
+    case S_IFDIR:
+      throw TesseraError(
+        .inputNotFound, "\(path.printable): is a directory; name a file inside it")
+    default:
+      throw TesseraError(
+        .inputNotFound,
+        "\(path.printable): is a pipe or device, which cannot be mapped; save it to a file first")
+    }
+    guard let byteCount = Int(exactly: status.st_size), byteCount > 0 else {
+      throw TesseraError(
+        .malformedFile, "\(path.printable): is empty; write or download it again")
+    }
+    guard let start = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0),
+      start != MAP_FAILED
+    else {
+      throw .system(
+        .inputOutput, path, "\(byteCount) bytes cannot be mapped", errno,
+        remedy: "free address space or raise ulimit -v")
+    }
+    // Only a hint: rows are mostly read front to back, and a file may be larger than memory.
+    madvise(start, byteCount, MADV_SEQUENTIAL)
+    self.path = path
+    memory = HostMemory(UnsafeRawBufferPointer(start: start, count: byteCount)) {
+      munmap(UnsafeMutableRawPointer(mutating: $0.baseAddress), $0.count)
+    }
+  }
+
+  /// The error for bytes that are not what the format says: what is wrong, where, and what to do.
+  ///
+  /// If the file begins like something else altogether, the error says that instead. Looking only now
+  /// keeps a proper file from being refused because its sizes happen to spell another signature.
+  func malformed(
+    _ problem: String, at offset: Int, _ remedy: String = "write or download it again"
+  ) -> TesseraError {
+    if let content = ForeignContent.recognized(bytes) {
+      return TesseraError(
+        .malformedFile, "\(path.printable): is \(content.name) (byte 0); \(content.remedy)")
+    }
+    return TesseraError(
+      .malformedFile, "\(path.printable): \(problem) (byte \(offset)); \(remedy)")
+  }
+
+  /// The bytes at `offset` as a little-endian integer; nil past the end.
+  func integer<Integer: FixedWidthInteger & BitwiseCopyable>(
+    at offset: Int, as type: Integer.Type
+  ) -> Integer? {
+    guard offset >= 0, bytes.count - offset >= MemoryLayout<Integer>.size else { return nil }
+    return Integer(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: type))
+  }
+}

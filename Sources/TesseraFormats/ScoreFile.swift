@@ -1,0 +1,33 @@
+public import TesseraCompute
+
+/// Scores or distances as a float32 .npy file.
+public enum ScoreFile {
+  /// Writes `scores`, row-major, to `path`: the whole file, or nothing.
+  ///
+  /// - Throws: `.invalidShape` unless there are `rows * columns` scores, and at least one column;
+  ///   `.cannotCreate` and `.inputOutput` as ``VectorFile/write(_:to:)``.
+  public static func write(
+    _ scores: [Float], rows: Int, columns: Int, to path: String
+  ) throws(TesseraError) {
+    let writer = try TableWriter(
+      path, as: .scores, preferring: .float32, rows: rows, columns: columns)
+    try TableWriter.requireCount(scores.count, rows, columns, path)
+    for start in stride(from: 0, to: scores.count, by: columns) {
+      try writer.append(scores[start..<start + columns].span.bytes)
+    }
+    try writer.finish()
+  }
+
+  /// The scores in the file at `path`, copied. An array of one dimension is a table of one column.
+  ///
+  /// - Throws: As ``VectorFile/open(_:)``.
+  public static func open(
+    _ path: String
+  ) throws(TesseraError) -> (rows: Int, columns: Int, scores: [Float]) {
+    let table = try MappedTable(path, as: .scores)
+    let vectors = try Vectors(
+      table.file.memory, byteOffset: table.byteOffset, element: .float32, count: table.rows,
+      dimension: table.columns)
+    return (table.rows, table.columns, vectors.widened())
+  }
+}
