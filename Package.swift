@@ -11,9 +11,14 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "tessera",
   products: [
+    .library(name: "Tessera", targets: ["Tessera"]),
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
     .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
+    .executable(name: "tessera", targets: ["TesseraCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
     .systemLibrary(
@@ -25,8 +30,25 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "TesseraFormats", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .target(
+      name: "TesseraDevices",
+      dependencies: ["TesseraCompute", "TesseraCPU", "TesseraFormats"],
+      swiftSettings: strict),
     .target(name: "TesseraRetrieval", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .target(name: "TesseraQuantization", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .target(
+      name: "Tessera",
+      dependencies: [
+        "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraQuantization",
+        "TesseraRetrieval",
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "TesseraCommand",
+      dependencies: [
+        "Tessera", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
       swiftSettings: strict),
@@ -34,7 +56,8 @@ let package = Package(
       name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],
       swiftSettings: strict),
     .testTarget(
-      name: "TesseraQuantizationTests", dependencies: ["TesseraCompute", "TesseraQuantization"],
+      name: "TesseraQuantizationTests",
+      dependencies: ["TesseraCompute", "TesseraDevices", "TesseraQuantization"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

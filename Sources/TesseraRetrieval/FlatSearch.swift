@@ -42,7 +42,7 @@ public final class FlatSearch: Sendable {
     self.metric = metric
     self.options = options
     state = Mutex(
-      State(device: device, memoryBudget: options.memoryBudget ?? device.searchableBytes))
+      State(device: device, memoryBudget: options.memoryBudget(on: device)))
   }
 
   /// The `k` nearest rows to every query, ids counted from row 0.
@@ -100,7 +100,7 @@ public final class FlatSearch: Sendable {
           "\(state.device.info.identifier) failed: \(error); \(fallback.info.identifier) takes over"
         )
         state = State(
-          device: fallback, memoryBudget: options.memoryBudget ?? fallback.searchableBytes)
+          device: fallback, memoryBudget: options.memoryBudget(on: fallback))
       }
     }
   }
@@ -194,9 +194,21 @@ public final class FlatSearch: Sendable {
   }
 }
 
+extension FlatSearch.Options {
+  fileprivate func memoryBudget(on device: any Device) -> Int {
+    min(memoryBudget ?? .max, device.searchableBytes)
+  }
+}
+
 extension Device {
-  /// What a search may hold: the device's memory less a tenth, which drivers keep for themselves.
-  fileprivate var searchableBytes: Int { info.memoryBytes / 10 * 9 }
+  /// What a search may hold. A tenth of a GPU's memory is left to its driver; half of the host's
+  /// to mapped files and everything else that runs.
+  fileprivate var searchableBytes: Int {
+    switch info.kind {
+    case .gpu, .accelerator: info.memoryBytes / 10 * 9
+    default: info.memoryBytes / 2
+    }
+  }
 }
 
 extension ContinuousClock.Instant {
@@ -204,10 +216,6 @@ extension ContinuousClock.Instant {
 }
 
 extension TesseraError {
-  fileprivate var isFailureOfDevice: Bool {
-    [.outOfMemory, .deviceFailure, .buildFailure].contains(code)
-  }
-
   /// A device sees one piece and counts its rows from 0; people count from the start of the file.
   fileprivate func naming(_ name: String, _ piece: Vectors, from firstRow: Int) -> TesseraError {
     guard code == .nonFinite else { return self }
