@@ -11,10 +11,18 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "tessera",
   products: [
-    .library(name: "TesseraCompute", targets: ["TesseraCompute"])
+    .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
+    .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
   ],
   targets: [
-    .target(name: "TesseraCompute", swiftSettings: strict)
+    .target(name: "TesseraCompute", swiftSettings: strict),
+    .target(name: "COpenCL"),
+    .target(name: "Kernels", path: "Kernels", exclude: ["cl"]),
+    .target(
+      name: "TesseraOpenCL", dependencies: ["TesseraCompute", "COpenCL", "Kernels"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraOpenCLTests", dependencies: ["TesseraOpenCL"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu2x
