@@ -14,6 +14,7 @@ let package = Package(
     .library(name: "Tessera", targets: ["Tessera"]),
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
+    .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
     .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
     .executable(name: "tessera", targets: ["TesseraCommand"]),
   ],
@@ -28,11 +29,16 @@ let package = Package(
     .target(
       name: "TesseraCPU", dependencies: ["TesseraCompute", "CSIMD", "COpenBLAS"],
       swiftSettings: strict),
+    .target(name: "COpenCL"),
+    .target(name: "Kernels", path: "Kernels", exclude: ["cl"]),
+    .target(
+      name: "TesseraOpenCL", dependencies: ["TesseraCompute", "COpenCL", "Kernels"],
+      swiftSettings: strict),
     .target(
       name: "TesseraFormats", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .target(
       name: "TesseraDevices",
-      dependencies: ["TesseraCompute", "TesseraCPU", "TesseraFormats"],
+      dependencies: ["TesseraCompute", "TesseraCPU", "TesseraFormats", "TesseraOpenCL"],
       swiftSettings: strict),
     .target(name: "TesseraRetrieval", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .target(name: "TesseraQuantization", dependencies: ["TesseraCompute"], swiftSettings: strict),
@@ -49,6 +55,8 @@ let package = Package(
         "Tessera", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "TesseraOpenCLTests", dependencies: ["TesseraOpenCL"], swiftSettings: strict),
     .testTarget(
       name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
       swiftSettings: strict),

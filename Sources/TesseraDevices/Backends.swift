@@ -1,5 +1,6 @@
 import TesseraCPU
 import TesseraCompute
+import TesseraOpenCL
 
 /// Where devices come from and how fast they are; tests put others in place of the machine's own.
 struct Backends {
@@ -68,7 +69,7 @@ extension Backends {
     let store = ProfileStore.user
     return Backends(
       cpu: { () throws(TesseraError) in try CPUDevice(threads: threads) },
-      openCL: { ([], []) },
+      openCL: { OpenCLDevice.all() },
       profile: { device throws(TesseraError) in
         if let known = store.profile(for: device.info) { return known }
         let profile = try Calibration().profile(of: device)
