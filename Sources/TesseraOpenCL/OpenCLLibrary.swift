@@ -13,13 +13,15 @@ final class OpenCLLibrary: @unchecked Sendable {
 
   init(path: String) throws(TesseraError) {
     self.path = path
-    entryPoints = .allocate(capacity: 1)
+    let table = UnsafeMutablePointer<copencl_api>.allocate(capacity: 1)
     var message = [CChar](repeating: 0, count: 512)
-    guard copencl_open(path, entryPoints, &message, message.count) else {
-      entryPoints.deallocate()
+    guard copencl_open(path, table, &message, message.count) else {
+      // `deinit` does not run before `entryPoints` is set.
+      table.deallocate()
       let reason = message.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
       throw TesseraError(.deviceUnavailable, reason)
     }
+    entryPoints = table
   }
 
   deinit { entryPoints.deallocate() }
