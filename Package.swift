@@ -11,9 +11,15 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "tessera",
   products: [
+    .library(name: "Tessera", targets: ["Tessera"]),
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
+    .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
     .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
+    .executable(name: "tessera", targets: ["TesseraCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
     .systemLibrary(
@@ -23,11 +29,33 @@ let package = Package(
     .target(
       name: "TesseraCPU", dependencies: ["TesseraCompute", "CSIMD", "COpenBLAS"],
       swiftSettings: strict),
+    .target(name: "COpenCL"),
+    .target(name: "Kernels", path: "Kernels", exclude: ["cl"]),
+    .target(
+      name: "TesseraOpenCL", dependencies: ["TesseraCompute", "COpenCL", "Kernels"],
+      swiftSettings: strict),
     .target(
       name: "TesseraFormats", dependencies: ["TesseraCompute"], swiftSettings: strict),
-    .testTarget(
-      name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
+    .target(
+      name: "TesseraDevices",
+      dependencies: ["TesseraCompute", "TesseraCPU", "TesseraFormats", "TesseraOpenCL"],
       swiftSettings: strict),
+    .target(name: "TesseraRetrieval", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .target(name: "TesseraQuantization", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .target(
+      name: "Tessera",
+      dependencies: [
+        "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraQuantization",
+        "TesseraRetrieval",
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "TesseraCommand",
+      dependencies: [
+        "Tessera", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
     .target(name: "COracle", path: "Tests/COracle"),
     .target(
       name: "TestSupport", dependencies: ["COracle", "TesseraCompute", "TesseraCPU"],
@@ -37,6 +65,18 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TesseraComputeTests", dependencies: ["TestSupport", "TesseraCompute"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraOpenCLTests", dependencies: ["TesseraOpenCL"], swiftSettings: strict),
+    .testTarget(
+      name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraQuantizationTests",
+      dependencies: ["TesseraCompute", "TesseraDevices", "TesseraQuantization"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

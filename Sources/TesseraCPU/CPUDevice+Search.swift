@@ -4,7 +4,7 @@ public import TesseraCompute
 
 extension CPUDevice {
   public func cost(of search: SearchShape) -> SearchCost {
-    let filter = FilterChoice.likely(search.element, dimension: search.dimension, kernels)
+    let filter = FilterChoice.largest(search.element, dimension: search.dimension, kernels)
     let resident = CPUVectorSet.residentBytes(
       rows: search.rows, dimension: search.dimension, metric: search.metric, filter: filter)
     let k = min(search.k, max(1, search.rows))
@@ -20,16 +20,16 @@ extension CPUDevice {
   public func prepare(
     _ vectors: Vectors, metric: Metric, firstID: Int64
   ) throws(TesseraError) -> VectorSet {
-    try packed(vectors, metric: metric, firstID: firstID)
+    try packed(vectors, metric: metric, firstID: firstID, as: "prepare")
   }
 
   private func packed(
-    _ vectors: Vectors, metric: Metric, firstID: Int64
+    _ vectors: Vectors, metric: Metric, firstID: Int64, as name: String
   ) throws(TesseraError) -> CPUVectorSet {
     try Shapes.prepare(vectors)
     let filter = try chooseFilter(vectors, metric: metric)
     return try CPUVectorSet(
-      vectors, metric: metric, firstID: firstID, filter: filter, kernels: kernels,
+      vectors, metric: metric, firstID: firstID, filter: filter, as: name, kernels: kernels,
       workers: workers)
   }
 
@@ -48,7 +48,9 @@ extension CPUDevice {
   func nearest(
     _ queries: PreparedQueries, in set: CPUVectorSet, k: Int
   ) throws(TesseraError) -> Neighbors {
-    guard set.count > 0, queries.count > 0 else { return .none(queryCount: queries.count) }
+    guard set.count > 0, queries.count > 0 else {
+      return .none(queryCount: queries.count, hitCount: min(k, set.count))
+    }
     if queries.count >= workers.count * kernels.queryBlock {
       return try search(queries, in: set, panels: 0..<set.panelCount, k: k, workers: workers)
     }
@@ -113,7 +115,8 @@ extension CPUDevice {
     let labels = try labels.hostElements("assignNearest")
     let best = try scores.hostElements("assignNearest")
     let set = try packed(
-      centroids.hostVectors("assignNearest"), metric: metric, firstID: 0)
+      centroids.hostVectors("assignNearest"), metric: metric, firstID: 0,
+      as: "assignNearest: centroids")
     let queries = try PreparedQueries(
       points.hostVectors("assignNearest"), "assignNearest: points", kernels: kernels,
       workers: workers)

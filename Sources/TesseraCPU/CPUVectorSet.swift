@@ -13,10 +13,10 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
   /// Canonical sums of squares, kept where scores need them.
   private let squares: HostStorage?
 
-  /// - Throws: `.nonFinite`, naming rows; `.outOfMemory`.
+  /// - Throws: `.nonFinite`, naming rows of `name`; `.outOfMemory`.
   init(
-    _ vectors: Vectors, metric: Metric, firstID: Int64, filter: Filter, kernels: Kernels,
-    workers: Workers
+    _ vectors: Vectors, metric: Metric, firstID: Int64, filter: Filter, as name: String,
+    kernels: Kernels, workers: Workers
   ) throws(TesseraError) {
     let panelCount = (vectors.count + panelWidth - 1) / panelWidth
     let paddedCount = panelCount * panelWidth
@@ -38,7 +38,7 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
       }
     }
     let rows = nonFinite.withLock { $0.sorted() }
-    guard rows.isEmpty else { throw Shapes.nonFinite("prepare", rows: rows) }
+    guard rows.isEmpty else { throw Shapes.nonFinite(name, rows: rows) }
   }
 
   /// Scratch for one worker: a panel's rows as Float32, and their sums of squares.

@@ -45,7 +45,8 @@ public struct SearchPlan: Sendable, Hashable {
   /// The cost of one chunk.
   public let cost: SearchCost
 
-  /// The plan with the fewest chunks whose peak is within `memoryBudget` bytes.
+  /// The plan with the fewest chunks whose peak is within `memoryBudget` bytes, and whose largest
+  /// allocation is one the device can make.
   ///
   /// - Throws: `.outOfMemory`, with what a single row needs, if no chunk fits.
   public init(_ shape: SearchShape, on device: some Device, memoryBudget: Int)
@@ -60,7 +61,11 @@ public struct SearchPlan: Sendable, Hashable {
     var tooMany = min(shape.rows, Int(Int32.max)) + 1
     while tooMany - fits > 1 {
       let rows = fits + (tooMany - fits) / 2
-      if cost(rows).peakBytes <= memoryBudget { fits = rows } else { tooMany = rows }
+      let cost = cost(rows)
+      let isWithin =
+        cost.peakBytes <= memoryBudget
+        && cost.largestAllocationBytes <= device.info.maxAllocationBytes
+      if isWithin { fits = rows } else { tooMany = rows }
     }
     guard fits > 0 || shape.rows == 0 else {
       throw TesseraError(

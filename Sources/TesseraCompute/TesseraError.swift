@@ -49,6 +49,13 @@ public struct TesseraError: Error, Sendable, Hashable {
   }
 }
 
+extension TesseraError {
+  /// Whether another device might succeed where this one failed.
+  public var isFailureOfDevice: Bool {
+    [.outOfMemory, .deviceFailure, .buildFailure].contains(code)
+  }
+}
+
 extension TesseraError: CustomStringConvertible {
   /// The message, followed by the driver's status if there is one. For people; the wording may change.
   public var description: String {

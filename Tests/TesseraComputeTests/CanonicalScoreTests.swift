@@ -33,7 +33,9 @@ struct CanonicalScoreTests {
   @Test("a zero score is positive, and vectors without length score 0")
   func zeros() {
     #expect(CanonicalScore.score(.innerProduct, [-0.0], [1]).bitPattern == 0)
-    #expect(CanonicalScore.score(.innerProduct, [-1e-45], [1e-45]).bitPattern == 0)
+    #expect(
+      CanonicalScore.score(.innerProduct, [-Float.leastNonzeroMagnitude], [.leastNonzeroMagnitude])
+        .bitPattern == 0)
     #expect(CanonicalScore.score(.cosine, [0, 0], [-1, 2]).bitPattern == 0)
     #expect(CanonicalScore.score(.cosine, [-1, 2], [0, -0.0]).bitPattern == 0)
     #expect(CanonicalScore.score(.squaredL2, [1], [1]).bitPattern == 0)

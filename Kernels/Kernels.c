@@ -1,0 +1,38 @@
+#include "Kernels.h"
+
+#include <string.h>
+
+// To add a file: its text, and its line in the table below.
+
+static const char common[] = {
+#embed "cl/common.cl" suffix(, )
+    0};
+
+static const char probe[] = {
+#embed "cl/probe.cl" suffix(, )
+    0};
+
+static const char pack_panels[] = {
+#embed "cl/pack_panels.cl" suffix(, )
+    0};
+
+static const char multiply[] = {
+#embed "cl/multiply.cl" suffix(, )
+    0};
+
+static const struct {
+  const char *name;
+  const char *text;
+} sources[] = {
+    {"common", common},
+    {"probe", probe},
+    {"pack_panels", pack_panels},
+    {"multiply", multiply},
+};
+
+const char *kernels_source(const char *name) {
+  for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+    if (strcmp(sources[i].name, name) == 0) return sources[i].text;
+  }
+  return NULL;
+}

@@ -1,0 +1,28 @@
+// Shows by doing what the device can do: local memory, barriers, integer atomics, Float64.
+//
+// probe          result[0] += words of local memory that do not hold what another work item wrote
+//                result[1] += 1 for each work item
+// probe_float64  values[1] = fma(values[0], values[0], values[1]), which must round once
+
+__kernel void probe(__global uint *restrict result, ulong result_offset, __local uint *scratch,
+                    uint words) {
+  result += result_offset;
+  uint item = get_local_id(0);
+  uint items = get_local_size(0);
+  for (uint word = item; word < words; word += items) scratch[word] = word * 2654435761u;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  uint wrong = 0;
+  for (uint word = item; word < words; word += items) {
+    uint other = words - 1 - word;
+    wrong += scratch[other] != other * 2654435761u;
+  }
+  atomic_add(result, wrong);
+  atomic_inc(result + 1);
+}
+
+#ifdef HAS_FLOAT64
+__kernel void probe_float64(__global double *restrict values, ulong values_offset) {
+  values += values_offset;
+  values[1] = fma(values[0], values[0], values[1]);
+}
+#endif

@@ -1,0 +1,142 @@
+import ArgumentParser
+import Tessera
+import TesseraDevices
+
+struct SearchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "search",
+    abstract: "Find the k nearest vectors of a base to every query, exactly.",
+    discussion: """
+      The result is exact and the same bytes on every device, for every batch
+      size and memory. Scores: ip is the inner product (larger is better), l2 the
+      squared distance (smaller), cosine the cosine similarity (larger). Ties go
+      to the lower id. Ids are rows counted from 0.
+
+      Examples:
+        tessera search --base base.npy --queries queries.npy -k 10 --out found
+        tessera search --base base.npy --queries q.npy -k 100 --metric cosine
+        tessera search --base big.fbin --queries q.fbin -k 10 --memory 2G
+        tessera search --base base.fvecs --queries q.fvecs -k 10 --metric l2 \\
+          --truth truth.ivecs --device opencl --json
+      """)
+
+  @Option(help: "The vectors to search.", completion: .file())
+  var base: String
+
+  @Option(help: "The vectors to find neighbors of.", completion: .file())
+  var queries: String
+
+  @Option(name: .customShort("k"), help: "Neighbors to find for each query.")
+  var k: Int
+
+  @Option(help: "How vectors are compared: ip, l2 or cosine.")
+  var metric: Metric = .innerProduct
+
+  @Option(help: "Ids of the true nearest, to measure recall with.", completion: .file())
+  var truth: String?
+
+  @Option(help: "Ask only the first N queries of the file.")
+  var limit: Int?
+
+  @OptionGroup var devices: DeviceOptions
+  @OptionGroup var search: SearchOptions
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if k < 1 { throw ValidationError("-k is \(k), it must be at least 1") }
+    if let limit, limit < 1 { throw ValidationError("--limit is \(limit), it must be at least 1") }
+  }
+
+  func run() throws {
+    let loadStart = ContinuousClock.now
+    let base = try VectorFile.open(base)
+    let queries = try openQueries(dimension: base.dimension)
+    let truth = try openTruth(queryCount: queries.count)
+    let loadSeconds = loadStart.secondsAgo
+    let files = try search.out.map { prefix throws(TesseraError) in
+      try OutputFiles([Self.idsPath(prefix), Self.scoresPath(prefix)])
+    }
+
+    let shape = SearchShape(
+      rows: base.count, dimension: base.dimension, element: base.element, metric: metric,
+      queryCount: queries.count, k: k)
+    let selection = try devices.select(for: shape, output)
+    let flat = try FlatSearch(
+      base, metric: metric, on: selection.device,
+      options: .init(
+        memoryBudget: search.memory, batchSize: search.batch, fallback: selection.fallback,
+        vectorsName: self.base, queriesName: self.queries, note: output.note))
+    let reports = try ask(flat, queries)
+    let last = reports[reports.count - 1]
+
+    let neighbors = last.neighbors
+    if let files, let prefix = search.out { try write(neighbors, prefix, files) }
+    let recall = truth.map { truth in
+      Recall(queries: queries.count, k: min(k, truth.columns), truth: truth) { query in
+        Array(neighbors.ids[query * neighbors.hitCount..<(query + 1) * neighbors.hitCount])
+      }.recall
+    }
+    let summary = Summary(
+      of: reports, base, metric: metric, k: k, loadSeconds: loadSeconds, recall: recall)
+    if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
+  }
+
+  private func openQueries(dimension: Int) throws(TesseraError) -> Vectors {
+    let all = try VectorFile.open(queries)
+    guard all.dimension == dimension else {
+      throw TesseraError(
+        .invalidShape,
+        "\(queries): has \(all.dimension) dimensions, \(base) has \(dimension); give files of the "
+          + "same dimension")
+    }
+    guard let limit else { return all }
+    guard limit <= all.count else {
+      throw TesseraError(
+        .invalidShape,
+        "\(queries): has \(all.count) queries; lower --limit \(limit) to at most that")
+    }
+    return all.rows(0..<limit)
+  }
+
+  /// The truth may know more queries than are asked only where `--limit` says so.
+  private func openTruth(queryCount: Int) throws(TesseraError) -> IDTable? {
+    guard let path = truth else { return nil }
+    let truth = try IDFile.open(path)
+    guard limit == nil ? truth.rows == queryCount : truth.rows >= queryCount else {
+      throw TesseraError(
+        .invalidShape,
+        "\(path): answers \(truth.rows) queries, \(queryCount) are asked; give the truth of the "
+          + "same queries")
+    }
+    return truth
+  }
+
+  private func ask(_ flat: FlatSearch, _ queries: Vectors) throws(TesseraError) -> [SearchReport] {
+    var reports: [SearchReport] = []
+    for round in 1...search.repeats {
+      let progress = ProgressBar(
+        search.repeats > 1 ? "search \(round)/\(search.repeats)" : "search",
+        total: queries.count, unit: "queries", isQuiet: output.quiet)
+      defer { progress.finish() }
+      reports.append(
+        try flat.nearest(queries, k: k) { progress.update(Double($0.done) / Double($0.total)) })
+    }
+    return reports
+  }
+
+  private func write(
+    _ neighbors: Neighbors, _ prefix: String, _ files: OutputFiles
+  ) throws(TesseraError) {
+    let (rows, columns) = (neighbors.queryCount, neighbors.hitCount)
+    try files.stage(Self.idsPath(prefix)) { path throws(TesseraError) in
+      try IDFile.write(neighbors.ids, rows: rows, columns: columns, to: path)
+    }
+    try files.stage(Self.scoresPath(prefix)) { path throws(TesseraError) in
+      try ScoreFile.write(neighbors.scores, rows: rows, columns: columns, to: path)
+    }
+    try files.commit()
+  }
+
+  private static func idsPath(_ prefix: String) -> String { "\(prefix).ids.npy" }
+  private static func scoresPath(_ prefix: String) -> String { "\(prefix).scores.npy" }
+}

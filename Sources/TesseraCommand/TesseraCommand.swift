@@ -1,0 +1,44 @@
+import ArgumentParser
+import Tessera
+
+@main
+struct TesseraCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tessera",
+    abstract: "Exact vector search and k-means, on the GPU where there is one.",
+    discussion: """
+      Results are the same bytes on every device. Try:
+        tessera devices
+        tessera generate --rows 100000 --dimension 64 --clusters 1000 base.npy
+        tessera generate --rows 1000 --skip 100000 --dimension 64 \\
+          --clusters 1000 queries.npy
+        tessera search --base base.npy --queries queries.npy -k 10 --out found
+
+      Exit status: 0 done, 64 usage, 65 bad data, 66 no input, 69 device
+      unavailable, 70 internal, 73 cannot create output, 74 input/output failed.
+
+      Environment:
+        TESSERA_DEVICE          what --device is by default
+        TESSERA_CPU             the CPU's instruction set: portable, avx2, ...
+        TESSERA_THREADS         what --threads is by default
+        TESSERA_OPENCL_LIBRARY  the OpenCL library to use, and no other
+        TESSERA_CACHE           folder for built programs and measured speeds
+        TESSERA_LOG             info tells why a device was chosen
+
+      Shell completion: tessera --generate-completion-script bash
+      """,
+    version: TesseraVersion.current,
+    subcommands: [
+      DevicesCommand.self, DoctorCommand.self, GenerateCommand.self, SearchCommand.self,
+      KMeansCommand.self, EvalCommand.self,
+    ])
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      Failure.report(error)
+    }
+  }
+}

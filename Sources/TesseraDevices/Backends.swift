@@ -1,0 +1,80 @@
+import TesseraCPU
+import TesseraCompute
+import TesseraOpenCL
+
+/// Where devices come from and how fast they are; tests put others in place of the machine's own.
+struct Backends {
+  var cpu: () throws(TesseraError) -> any Device
+  var openCL: () -> (devices: [any Device], problems: [TesseraError])
+  var profile: (any Device) throws(TesseraError) -> DeviceProfile
+
+  func select(
+    _ choice: DeviceChoice, for search: SearchShape
+  ) throws(TesseraError) -> DeviceSelection {
+    switch choice {
+    case .reference: only(ReferenceDevice.shared)
+    case .cpu: only(try cpu())
+    case .openCL(let index): only(try openCLDevice(index))
+    case .auto: try fastest(for: search)
+    }
+  }
+
+  private func only(_ device: any Device) -> DeviceSelection {
+    DeviceSelection(device: device, fallback: nil, notes: [], estimates: [])
+  }
+
+  private func openCLDevice(_ index: Int?) throws(TesseraError) -> any Device {
+    let (devices, problems) = openCL()
+    guard let first = devices.first else {
+      let reasons = problems.isEmpty ? ["no driver is installed"] : problems.map(\.message)
+      throw TesseraError(
+        .deviceUnavailable,
+        "no OpenCL device can be used: \(reasons.joined(separator: "; ")); see tessera doctor, or "
+          + "use --device cpu")
+    }
+    guard let index else { return first }
+    guard let device = devices.first(where: { $0.info.identifier == "opencl:\(index)" }) else {
+      let names = devices.map { "\($0.info.identifier) (\($0.info.name))" }
+      throw TesseraError(
+        .deviceUnavailable,
+        "opencl:\(index) is not there; choose \(names.joined(separator: " or "))")
+    }
+    return device
+  }
+
+  /// The device expected to be done first. The CPU stays where it is the only one, and nothing has
+  /// to be measured then.
+  private func fastest(for search: SearchShape) throws(TesseraError) -> DeviceSelection {
+    let cpu = try cpu()
+    let (devices, problems) = openCL()
+    var notes = problems.map(\.message)
+    var estimates: [(device: any Device, seconds: Double)] = []
+    for device in devices.isEmpty ? [] : [cpu] + devices {
+      do throws(TesseraError) {
+        estimates.append((device, try profile(device).seconds(for: search)))
+      } catch {
+        notes.append("\(device.info.identifier) could not be measured: \(error)")
+      }
+    }
+    let best = estimates.min { $0.seconds < $1.seconds }?.device ?? cpu
+    return DeviceSelection(
+      device: best, fallback: best === cpu ? nil : cpu, notes: notes,
+      estimates: estimates.map { ($0.device.info.identifier, $0.seconds) })
+  }
+}
+
+extension Backends {
+  /// This machine's.
+  static func live(threads: Int?) -> Backends {
+    let store = ProfileStore.user
+    return Backends(
+      cpu: { () throws(TesseraError) in try CPUDevice(threads: threads) },
+      openCL: { OpenCLDevice.all() },
+      profile: { device throws(TesseraError) in
+        if let known = store.profile(for: device.info) { return known }
+        let profile = try Calibration().profile(of: device)
+        store.save(profile, for: device.info)
+        return profile
+      })
+  }
+}

@@ -1,0 +1,41 @@
+public import TesseraCompute
+
+/// Which device to use, as people write it: `auto`, `cpu`, `opencl`, `opencl:1`, `reference`.
+public enum DeviceChoice: Sendable, Hashable {
+  /// The device expected to be done first; the CPU where there is no other.
+  case auto
+  case cpu
+  /// An OpenCL device by its number; the first one if nil.
+  case openCL(Int?)
+  /// The slow, plain specification.
+  case reference
+
+  /// - Throws: `.invalidArgument` for anything but the five forms above.
+  public init(_ text: String) throws(TesseraError) {
+    switch text {
+    case "auto": self = .auto
+    case "cpu": self = .cpu
+    case "opencl": self = .openCL(nil)
+    case "reference": self = .reference
+    default:
+      guard text.hasPrefix("opencl:"), let index = Int(text.dropFirst("opencl:".count)), index >= 0
+      else {
+        throw TesseraError(
+          .invalidArgument,
+          "device \"\(text)\" is unknown; choose auto, cpu, opencl, opencl:N or reference")
+      }
+      self = .openCL(index)
+    }
+  }
+}
+
+extension DeviceChoice: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .auto: "auto"
+    case .cpu: "cpu"
+    case .openCL(let index): index.map { "opencl:\($0)" } ?? "opencl"
+    case .reference: "reference"
+    }
+  }
+}

@@ -1,0 +1,33 @@
+public import TesseraCompute
+
+/// How fast a device was found to be: three numbers that place the crossover between devices.
+public struct DeviceProfile: Sendable, Hashable, Codable {
+  /// Seconds a search takes that has next to nothing to do.
+  public var overheadSeconds: Double
+  /// Bytes of rows made ready in a second, the way to the device included.
+  public var preparedBytesPerSecond: Double
+  /// Multiply-adds of a search in a second: queries * rows * dimension.
+  public var productsPerSecond: Double
+
+  public init(
+    overheadSeconds: Double, preparedBytesPerSecond: Double, productsPerSecond: Double
+  ) {
+    self.overheadSeconds = overheadSeconds
+    self.preparedBytesPerSecond = preparedBytesPerSecond
+    self.productsPerSecond = productsPerSecond
+  }
+
+  /// The seconds this device should need for a search: rows made ready once, then asked.
+  public func seconds(for search: SearchShape) -> Double {
+    let numbers = Double(search.rows) * Double(search.dimension)
+    return numbers * Double(search.element.byteCount) / preparedBytesPerSecond + overheadSeconds
+      + numbers * Double(search.queryCount) / productsPerSecond
+  }
+
+  /// Whether the numbers can be times at all; a damaged file may hold others.
+  var isPlausible: Bool {
+    overheadSeconds.isFinite && overheadSeconds >= 0
+      && preparedBytesPerSecond.isFinite && preparedBytesPerSecond > 0
+      && productsPerSecond.isFinite && productsPerSecond > 0
+  }
+}

@@ -1,0 +1,62 @@
+public import TesseraCompute
+
+/// Finds the devices of this machine and chooses among them. Nothing above it names a backend.
+///
+///     let device = try Devices.choose(.auto)
+public enum Devices {
+  /// Every device that works, the reference last, and what stood in the way of the others.
+  ///
+  /// - Parameter threads: For the CPU device; by default `TESSERA_THREADS`, else one a core.
+  public static func all(
+    threads: Int? = nil
+  ) -> (devices: [any Device], problems: [TesseraError]) {
+    let backends = Backends.live(threads: threads)
+    var devices: [any Device] = []
+    var problems: [TesseraError] = []
+    do throws(TesseraError) {
+      devices.append(try backends.cpu())
+    } catch {
+      problems.append(error)
+    }
+    let openCL = backends.openCL()
+    return (
+      devices + openCL.devices + [ReferenceDevice.shared], problems + openCL.problems
+    )
+  }
+
+  /// The device for a search, or for a large one if no search is given.
+  ///
+  /// `.auto` takes the device that should be done first, by speeds measured once and kept in the
+  /// user's cache folder (about a fifth of a second a device); it is the CPU where no other works.
+  ///
+  /// - Throws: `.deviceUnavailable` if the device asked for is not there, with what to do about it;
+  ///   `.unsupported` or `.invalidArgument` if `TESSERA_CPU` or the threads cannot be honoured.
+  public static func choose(
+    _ choice: DeviceChoice, for search: SearchShape? = nil, threads: Int? = nil
+  ) throws(TesseraError) -> any Device {
+    try select(choice, for: search, threads: threads).device
+  }
+
+  /// Like ``choose(_:for:threads:)``, and tells why.
+  public static func select(
+    _ choice: DeviceChoice, for search: SearchShape? = nil, threads: Int? = nil
+  ) throws(TesseraError) -> DeviceSelection {
+    try Backends.live(threads: threads).select(choice, for: search ?? typicalSearch)
+  }
+
+  /// What a device is chosen for if nothing is known: much work.
+  private static let typicalSearch = SearchShape(
+    rows: 1_000_000, dimension: 128, element: .float32, metric: .innerProduct, queryCount: 1000,
+    k: 10)
+}
+
+/// A device and the reasons for it.
+public struct DeviceSelection: Sendable {
+  public let device: any Device
+  /// Who can take over should the device fail: the CPU, under `.auto` only.
+  public let fallback: (any Device)?
+  /// What stood in the way of other devices, in sentences.
+  public let notes: [String]
+  /// The seconds each device was expected to need; empty where there was nothing to compare.
+  public let estimates: [(identifier: String, seconds: Double)]
+}

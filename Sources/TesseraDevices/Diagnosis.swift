@@ -1,0 +1,95 @@
+import TesseraCPU
+import TesseraCompute
+
+extension Devices {
+  /// Looks at everything this machine's devices depend on: processor, threads, memory, OpenCL
+  /// libraries and drivers, GPUs without a driver, the cache folder.
+  ///
+  /// Reads and probes only; the cache folder is made if it is not there.
+  public static func diagnose() -> [Finding] {
+    let (devices, problems) = all()
+    return processor(devices, problems) + memory() + openCLLibrary() + OpenCLDrivers().findings()
+      + openCLDevices(devices, problems) + GraphicsHardware().findings(devices) + cache()
+  }
+
+  private static func processor(
+    _ devices: [any Device], _ problems: [TesseraError]
+  ) -> [Finding] {
+    guard let cpu = devices.first(where: { $0.info.kind == .cpu && $0.info.identifier == "cpu" })
+    else {
+      return [
+        .missing(
+          "cpu", problems.first?.message ?? "the CPU device does not start",
+          remedy: "unset TESSERA_CPU TESSERA_THREADS")
+      ]
+    }
+    let choices = CPUDevice.variants
+    let used = "\(cpu.info.name), \(cpu.info.variant) of \(choices.joined(separator: ", "))"
+    let threads = cpu.info.computeUnits
+    let cores = HostLimits.cores
+    return [
+      cpu.info.variant == choices.last
+        ? .ok("cpu", used)
+        : .odd("cpu", "\(used): not the fastest", remedy: "unset TESSERA_CPU"),
+      threads <= cores
+        ? .ok("threads", "\(threads) on \(cores) cores")
+        : .odd(
+          "threads", "\(threads) on \(cores) cores: they will wait for one another",
+          remedy: "export TESSERA_THREADS=\(cores)"),
+    ]
+  }
+
+  private static func memory() -> [Finding] {
+    let (total, free) = (HostLimits.memoryBytes, HostLimits.availableBytes)
+    let detail = "\(free >> 20) MiB of \(total >> 20) MiB available"
+    return [
+      free >= 1 << 30
+        ? .ok("memory", detail)
+        : .odd("memory", detail, remedy: "close other programs, or give --memory a small size")
+    ]
+  }
+
+  private static func openCLDevices(
+    _ devices: [any Device], _ problems: [TesseraError]
+  ) -> [Finding] {
+    let found = devices.filter { $0.info.identifier.hasPrefix("opencl:") }
+      .map { device -> Finding in
+        let text = "\(device.info.name), driver \(device.info.driver), \(device.info.variant)"
+        let missing = Set(Operation.allCases).subtracting(device.info.accelerated)
+        return missing.isEmpty
+          ? .ok(device.info.identifier, text)
+          : .odd(
+            device.info.identifier,
+            "\(text); on the host: \(missing.map(\.rawValue).sorted().joined(separator: ", "))",
+            remedy: "update its driver")
+      }
+    let failed = problems.filter { $0.code != .unsupported }
+      .map { problem -> Finding in
+        .missing("opencl devices", "\(problem)", remedy: "sudo apt-get install pocl-opencl-icd")
+      }
+    return found + failed
+  }
+
+  private static func cache() -> [Finding] {
+    guard let path = CacheFolder.path else {
+      return [
+        .odd(
+          "cache",
+          "no folder: HOME is not set, so programs are built and devices measured each time",
+          remedy: "export TESSERA_CACHE=/var/tmp/tessera")
+      ]
+    }
+    CacheFolder.create()
+    guard HostLimits.isWritable(path) else {
+      return [
+        .odd(
+          "cache", "\(path) is not writable: programs are built and devices measured each time",
+          remedy: "mkdir -p '\(path)' && chmod u+rwx '\(path)', or export TESSERA_CACHE")
+      ]
+    }
+    let files = HostLimits.files(in: path)
+    let programs = files.count { $0.hasPrefix("opencl-") && $0.hasSuffix(".bin") }
+    let measured = files.contains("devices.json") ? "devices measured" : "no device measured yet"
+    return [.ok("cache", "\(path): \(programs) OpenCL programs, \(measured)")]
+  }
+}

@@ -1,0 +1,30 @@
+/// One thing a check of this machine found.
+public struct Finding: Sendable, Hashable {
+  public enum State: String, Sendable, Hashable {
+    case ok
+    /// Works, but not as well as it could.
+    case odd
+    /// Not there or not usable; something cannot be done without it.
+    case missing
+  }
+
+  /// What was looked at.
+  public let subject: String
+  public let state: State
+  /// What was found.
+  public let detail: String
+  /// What mends it: a command where there is one. Nil if nothing is wrong.
+  public let remedy: String?
+
+  static func ok(_ subject: String, _ detail: String) -> Finding {
+    Finding(subject: subject, state: .ok, detail: detail, remedy: nil)
+  }
+
+  static func odd(_ subject: String, _ detail: String, remedy: String) -> Finding {
+    Finding(subject: subject, state: .odd, detail: detail, remedy: remedy)
+  }
+
+  static func missing(_ subject: String, _ detail: String, remedy: String) -> Finding {
+    Finding(subject: subject, state: .missing, detail: detail, remedy: remedy)
+  }
+}

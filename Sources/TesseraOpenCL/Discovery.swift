@@ -1,0 +1,130 @@
+internal import COpenCL
+public import TesseraCompute
+
+extension OpenCLDevice {
+  /// Every OpenCL device that works, as the environment asks (``OpenCLOptions/fromEnvironment()``),
+  /// and what stood in the way of the others, each with its remedy.
+  ///
+  /// Cost: loads the drivers and runs a small kernel on each device. Nothing is printed and nothing
+  /// aborts, whatever is installed.
+  public static func all() -> (devices: [OpenCLDevice], problems: [TesseraError]) {
+    do throws(TesseraError) {
+      return all(try OpenCLOptions.fromEnvironment())
+    } catch {
+      return ([], [error])
+    }
+  }
+
+  /// Every OpenCL device that works under `options`, and what stood in the way of the others.
+  public static func all(
+    _ options: OpenCLOptions
+  ) -> (devices: [OpenCLDevice], problems: [TesseraError]) {
+    var (platforms, problems) = Discovery.platforms(options.library)
+    var devices: [OpenCLDevice] = []
+    var index = 0
+    for platform in platforms {
+      do throws(TesseraError) {
+        let ids = try platform.devices()
+        if ids.isEmpty {
+          problems.append(
+            TesseraError(
+              .deviceUnavailable,
+              "OpenCL platform \(platform.name) has no device; check that the device is present "
+                + "and that this user may open it"))
+        }
+        for id in ids {
+          defer { index += 1 }
+          do throws(TesseraError) {
+            devices.append(
+              try OpenCLDevice(id, of: platform, identifier: "opencl:\(index)", options: options))
+          } catch {
+            problems.append(
+              TesseraError(
+                error.code,
+                "opencl:\(index) of \(platform.name) does not work: \(error.message); update or "
+                  + "reinstall its driver", status: error.status))
+          }
+        }
+      } catch {
+        problems.append(
+          TesseraError(
+            error.code,
+            "OpenCL platform \(platform.name): \(error.message); reinstall its driver",
+            status: error.status))
+      }
+    }
+    return (devices, problems)
+  }
+}
+
+enum Discovery {
+  /// The loaders: they know every driver that is registered.
+  static let loaders = ["libOpenCL.so.1", "libOpenCL.so"]
+
+  /// Drivers that work without a loader and without being registered, as in many containers.
+  static let drivers = [
+    "libnvidia-opencl.so.1", "libamdocl64.so", "libigdrcl.so", "libintelocl.so", "libmali.so",
+    "libMesaOpenCL.so.1", "libpocl.so.2",
+  ]
+
+  /// The platforms to use: those of `library` if it is given, else those of the first loader that
+  /// has any, else those of every driver found.
+  static func platforms(
+    _ library: String?
+  ) -> (platforms: [OpenCLLibrary.Platform], problems: [TesseraError]) {
+    if let library {
+      do throws(TesseraError) {
+        let platforms = try OpenCLLibrary(path: library).platforms()
+        return (platforms, platforms.isEmpty ? [nothingIn(library)] : [])
+      } catch {
+        let message =
+          "OpenCL library \(library) cannot be used: \(error.message); correct "
+          + "TESSERA_OPENCL_LIBRARY, or unset it to look in the usual places"
+        return ([], [TesseraError(.deviceUnavailable, message, status: error.status)])
+      }
+    }
+    return platforms(loaders: loaders, drivers: drivers)
+  }
+
+  static func platforms(
+    loaders: [String], drivers: [String]
+  ) -> (platforms: [OpenCLLibrary.Platform], problems: [TesseraError]) {
+    var problems: [TesseraError] = []
+    for path in loaders {
+      guard let library = try? OpenCLLibrary(path: path) else { continue }
+      do throws(TesseraError) {
+        let platforms = try library.platforms()
+        if !platforms.isEmpty { return (platforms, []) }
+        problems = [nothingIn(path)]
+      } catch {
+        problems = [
+          TesseraError(
+            error.code, "OpenCL loader \(path): \(error.message); reinstall it",
+            status: error.status)
+        ]
+      }
+    }
+    let platforms = drivers.flatMap { path in
+      (try? OpenCLLibrary(path: path))
+        .flatMap { library in try? library.platforms() } ?? []
+    }
+    if !platforms.isEmpty { return (platforms, []) }
+    if problems.isEmpty {
+      problems = [
+        TesseraError(
+          .deviceUnavailable,
+          "no OpenCL library was found (\((loaders + drivers).joined(separator: ", "))); install "
+            + "the driver of the device and ocl-icd-libopencl1, or pocl-opencl-icd for the CPU")
+      ]
+    }
+    return ([], problems)
+  }
+
+  private static func nothingIn(_ library: String) -> TesseraError {
+    TesseraError(
+      .deviceUnavailable,
+      "OpenCL library \(library) knows no platform; install the driver of the device (or "
+        + "pocl-opencl-icd for the CPU), and see that /etc/OpenCL/vendors or OCL_ICD_VENDORS names it"
+    )
+  }
+}

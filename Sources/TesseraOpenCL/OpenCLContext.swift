@@ -1,0 +1,160 @@
+internal import COpenCL
+internal import TesseraCompute
+
+/// One device's context and its in-order queue: commands run in the order in which they were asked
+/// for.
+///
+/// Safe to share: the handles never change, and OpenCL lets any thread queue commands.
+final class OpenCLContext: @unchecked Sendable {
+  let library: OpenCLLibrary
+  let device: cl_device_id
+  let context: cl_context
+  let queue: cl_command_queue
+
+  var api: copencl_api { library.api }
+
+  init(_ device: cl_device_id, of library: OpenCLLibrary) throws(TesseraError) {
+    let api = library.api
+    var status: cl_int = 0
+    var device: cl_device_id? = device
+    let context = api.clCreateContext(nil, 1, &device, nil, nil, &status)
+    try OpenCLStatus.check(status, "clCreateContext")
+    guard let context, let device else {
+      throw TesseraError(.deviceFailure, "clCreateContext: returned no context")
+    }
+    let queue = api.clCreateCommandQueue(context, device, 0, &status)
+    guard status == 0, let queue else {
+      _ = api.clReleaseContext(context)
+      throw OpenCLStatus.error(status, "clCreateCommandQueue")
+    }
+    self.library = library
+    self.device = device
+    self.context = context
+    self.queue = queue
+  }
+
+  deinit {
+    _ = api.clFinish(queue)
+    _ = api.clReleaseCommandQueue(queue)
+    _ = api.clReleaseContext(context)
+  }
+
+  // MARK: What the driver says of the device
+
+  func text(_ property: Int32) -> String {
+    queryText { api.clGetDeviceInfo(device, cl_device_info(property), $0, $1, $2) }
+  }
+
+  /// A number of the type `Value` that the property has, or `absent` where the driver does not know
+  /// it.
+  func number<Value: FixedWidthInteger>(_ property: Int32, absent: Value) -> Value {
+    var value = absent
+    let status = api.clGetDeviceInfo(
+      device, cl_device_info(property), MemoryLayout<Value>.size, &value, nil)
+    return status == 0 ? value : absent
+  }
+
+  // MARK: Commands
+
+  /// Waits for every command queued so far.
+  func finish() throws(TesseraError) {
+    try OpenCLStatus.check(api.clFinish(queue), "clFinish")
+  }
+
+  /// Lets the device begin with what is queued.
+  func flush() throws(TesseraError) {
+    try OpenCLStatus.check(api.clFlush(queue), "clFlush")
+  }
+
+  func write(
+    _ source: UnsafeRawBufferPointer, to buffer: DeviceBuffer, at byteOffset: Int
+  ) throws(TesseraError) {
+    guard let start = source.baseAddress, source.count > 0 else { return }
+    try OpenCLStatus.check(
+      api.clEnqueueWriteBuffer(
+        queue, buffer.memory, cl_bool(CL_TRUE), byteOffset, source.count, start, 0, nil, nil),
+      "clEnqueueWriteBuffer")
+  }
+
+  func read(
+    _ buffer: DeviceBuffer, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) {
+    guard let start = target.baseAddress, target.count > 0 else { return }
+    try OpenCLStatus.check(
+      api.clEnqueueReadBuffer(
+        queue, buffer.memory, cl_bool(CL_TRUE), byteOffset, target.count, start, 0, nil, nil),
+      "clEnqueueReadBuffer")
+  }
+
+  /// Copies `values` to the start of `storage`.
+  func write<Value: BitwiseCopyable>(
+    _ values: [Value], to storage: OpenCLStorage
+  ) throws(TesseraError) {
+    let result = values.withUnsafeBytes { bytes in
+      Result { () throws(TesseraError) in
+        try write(bytes, to: storage.buffer, at: storage.start)
+      }
+    }
+    try result.get()
+  }
+
+  /// The first `count` values in `storage`, once all commands queued before are done.
+  func read<Value: BitwiseCopyable & ExpressibleByIntegerLiteral>(
+    _ count: Int, of: Value.Type, from storage: OpenCLStorage
+  ) throws(TesseraError) -> [Value] {
+    var values = [Value](repeating: 0, count: count)
+    let result = values.withUnsafeMutableBytes { bytes in
+      Result { () throws(TesseraError) in
+        try read(storage.buffer, at: storage.start, to: bytes)
+      }
+    }
+    try result.get()
+    return values
+  }
+
+  /// Fills all of `storage` with `pattern`, whose size divides that of `storage`.
+  func fill<Pattern: BitwiseCopyable>(
+    _ storage: OpenCLStorage, with pattern: Pattern
+  ) throws(TesseraError) {
+    try fill(storage.buffer, at: storage.start, byteCount: storage.byteCount, with: pattern)
+  }
+
+  /// Repeats `pattern` over `byteCount` bytes; both counts are multiples of the pattern's size.
+  func fill<Pattern: BitwiseCopyable>(
+    _ buffer: DeviceBuffer, at byteOffset: Int, byteCount: Int, with pattern: Pattern
+  ) throws(TesseraError) {
+    guard byteCount > 0 else { return }
+    var pattern = pattern
+    try OpenCLStatus.check(
+      api.clEnqueueFillBuffer(
+        queue, buffer.memory, &pattern, MemoryLayout<Pattern>.size, byteOffset, byteCount, 0, nil,
+        nil),
+      "clEnqueueFillBuffer")
+  }
+}
+
+/// One buffer object.
+///
+/// Safe to share: the handle never changes, and the queue orders what touches the memory.
+final class DeviceBuffer: @unchecked Sendable {
+  let context: OpenCLContext
+  let memory: cl_mem
+  let byteCount: Int
+
+  /// Memory that is really there: a driver may promise a buffer and find no room for it at first
+  /// use.
+  init(_ context: OpenCLContext, byteCount: Int) throws(TesseraError) {
+    var status: cl_int = 0
+    let memory = context.api.clCreateBuffer(
+      context.context, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &status)
+    guard status == 0, let memory else { throw OpenCLStatus.error(status, "clCreateBuffer") }
+    self.context = context
+    self.memory = memory
+    self.byteCount = byteCount
+    try context.fill(self, at: byteCount - 1, byteCount: 1, with: UInt8(0))
+    try context.finish()
+  }
+
+  // The driver keeps the memory until queued commands are done with it.
+  deinit { _ = context.api.clReleaseMemObject(memory) }
+}

@@ -1,0 +1,135 @@
+public import TesseraCompute
+
+extension OpenCLDevice {
+  public func innerProducts(
+    _ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try Shapes.innerProducts(queries, vectors, into: scores)
+    try multiply(
+      queries, transposed: false, vectors, transposed: true, alpha: 1, beta: 0, into: scores)
+  }
+
+  /// Cost: packs B once (read and written in chunks), then 2 * rows * inner * columns operations.
+  public func multiply(
+    _ a: Matrix<Float>, transposed aTransposed: Bool, _ b: Matrix<Float>,
+    transposed bTransposed: Bool, alpha: Float, beta: Float, into result: Matrix<Float>
+  ) throws(TesseraError) {
+    let inner = try Shapes.multiply(
+      a, transposed: aTransposed, b, transposed: bTransposed, into: result)
+    guard result.count > 0 else { return }
+    let blocks = PanelBlocks(inner: inner, columns: result.columns)
+    let panels = try reserve(blocks.panelElements, of: Float.self)
+    for columns in blocks.columns {
+      for (index, dimensions) in blocks.inner.enumerated() {
+        try pack(b, inRows: bTransposed, vectors: columns, dimensions: dimensions, into: panels)
+        try multiply(
+          a, inColumns: aTransposed, dimensions: dimensions, panels, alpha: alpha,
+          beta: index == 0 ? beta : 1, into: result, columns: columns)
+      }
+    }
+  }
+
+  /// Packs `dimensions` of the `vectors` of a matrix, which holds them as rows or as columns, into
+  /// panels of 32: [panel][dimension][32], zero past the last vector.
+  func pack(
+    _ matrix: Matrix<Float>, inRows: Bool, vectors: Range<Int>, dimensions: Range<Int>,
+    into panels: OpenCLStorage
+  ) throws(TesseraError) {
+    guard !dimensions.isEmpty else { return }
+    let panelCount = (vectors.count + PanelBlocks.width - 1) / PanelBlocks.width
+    let grid =
+      body == .wideItem
+      ? Grid(groups: (panelCount, 1), workPerGroup: 64 * dimensions.count)
+      : Grid(
+        groups: (panelCount, (dimensions.count + 31) / 32), local: (32, 8), workPerGroup: 4096)
+    try launch(
+      "pack_panels", of: KernelSource("pack_panels", ["VECTORS_IN_ROWS": inRows ? 1 : 0]),
+      [
+        argument(matrix, "multiply"), .ulong(matrix.columns), .ulong(vectors.lowerBound),
+        .ulong(vectors.upperBound), .ulong(dimensions.lowerBound), .int(dimensions.count),
+        .all(of: panels, as: Float.self),
+      ], over: grid)
+  }
+
+  private func multiply(
+    _ a: Matrix<Float>, inColumns: Bool, dimensions: Range<Int>, _ panels: OpenCLStorage,
+    alpha: Float, beta: Float, into result: Matrix<Float>, columns: Range<Int>
+  ) throws(TesseraError) {
+    let panelCount = (columns.count + PanelBlocks.width - 1) / PanelBlocks.width
+    let (macros, grid) = multiplyShape(
+      rows: result.rows, panelCount: panelCount, inner: dimensions.count)
+    // The views of A and of the result that this block reads and writes.
+    let aStart = dimensions.lowerBound * (inColumns ? a.columns : 1)
+    let part = Matrix<Float>(a.storage, offset: a.offset + aStart, rows: 0, columns: 0)
+    let target = Matrix<Float>(
+      result.storage, offset: result.offset + columns.lowerBound, rows: 0, columns: 0)
+    try launch(
+      "multiply",
+      of: KernelSource("multiply", macros.merging(["A_IN_COLUMNS": inColumns ? 1 : 0]) { $1 }),
+      [
+        argument(part, "multiply"), .ulong(a.columns), .ulong(result.rows),
+        .all(of: panels, as: Float.self), .int(dimensions.count), .float(alpha), .float(beta),
+        argument(target, "multiply"), .ulong(result.columns), .int(columns.count),
+      ], over: grid)
+  }
+
+  private func multiplyShape(
+    rows: Int, panelCount: Int, inner: Int
+  ) -> (macros: [String: Int], grid: Grid) {
+    switch body {
+    case .wideItem:
+      let rowsPerItem = 256
+      return (
+        ["ROWS_PER_ITEM": rowsPerItem],
+        Grid(
+          groups: (panelCount, (rows + rowsPerItem - 1) / rowsPerItem),
+          workPerGroup: 2 * rowsPerItem * PanelBlocks.width * inner)
+      )
+    case .tile:
+      let items = groupSize >= 256 ? 16 : 8
+      // Large tiles reuse more; small ones keep every compute unit busy.
+      func grid(_ side: Int) -> Grid {
+        let tile = items * side
+        return Grid(
+          groups: (
+            (rows + tile - 1) / tile, (panelCount * PanelBlocks.width + tile - 1) / tile
+          ), local: (items, items), workPerGroup: 2 * tile * tile * inner)
+      }
+      let large = grid(8)
+      let fillsDevice = large.groups.x * large.groups.y >= 2 * info.computeUnits
+      return (
+        ["ITEMS": items, "ITEM_SIDE": fillsDevice ? 8 : 4], fillsDevice ? large : grid(4)
+      )
+    }
+  }
+}
+
+/// How a product is cut so that the packed part of B stays small and one work item's work is
+/// bounded.
+struct PanelBlocks {
+  /// Vectors in a panel.
+  static let width = 32
+  /// A panel of so many dimensions fits a first- or second-level cache.
+  static let maxInner = 512
+  /// Elements packed at a time: 32 MiB.
+  static let maxElements = 8 << 20
+
+  let inner: [Range<Int>]
+  let columns: [Range<Int>]
+  /// Elements in the largest block's panels.
+  let panelElements: Int
+
+  init(inner: Int, columns: Int) {
+    // With nothing to sum there is still a result to scale: one empty block.
+    self.inner = inner == 0 ? [0..<0] : Self.cut(inner, by: Self.maxInner)
+    let depth = max(1, min(inner, Self.maxInner))
+    let perBlock = Self.maxElements / (depth * Self.width) * Self.width
+    self.columns = Self.cut(columns, by: perBlock)
+    panelElements =
+      (min(columns, perBlock) + Self.width - 1) / Self.width * Self.width * depth
+  }
+
+  private static func cut(_ count: Int, by size: Int) -> [Range<Int>] {
+    stride(from: 0, to: count, by: size).map { $0..<min($0 + size, count) }
+  }
+}

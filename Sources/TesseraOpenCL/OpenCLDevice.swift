@@ -1,0 +1,145 @@
+internal import COpenCL
+internal import Synchronization
+public import TesseraCompute
+
+/// An OpenCL device: GPU, CPU or accelerator.
+///
+/// It has a context and an in-order queue of its own. Calls may come from any thread; work is done
+/// in the order in which it is asked for. Programs are built at first use and kept on disk for the
+/// next run.
+public final class OpenCLDevice: Device {
+  public let info: DeviceInfo
+  /// The kernel body in use.
+  public let body: KernelBody
+
+  let context: OpenCLContext
+  let arena: Arena
+  /// Items in a work-group of kernels that have no reason of their own: 1 for wide items.
+  let groupSize: Int
+  private let cache: ProgramCache
+  private let macros: [String: Int]
+  private let programs: Mutex<Programs>
+
+  /// Safe: used only inside the mutex above, which is what kernels' argument slots need.
+  private struct Programs: @unchecked Sendable {
+    var built: [KernelSource: Program] = [:]
+  }
+
+  /// - Throws: what the device could not do of the little every device must.
+  init(
+    _ id: cl_device_id, of platform: OpenCLLibrary.Platform, identifier: String,
+    options: OpenCLOptions
+  ) throws(TesseraError) {
+    context = try OpenCLContext(id, of: platform.library)
+    let name = context.text(CL_DEVICE_NAME)
+    let driver = context.text(CL_DRIVER_VERSION)
+    cache = ProgramCache(
+      directory: options.cacheDirectory,
+      deviceKey: [name, driver, platform.name, platform.version].joined(separator: "\n"))
+    let memoryBytes = Int(clamping: context.number(CL_DEVICE_GLOBAL_MEM_SIZE, absent: UInt64(0)))
+    let maxAllocationBytes = Int(
+      clamping: context.number(CL_DEVICE_MAX_MEM_ALLOC_SIZE, absent: UInt64(0)))
+    let alignmentBits = context.number(CL_DEVICE_MEM_BASE_ADDR_ALIGN, absent: UInt32(0))
+    arena = Arena(
+      context, alignment: options.sharedBlockBytes == 0 ? 1 : max(128, Int(alignmentBits) / 8),
+      sharedBlockBytes: options.sharedBlockBytes,
+      maxBlockBytes: min(maxAllocationBytes, memoryBytes), memoryBytes: memoryBytes)
+    let abilities = try Probe(context, arena: arena, cache: cache).run()
+
+    let type = context.number(CL_DEVICE_TYPE, absent: cl_device_type(0))
+    let isCPU = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0
+    let isGPU = type & cl_device_type(CL_DEVICE_TYPE_GPU) != 0
+    body = options.body ?? (isCPU ? .wideItem : .tile)
+    groupSize = body == .wideItem ? 1 : min(256, abilities.workGroupSize)
+    macros = [body.macro: 1].merging(abilities.hasFloat64 ? ["HAS_FLOAT64": 1] : [:]) { $1 }
+    programs = Mutex(Programs())
+    info = DeviceInfo(
+      identifier: identifier, name: name, kind: isCPU ? .cpu : isGPU ? .gpu : .accelerator,
+      vendor: context.text(CL_DEVICE_VENDOR), driver: driver, variant: body.rawValue,
+      memoryBytes: memoryBytes, maxAllocationBytes: maxAllocationBytes,
+      computeUnits: Int(context.number(CL_DEVICE_MAX_COMPUTE_UNITS, absent: UInt32(1))),
+      localMemoryBytes: abilities.localMemoryBytes, maxWorkGroupSize: abilities.workGroupSize,
+      hasFloat64: abilities.hasFloat64, accelerated: [.innerProducts, .multiply])
+  }
+
+  // MARK: Memory
+
+  public func allocate(byteCount: Int) throws(TesseraError) -> Storage {
+    try reserve(byteCount)
+  }
+
+  public func upload(
+    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
+  ) throws(TesseraError) {
+    let target = try own(target, "upload")
+    try checkBounds(target, "upload", source.count, at: byteOffset)
+    try context.write(source, to: target.buffer, at: target.start + byteOffset)
+  }
+
+  public func download(
+    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) {
+    let source = try own(source, "download")
+    try checkBounds(source, "download", target.count, at: byteOffset)
+    try context.read(source.buffer, at: source.start + byteOffset, to: target)
+  }
+
+  public func synchronize() throws(TesseraError) { try context.finish() }
+
+  private func checkBounds(
+    _ storage: OpenCLStorage, _ operation: String, _ count: Int, at byteOffset: Int
+  ) throws(TesseraError) {
+    guard byteOffset >= 0, count <= storage.byteCount - byteOffset else {
+      throw TesseraError(
+        .invalidShape,
+        "\(operation): \(count) bytes at \(byteOffset) are outside the \(storage.byteCount) there")
+    }
+  }
+
+  // MARK: For the operations
+
+  /// Memory for the device's own use. It may be let go as soon as the commands that use it are
+  /// queued.
+  func reserve(_ byteCount: Int) throws(TesseraError) -> OpenCLStorage {
+    try OpenCLStorage(byteCount, from: arena)
+  }
+
+  /// Memory for `count` elements of type `Element`.
+  func reserve<Element>(_ count: Int, of: Element.Type) throws(TesseraError) -> OpenCLStorage {
+    let (byteCount, overflow) = count.multipliedReportingOverflow(
+      by: MemoryLayout<Element>.stride)
+    guard !overflow else {
+      throw TesseraError(.outOfMemory, "allocate: \(count) elements are too many for any memory")
+    }
+    return try reserve(byteCount)
+  }
+
+  /// The matrix as a kernel's argument: its buffer and its first element.
+  func argument<Element>(
+    _ matrix: Matrix<Element>, _ operation: String
+  ) throws(TesseraError) -> KernelArgument {
+    let storage = try own(matrix.storage, operation)
+    return .memory(
+      storage, firstElement: storage.start / MemoryLayout<Element>.stride + matrix.offset)
+  }
+
+  /// Queues `kernel` of `source` over `grid`; the source is built first if this is its first use.
+  func launch(
+    _ kernel: String, of source: KernelSource, _ arguments: [KernelArgument], over grid: Grid
+  ) throws(TesseraError) {
+    try programs.withLock { programs throws(TesseraError) in
+      if programs.built[source] == nil {
+        programs.built[source] = try Program.build(
+          source, macros: macros, in: context, cache: cache)
+      }
+      try programs.built[source]?.launch(kernel, arguments, over: grid, on: context)
+    }
+  }
+
+  private func own(_ storage: Storage, _ operation: String) throws(TesseraError) -> OpenCLStorage {
+    guard let storage = storage as? OpenCLStorage, storage.buffer.context === context else {
+      throw TesseraError(.wrongDevice, "\(operation): the memory belongs to another device")
+    }
+    return storage
+  }
+}

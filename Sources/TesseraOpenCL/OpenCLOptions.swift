@@ -1,0 +1,49 @@
+public import TesseraCompute
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// How OpenCL devices are looked for and driven.
+public struct OpenCLOptions: Sendable, Hashable {
+  /// The only library to load · a path or a name · nil looks in the usual places.
+  public var library: String?
+  /// The body every hot kernel runs · nil lets the type of the device decide.
+  public var body: KernelBody?
+  /// The folder that keeps program binaries between runs · nil keeps none, and every run compiles.
+  public var cacheDirectory: String?
+  /// Bytes of the blocks that small matrices share · 0 gives each matrix a buffer of its own, so
+  /// that a memory checker sees where it ends.
+  public var sharedBlockBytes = 32 << 20
+
+  /// The usual places, the device's own body, no cache.
+  public init() {}
+
+  /// What the environment asks for: `TESSERA_OPENCL_LIBRARY`, `TESSERA_OPENCL_BODY` (`tile` or
+  /// `wide`), and for the cache `TESSERA_CACHE`, else `tessera` in the user's cache folder.
+  ///
+  /// - Throws: `.invalidArgument` for a body there is not.
+  public static func fromEnvironment() throws(TesseraError) -> OpenCLOptions {
+    try OpenCLOptions { name in getenv(name).map { String(cString: $0) } }
+  }
+
+  init(variable: (String) -> String?) throws(TesseraError) {
+    func value(_ name: String) -> String? { variable(name).flatMap { $0.isEmpty ? nil : $0 } }
+    library = value("TESSERA_OPENCL_LIBRARY")
+    cacheDirectory =
+      value("TESSERA_CACHE") ?? value("XDG_CACHE_HOME").map { $0 + "/tessera" }
+      ?? value("HOME").map { $0 + "/.cache/tessera" }
+    switch value("TESSERA_OPENCL_BODY") {
+    case nil: body = nil
+    case "tile": body = .tile
+    case "wide": body = .wideItem
+    case let other?:
+      throw TesseraError(
+        .invalidArgument, "TESSERA_OPENCL_BODY is \"\(other)\"; it can be tile or wide, or unset")
+    }
+  }
+}

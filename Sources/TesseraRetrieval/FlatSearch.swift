@@ -1,0 +1,238 @@
+import Synchronization
+public import TesseraCompute
+
+/// Exact search over rows that may not fit the device's memory.
+///
+/// Rows that fit are prepared once and stay on the device for every later call. Others are cut into
+/// chunks; each is prepared, asked all queries, and its hits merged. The hits are the same bytes
+/// either way, for every batch size and memory budget.
+///
+///     let search = try FlatSearch(base, metric: .innerProduct, on: Devices.choose(.auto))
+///     let hits = try search.nearest(queries, k: 10).neighbors
+public final class FlatSearch: Sendable {
+  public let vectors: Vectors
+  public let metric: Metric
+  public let options: Options
+  private let state: Mutex<State>
+
+  /// What changes from one search to the next.
+  private struct State {
+    var device: any Device
+    var memoryBudget: Int
+    var prepared: VectorSet?
+  }
+
+  /// - Throws: `.invalidArgument` for a batch size or memory budget below 1, `.invalidShape` for
+  ///   vectors without dimensions.
+  public init(
+    _ vectors: Vectors, metric: Metric, on device: any Device, options: Options = Options()
+  ) throws(TesseraError) {
+    guard vectors.dimension > 0 else {
+      throw TesseraError(.invalidShape, "\(options.vectorsName): the vectors have no dimensions")
+    }
+    guard options.batchSize ?? 1 >= 1 else {
+      throw TesseraError(
+        .invalidArgument, "search: a batch size of \(options.batchSize ?? 0) is not at least 1")
+    }
+    guard options.memoryBudget ?? 1 >= 1 else {
+      throw TesseraError(
+        .invalidArgument, "search: \(options.memoryBudget ?? 0) bytes of memory are not at least 1")
+    }
+    self.vectors = vectors
+    self.metric = metric
+    self.options = options
+    state = Mutex(
+      State(device: device, memoryBudget: options.memoryBudget(on: device)))
+  }
+
+  /// The `k` nearest rows to every query, ids counted from row 0.
+  ///
+  /// A device that runs out of memory is asked again with smaller chunks, three times; then, and
+  /// on any other failure of the device, the fallback takes over. Searches of one `FlatSearch` run
+  /// one at a time.
+  ///
+  /// - Parameter progress: Called after each batch.
+  /// - Complexity: O(queries * rows * dimension).
+  /// - Throws: `.invalidShape`, `.invalidArgument` and `.nonFinite` for what cannot be searched;
+  ///   `.outOfMemory`, `.deviceFailure` and `.buildFailure` from a device without a fallback.
+  public func nearest(
+    _ queries: Vectors, k: Int, progress: (SearchProgress) -> Void = { _ in }
+  ) throws(TesseraError) -> SearchReport {
+    guard queries.dimension == vectors.dimension else {
+      throw TesseraError(
+        .invalidShape,
+        "\(options.queriesName): queries have \(queries.dimension) dimensions, "
+          + "\(options.vectorsName) has \(vectors.dimension)")
+    }
+    guard k >= 1 else {
+      throw TesseraError(.invalidArgument, "search: k is \(k), it must be at least 1")
+    }
+    // A closure with typed throws needs its type spelled out, hence the result.
+    return try state.withLock { state -> Result<SearchReport, TesseraError> in
+      Result { () throws(TesseraError) in
+        try self.persist(queries, k: k, &state, progress)
+      }
+    }.get()
+  }
+
+  /// Searches until it works or nothing is left to try.
+  private func persist(
+    _ queries: Vectors, k: Int, _ state: inout State, _ progress: (SearchProgress) -> Void
+  ) throws(TesseraError) -> SearchReport {
+    var shrinksLeft = 3
+    while true {
+      do throws(TesseraError) {
+        let plan = try plan(queries, k: k, state)
+        do throws(TesseraError) {
+          return try search(queries, k: k, plan, &state, progress)
+        } catch {
+          guard error.code == .outOfMemory, shrinksLeft > 0 else { throw error }
+          shrinksLeft -= 1
+          state.prepared = nil
+          state.memoryBudget = max(1, plan.rows.cost.peakBytes / 2)
+          options.note(
+            "\(state.device.info.identifier): \(error); trying again with smaller pieces")
+        }
+      } catch {
+        guard error.isFailureOfDevice, let fallback = options.fallback, fallback !== state.device
+        else { throw error }
+        options.note(
+          "\(state.device.info.identifier) failed: \(error); \(fallback.info.identifier) takes over"
+        )
+        state = State(
+          device: fallback, memoryBudget: options.memoryBudget(on: fallback))
+      }
+    }
+  }
+
+  private func search(
+    _ queries: Vectors, k: Int, _ plan: Plan, _ state: inout State,
+    _ progress: (SearchProgress) -> Void
+  ) throws(TesseraError) -> SearchReport {
+    let batches = stride(from: 0, to: queries.count, by: plan.batchSize).map {
+      $0..<min($0 + plan.batchSize, queries.count)
+    }
+    let chunks = stride(from: 0, to: vectors.count, by: max(1, plan.rows.rowsPerChunk)).map {
+      $0..<min($0 + plan.rows.rowsPerChunk, vectors.count)
+    }
+    let streams = chunks.count > 1
+    if streams { state.prepared = nil }
+    var found = batches.map { Neighbors.none(queryCount: $0.count) }
+    var prepareSeconds = 0.0
+    var searchSeconds = 0.0
+    for (piece, rows) in chunks.enumerated() {
+      let start = ContinuousClock.now
+      let set =
+        if let prepared = state.prepared { prepared } else { try prepare(rows, on: state.device) }
+      if !streams { state.prepared = set }
+      prepareSeconds += start.secondsAgo
+      let searchStart = ContinuousClock.now
+      for (index, batch) in batches.enumerated() {
+        let hits = try nearest(queries, batch, in: set, k: k, on: state.device)
+        found[index] =
+          piece == 0 ? hits : found[index].merged(with: hits, k: k, order: metric.order)
+        progress(
+          SearchProgress(
+            done: rows.lowerBound * queries.count + rows.count * batch.upperBound,
+            total: vectors.count * queries.count))
+      }
+      searchSeconds += searchStart.secondsAgo
+    }
+    return SearchReport(
+      neighbors: Neighbors(joining: found), device: state.device.info, chunkCount: chunks.count,
+      batchSize: plan.batchSize, peakBytes: plan.rows.cost.peakBytes,
+      prepareSeconds: prepareSeconds,
+      searchSeconds: streams ? searchSeconds + prepareSeconds : searchSeconds)
+  }
+
+  /// How queries and rows are cut.
+  private struct Plan {
+    let batchSize: Int
+    let rows: SearchPlan
+  }
+
+  /// Batches shrink, unless their size was asked for, until at least one row fits beside them.
+  private func plan(
+    _ queries: Vectors, k: Int, _ state: State
+  ) throws(TesseraError) -> Plan {
+    var batchSize = min(options.batchSize ?? 1024, max(1, queries.count))
+    while true {
+      let shape = SearchShape(
+        rows: vectors.count, dimension: vectors.dimension, element: vectors.element,
+        metric: metric, queryCount: batchSize, k: k)
+      do throws(TesseraError) {
+        return Plan(
+          batchSize: batchSize,
+          rows: try SearchPlan(shape, on: state.device, memoryBudget: state.memoryBudget))
+      } catch {
+        guard options.batchSize == nil, batchSize > 1 else { throw error }
+        batchSize /= 2
+      }
+    }
+  }
+
+  private func prepare(
+    _ rows: Range<Int>, on device: any Device
+  ) throws(TesseraError) -> VectorSet {
+    let chunk = vectors.rows(rows)
+    do throws(TesseraError) {
+      return try device.prepare(chunk, metric: metric, firstID: Int64(rows.lowerBound))
+    } catch {
+      throw error.naming(options.vectorsName, chunk, from: rows.lowerBound)
+    }
+  }
+
+  private func nearest(
+    _ queries: Vectors, _ batch: Range<Int>, in set: VectorSet, k: Int, on device: any Device
+  ) throws(TesseraError) -> Neighbors {
+    let some = queries.rows(batch)
+    do throws(TesseraError) {
+      return try device.nearest(some, in: set, k: k)
+    } catch {
+      throw error.naming(options.queriesName, some, from: batch.lowerBound)
+    }
+  }
+}
+
+extension FlatSearch.Options {
+  fileprivate func memoryBudget(on device: any Device) -> Int {
+    min(memoryBudget ?? .max, device.searchableBytes)
+  }
+}
+
+extension Device {
+  /// What a search may hold. A tenth of a GPU's memory is left to its driver; half of the host's
+  /// to mapped files and everything else that runs.
+  fileprivate var searchableBytes: Int {
+    switch info.kind {
+    case .gpu, .accelerator: info.memoryBytes / 10 * 9
+    default: info.memoryBytes / 2
+    }
+  }
+}
+
+extension ContinuousClock.Instant {
+  fileprivate var secondsAgo: Double { duration(to: .now) / .seconds(1) }
+}
+
+extension TesseraError {
+  /// A device sees one piece and counts its rows from 0; people count from the start of the file.
+  fileprivate func naming(_ name: String, _ piece: Vectors, from firstRow: Int) -> TesseraError {
+    guard code == .nonFinite else { return self }
+    return Shapes.nonFinite(name, rows: piece.nonFiniteRows(limit: 6).map { $0 + firstRow })
+  }
+}
+
+extension Neighbors {
+  /// The hits of consecutive batches, each of which found equally many per query.
+  fileprivate init(joining batches: [Neighbors]) {
+    self.init(
+      queryCount: batches.reduce(0) { $0 + $1.queryCount },
+      hitCount: batches.first?.hitCount ?? 0, ids: batches.flatMap(\.ids),
+      scores: batches.flatMap(\.scores),
+      statistics: SearchStatistics(
+        certified: batches.allSatisfy(\.statistics.certified),
+        candidates: batches.reduce(0) { $0 + $1.statistics.candidates },
+        rescored: batches.reduce(0) { $0 + $1.statistics.rescored }))
+  }
+}

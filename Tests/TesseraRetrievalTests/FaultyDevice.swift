@@ -1,0 +1,69 @@
+import Synchronization
+import TesseraCompute
+
+/// The reference device with a memory of a stated size, that fails where it is told to.
+final class FaultyDevice: Device {
+  let info: DeviceInfo
+  /// The failures of the next searches, in order; nil is a search that works.
+  private let failures: Mutex<[TesseraError.Code?]>
+  private let log = Mutex(Log())
+
+  struct Log {
+    var prepared: [Int] = []
+    var batches: [Int] = []
+  }
+
+  init(
+    memoryBytes: Int = 1 << 40, maxAllocationBytes: Int? = nil, failures: [TesseraError.Code?] = []
+  ) {
+    info = DeviceInfo(
+      identifier: "faulty:0", name: "Faulty", kind: .accelerator, variant: "swift",
+      memoryBytes: memoryBytes, maxAllocationBytes: maxAllocationBytes, computeUnits: 1,
+      accelerated: [])
+    self.failures = Mutex(failures)
+  }
+
+  /// Rows of every set prepared, in order.
+  var prepared: [Int] { log.withLock { $0.prepared } }
+  /// Queries of every search, in order.
+  var batches: [Int] { log.withLock { $0.batches } }
+
+  /// 100 bytes a row and 10 a query.
+  func cost(of search: SearchShape) -> SearchCost {
+    SearchCost(
+      residentBytes: search.rows * 100, workingBytes: search.queryCount * 10,
+      largestAllocationBytes: search.rows * 100)
+  }
+
+  func prepare(
+    _ vectors: Vectors, metric: Metric, firstID: Int64
+  ) throws(TesseraError) -> VectorSet {
+    log.withLock { $0.prepared.append(vectors.count) }
+    return try ReferenceDevice.shared.prepare(vectors, metric: metric, firstID: firstID)
+  }
+
+  func nearest(
+    _ queries: Vectors, in set: VectorSet, k: Int
+  ) throws(TesseraError) -> Neighbors {
+    log.withLock { $0.batches.append(queries.count) }
+    let failure = failures.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+    if let failure { throw TesseraError(failure, "as the test asked") }
+    return try ReferenceDevice.shared.nearest(queries, in: set, k: k)
+  }
+
+  func allocate(byteCount: Int) throws(TesseraError) -> Storage {
+    try ReferenceDevice.shared.allocate(byteCount: byteCount)
+  }
+
+  func upload(
+    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
+  ) throws(TesseraError) {
+    try ReferenceDevice.shared.upload(source, to: target, at: byteOffset)
+  }
+
+  func download(
+    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) {
+    try ReferenceDevice.shared.download(source, at: byteOffset, to: target)
+  }
+}

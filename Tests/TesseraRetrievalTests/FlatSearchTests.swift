@@ -1,0 +1,209 @@
+import Synchronization
+import TesseraCompute
+import TesseraRetrieval
+import Testing
+
+@Suite struct FlatSearchTests {
+  static func vectors(_ count: Int, dimension: Int = 6, seed: UInt64) throws -> Vectors {
+    var random = SplitMix64(seed: seed)
+    // Coarse values, so that equal scores are common and ties are put to the test.
+    return try Vectors(
+      (0..<count * dimension).map { _ in Float(random.nextIndex(below: 5)) - 2 },
+      dimension: dimension)
+  }
+
+  static func whole(
+    _ base: Vectors, _ queries: Vectors, _ metric: Metric, k: Int
+  ) throws -> Neighbors {
+    let device = ReferenceDevice.shared
+    return try device.nearest(queries, in: device.prepare(base, metric: metric), k: k)
+  }
+
+  /// Hears what a search has to say.
+  final class Notes: Sendable {
+    private let notes = Mutex<[String]>([])
+    var all: [String] { notes.withLock { $0 } }
+    func add(_ note: String) { notes.withLock { $0.append(note) } }
+  }
+
+  @Test(
+    "cut anyhow, the hits are the same bytes",
+    arguments: Metric.allCases, [(1 << 40, nil), (5000, 3), (1111, 1), (777, 20), (310, nil)])
+  func chunks(_ metric: Metric, _ cut: (memory: Int, batch: Int?)) throws {
+    let (base, queries) = try (Self.vectors(97, seed: 1), Self.vectors(20, seed: 2))
+    for k in [1, 10, 97, 200] {
+      let device = FaultyDevice()
+      let search = try FlatSearch(
+        base, metric: metric, on: device,
+        options: .init(memoryBudget: cut.memory, batchSize: cut.batch))
+      let report = try search.nearest(queries, k: k)
+      let whole = try Self.whole(base, queries, metric, k: k)
+      #expect(report.neighbors.ids == whole.ids)
+      #expect(report.neighbors.scores.map(\.bitPattern) == whole.scores.map(\.bitPattern))
+      #expect(report.neighbors.hitCount == min(k, 97) && report.neighbors.queryCount == 20)
+      #expect(report.neighbors.statistics == whole.statistics)
+      #expect(report.peakBytes <= cut.memory)
+      #expect(device.prepared.reduce(0, +) == 97 && device.prepared.count == report.chunkCount)
+      #expect((report.chunkCount > 1) == (cut.memory < 9700))
+    }
+  }
+
+  @Test("rows that fit are prepared once, rows that do not are prepared every time")
+  func reuse() throws {
+    let (base, queries) = try (Self.vectors(50, seed: 1), Self.vectors(4, seed: 2))
+    for (memory, prepared) in [(1 << 30, [50]), (2540, [25, 25, 25, 25])] {
+      let device = FaultyDevice()
+      let search = try FlatSearch(
+        base, metric: .squaredL2, on: device, options: .init(memoryBudget: memory))
+      let first = try search.nearest(queries, k: 3)
+      let second = try search.nearest(queries, k: 3)
+      #expect(first.neighbors == second.neighbors)
+      #expect(device.prepared == prepared)
+    }
+  }
+
+  @Test("the device's own limits cut too: its memory, its largest allocation")
+  func deviceLimits() throws {
+    let (base, queries) = try (Self.vectors(50, seed: 1), Self.vectors(4, seed: 2))
+    for device in [
+      FaultyDevice(memoryBytes: 2000), FaultyDevice(maxAllocationBytes: 1999),
+    ] {
+      let report = try FlatSearch(base, metric: .cosine, on: device).nearest(queries, k: 5)
+      #expect(report.chunkCount == 3)
+      #expect(try report.neighbors.ids == Self.whole(base, queries, .cosine, k: 5).ids)
+    }
+  }
+
+  @Test("batches shrink where memory is short, unless their size was asked for")
+  func batches() throws {
+    let (base, queries) = try (Self.vectors(9, seed: 1), Self.vectors(40, seed: 2))
+    let device = FaultyDevice()
+    let report = try FlatSearch(
+      base, metric: .squaredL2, on: device, options: .init(memoryBudget: 250)
+    ).nearest(queries, k: 2)
+    #expect(report.batchSize == 10 && report.chunkCount == 9)
+    #expect(try report.neighbors.ids == Self.whole(base, queries, .squaredL2, k: 2).ids)
+    let error = #expect(throws: TesseraError.self) {
+      try FlatSearch(
+        base, metric: .squaredL2, on: device,
+        options: .init(memoryBudget: 250, batchSize: 40)
+      ).nearest(queries, k: 2)
+    }
+    #expect(error?.code == .outOfMemory)
+    #expect(error?.message.contains("500 bytes for a single row") == true)
+  }
+
+  @Test(
+    "a device that fails is replaced, with the same hits and a word about it",
+    arguments: [TesseraError.Code.deviceFailure, .buildFailure])
+  func fallback(_ code: TesseraError.Code) throws {
+    let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
+    let notes = Notes()
+    let device = FaultyDevice(failures: [nil, nil, code])
+    let search = try FlatSearch(
+      base, metric: .innerProduct, on: device,
+      options: .init(
+        memoryBudget: 2000, batchSize: 5, fallback: ReferenceDevice.shared, note: notes.add))
+    let report = try search.nearest(queries, k: 7)
+    #expect(report.neighbors == (try Self.whole(base, queries, .innerProduct, k: 7)))
+    #expect(report.device.identifier == "reference")
+    #expect(notes.all.count == 1)
+    #expect(notes.all.first?.contains("reference takes over") == true)
+    // It stays replaced.
+    #expect(try search.nearest(queries, k: 7).neighbors == report.neighbors)
+    #expect(device.batches.count == 3)
+  }
+
+  @Test("a device short of memory is first asked for less")
+  func shrink() throws {
+    let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
+    let notes = Notes()
+    let device = FaultyDevice(failures: [.outOfMemory, .outOfMemory])
+    let report = try FlatSearch(
+      base, metric: .innerProduct, on: device, options: .init(note: notes.add)
+    ).nearest(queries, k: 7)
+    #expect(report.neighbors == (try Self.whole(base, queries, .innerProduct, k: 7)))
+    #expect(report.device.identifier == "faulty:0" && report.chunkCount > 2)
+    #expect(notes.all.count == 2)
+    // It does not try for ever.
+    let exhausted = FaultyDevice(failures: [TesseraError.Code?](repeating: .outOfMemory, count: 9))
+    #expect(throws: TesseraError.self) {
+      try FlatSearch(base, metric: .innerProduct, on: exhausted).nearest(queries, k: 7)
+    }
+    #expect(exhausted.batches.count == 4)
+  }
+
+  @Test("without a fallback a failure is thrown, and the next search starts afresh")
+  func noFallback() throws {
+    let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
+    let search = try FlatSearch(
+      base, metric: .innerProduct, on: FaultyDevice(failures: [.deviceFailure]))
+    let error = #expect(throws: TesseraError.self) { try search.nearest(queries, k: 7) }
+    #expect(error?.code == .deviceFailure)
+    #expect(try search.nearest(queries, k: 7).neighbors.queryCount == 10)
+  }
+
+  @Test("rows that are not finite are named as the file counts them")
+  func nonFinite() throws {
+    var values = [Float](repeating: 1, count: 200)
+    values[2 * 77] = .nan
+    let (base, clean) = try (
+      Vectors(values, dimension: 2), Vectors([Float](repeating: 1, count: 200), dimension: 2)
+    )
+    let options = FlatSearch.Options(
+      memoryBudget: 1110, batchSize: 10, vectorsName: "base.npy", queriesName: "queries.npy")
+    for (vectors, queries, name) in [(base, clean, "base.npy"), (clean, base, "queries.npy")] {
+      let error = #expect(throws: TesseraError.self) {
+        try FlatSearch(
+          vectors.rows(7..<vectors.count), metric: .squaredL2, on: FaultyDevice(),
+          options: options
+        ).nearest(queries.rows(7..<queries.count), k: 1)
+      }
+      #expect(error?.code == .nonFinite)
+      #expect(error?.message.hasPrefix("\(name): NaN or infinity in row 70") == true)
+    }
+  }
+
+  @Test("nothing to search and nothing to ask are answered with nothing")
+  func empty() throws {
+    let some = try Self.vectors(5, seed: 1)
+    let none = some.rows(0..<0)
+    let device = ReferenceDevice.shared
+    let noRows = try FlatSearch(none, metric: .cosine, on: device).nearest(some, k: 3).neighbors
+    #expect(noRows.queryCount == 5 && noRows.hitCount == 0)
+    let noQueries = try FlatSearch(some, metric: .cosine, on: device).nearest(none, k: 3).neighbors
+    #expect(noQueries.queryCount == 0)
+  }
+
+  @Test("progress rises to the whole")
+  func progress() throws {
+    let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
+    var seen: [SearchProgress] = []
+    _ = try FlatSearch(
+      base, metric: .cosine, on: FaultyDevice(),
+      options: .init(memoryBudget: 1500, batchSize: 4)
+    ).nearest(queries, k: 2) { seen.append($0) }
+    #expect(seen.last.map { $0.done == $0.total && $0.total == 400 } == true)
+    #expect(zip(seen, seen.dropFirst()).allSatisfy { $0.done < $1.done })
+    #expect(seen.count == 9)
+  }
+
+  @Test("what has no meaning is refused")
+  func refusals() throws {
+    let base = try Self.vectors(4, seed: 1)
+    let device = ReferenceDevice.shared
+    let narrow = try Self.vectors(4, dimension: 5, seed: 1)
+    let search = try FlatSearch(base, metric: .cosine, on: device)
+    #expect(throws: TesseraError.self) { try search.nearest(narrow, k: 1) }
+    #expect(throws: TesseraError.self) { try search.nearest(base, k: 0) }
+    for options in [FlatSearch.Options(batchSize: 0), .init(memoryBudget: 0)] {
+      let error = #expect(throws: TesseraError.self) {
+        try FlatSearch(base, metric: .cosine, on: device, options: options)
+      }
+      #expect(error?.code == .invalidArgument)
+    }
+    #expect(throws: TesseraError.self) {
+      try FlatSearch(Vectors([], dimension: 0), metric: .cosine, on: device)
+    }
+  }
+}
