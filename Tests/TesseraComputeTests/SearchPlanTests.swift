@@ -6,9 +6,13 @@ import Testing
 struct SearchPlanTests {
   /// The reference device's memory, with a cost that is easy to work out by hand.
   private final class CostedDevice: Device {
-    let info = DeviceInfo(
-      identifier: "costed", name: "Costed", kind: .cpu, variant: "", memoryBytes: 1,
-      computeUnits: 1, accelerated: [])
+    let info: DeviceInfo
+
+    init(maxAllocationBytes: Int = .max) {
+      info = DeviceInfo(
+        identifier: "costed", name: "Costed", kind: .cpu, variant: "", memoryBytes: .max,
+        maxAllocationBytes: maxAllocationBytes, computeUnits: 1, accelerated: [])
+    }
 
     func allocate(byteCount: Int) throws(TesseraError) -> Storage {
       try ReferenceDevice.shared.allocate(byteCount: byteCount)
@@ -53,6 +57,18 @@ struct SearchPlanTests {
     #expect(rows == 0 || plan.cost.peakBytes <= budget)
     #expect(plan.rowsPerChunk * plan.chunkCount >= rows)
     #expect(rows == 0 || plan.rowsPerChunk * (plan.chunkCount - 1) < rows)
+  }
+
+  @Test("a chunk stays within what the device allocates at once")
+  func largestAllocation() throws {
+    let shape = SearchShape(
+      rows: 1000, dimension: 3, element: .float32, metric: .cosine, queryCount: 50, k: 4)
+    let plan = try SearchPlan(
+      shape, on: CostedDevice(maxAllocationBytes: 2_500), memoryBudget: .max)
+    #expect(plan.rowsPerChunk == 250 && plan.chunkCount == 4)
+    #expect(throws: TesseraError.self) {
+      try SearchPlan(shape, on: CostedDevice(maxAllocationBytes: 9), memoryBudget: .max)
+    }
   }
 
   @Test("a chunk never holds more rows than a set may", arguments: [Int(Int32.max) + 1, .max])
