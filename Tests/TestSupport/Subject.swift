@@ -12,6 +12,7 @@ public struct Subject: Sendable, CustomStringConvertible {
       Subject("cpu portable") { () throws(TesseraError) in try cpu("portable") },
       Subject("cpu avx2") { () throws(TesseraError) in try cpu("avx2") },
       Subject("cpu avx512") { () throws(TesseraError) in try cpu("avx512") },
+      Subject("cpu avx512vnni") { () throws(TesseraError) in try cpu("avx512vnni") },
       Subject("cpu neon") { () throws(TesseraError) in try cpu("neon") },
       Subject("cpu, one thread") { () throws(TesseraError) in try CPUDevice(threads: 1) },
     ] + KernelBody.allCases.flatMap(openCL)
