@@ -58,7 +58,8 @@ let package = Package(
 
     .target(name: "COracle", path: "Tests/COracle"),
     .target(
-      name: "TestSupport", dependencies: ["COracle", "TesseraCompute", "TesseraCPU"],
+      name: "TestSupport",
+      dependencies: ["COracle", "TesseraCompute", "TesseraCPU", "TesseraOpenCL"],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "DeviceConformanceTests", dependencies: ["TestSupport", "TesseraCompute"],
