@@ -55,6 +55,17 @@ let package = Package(
         "Tessera", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+
+    .target(name: "COracle", path: "Tests/COracle"),
+    .target(
+      name: "TestSupport", dependencies: ["COracle", "TesseraCompute", "TesseraCPU"],
+      path: "Tests/TestSupport", swiftSettings: strict),
+    .testTarget(
+      name: "DeviceConformanceTests", dependencies: ["TestSupport", "TesseraCompute"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraComputeTests", dependencies: ["TestSupport", "TesseraCompute"],
+      swiftSettings: strict),
     .testTarget(
       name: "TesseraOpenCLTests", dependencies: ["TesseraOpenCL"], swiftSettings: strict),
     .testTarget(

@@ -7,5 +7,6 @@
 #define WIDTH 16
 #define COLUMNS 2
 #define QUERY_BLOCK 14
+#include "compress_avx512.h"
 #include "kernels.h"
 #endif

@@ -3,7 +3,8 @@
 // The including file defines KERNELS (the table's name), KERNELS_NAME, TARGET (clang's feature
 // list), WIDTH (floats per register), COLUMNS (registers of rows per step) and QUERY_BLOCK:
 // QUERY_BLOCK * COLUMNS accumulators, COLUMNS row registers and one broadcast have to fit the
-// register file.
+// register file. DOT4 multiplies bytes, COMPRESS and COUNT_KEPT gather kept lanes, where there is an
+// instruction for it.
 
 #include "CSIMD.h"
 
@@ -169,29 +170,115 @@ static void canonical_sums(const float *query, csimd_rows rows, const int32_t *l
   }
 }
 
-static void pack_panel(csimd_rows rows, size_t first, size_t count, float *panel, double *squares,
-                       float *scratch) {
-  if (count < CSIMD_PANEL) memset(panel, 0, rows.dimension * CSIMD_PANEL * sizeof(float));
+static void widen_rows(csimd_rows rows, size_t first, size_t count, float *target,
+                       double *squares) {
   for (size_t r = 0; r < count; r++) {
-    widen(rows, first + r, scratch);
-    squares[r] = canonical_sum(scratch, (const char *)scratch, CSIMD_FLOAT32, rows.dimension, 0);
-    for (size_t d = 0; d < rows.dimension; d++) panel[d * CSIMD_PANEL + r] = scratch[d];
+    float *row = target + r * rows.dimension;
+    widen(rows, first + r, row);
+    squares[r] = canonical_sum(row, (const char *)row, CSIMD_FLOAT32, rows.dimension, 0);
   }
 }
 
-// Appends the rows of `width` values, from `row` on, that are not below `cut`.
-static __attribute__((noinline)) void append(csimd_list *list, const float *values, size_t width,
-                                             size_t row, size_t row_count, float cut) {
-  for (size_t j = 0; j < width && row + j < row_count; j++)
-    if (!(values[j] < cut))
-      list->items[list->count++] = (csimd_candidate){values[j], (int32_t)(row + j)};
+static void pack(const float *rows, size_t dimension, size_t count, float *panel) {
+  if (count < CSIMD_PANEL) memset(panel, 0, dimension * CSIMD_PANEL * sizeof(float));
+  for (size_t r = 0; r < count; r++)
+    for (size_t d = 0; d < dimension; d++) panel[d * CSIMD_PANEL + r] = rows[r * dimension + d];
 }
 
-// One panel's worth of COLUMNS registers against `query_count` queries, a constant once inlined.
-INLINE void filter_step(const csimd_panels *panels, const float *queries, const size_t query_count,
-                        size_t row, const float *cuts, csimd_list *lists) {
-  const float *packed =
-      panels->panels + row / CSIMD_PANEL * panels->dimension * CSIMD_PANEL + row % CSIMD_PANEL;
+static void pack_quantized(const float *rows, size_t dimension, size_t count, int32_t zero,
+                           int exact, uint8_t *panel, csimd_quantized *results) {
+  memset(panel, 0, (dimension + 3) / 4 * CSIMD_PANEL * 4);
+  for (size_t r = 0; r < count; r++) {
+    const float *row = rows + r * dimension;
+    float largest = 0;
+    for (size_t d = 0; d < dimension; d++) largest = fmaxf(largest, fabsf(row[d]));
+    float step = exact ? 1.0f : largest / (float)(255 - zero);
+    float inverse = step > 0 ? 1.0f / step : 0;
+    double residual = 0, squares = 0, sum = 0;
+    for (size_t d = 0; d < dimension; d++) {
+      float scaled = row[d] * inverse;
+      int32_t code = (int32_t)rintf(fminf(fmaxf(scaled, (float)-zero), (float)(255 - zero)));
+      panel[(d / 4 * CSIMD_PANEL + r) * 4 + d % 4] = (uint8_t)(code + zero);
+      double approximation = (double)step * code;
+      double difference = (double)row[d] - approximation;
+      residual += difference * difference;
+      squares += approximation * approximation;
+      sum += approximation;
+    }
+    results[r] = (csimd_quantized){step, sqrt(residual), sqrt(squares), sum};
+  }
+}
+
+// Keeps the lanes of a register for which `kept` is set, in order, at the front of what is stored
+// at `target`; what follows there is lost.
+#ifdef COMPRESS
+INLINE void store_kept(void *target, ints lanes, ints kept) { COMPRESS(target, lanes, kept); }
+INLINE size_t count_kept(ints kept) { return COUNT_KEPT(kept); }
+#else
+INLINE void store_kept(void *target, ints lanes, ints kept) {
+  int32_t *next = target;
+  for (size_t j = 0; j < WIDTH; j++) {
+    *next = lanes[j];
+    next -= kept[j];  // true is -1
+  }
+}
+INLINE size_t count_kept(ints kept) { return (size_t)-__builtin_reduce_add(kept); }
+#endif
+
+INLINE floats either(ints condition, floats yes, floats no) {
+  return (floats)((condition & (ints)yes) | (~condition & (ints)no));
+}
+
+INLINE ints lane_numbers(void) {
+  ints numbers;
+  for (int32_t j = 0; j < WIDTH; j++) numbers[j] = j;
+  return numbers;
+}
+
+// Appends what of COLUMNS registers of values, rows from `row` on, is not below the cut.
+static __attribute__((noinline)) void append(csimd_query *query, const floats *values, float cut,
+                                             float error, size_t row, size_t row_count) {
+  for (size_t j = 0; j < COLUMNS; j++) {
+    ints rows = (int32_t)(row + j * WIDTH) + lane_numbers();
+    ints kept = ~(values[j] < cut) & (rows < (int32_t)row_count);
+    // A value that is not a number bounds nothing.
+    ints ordered = values[j] == values[j];
+    floats upper = either(ordered, values[j] + error, INFINITY - (floats){0});
+    floats lower = either(ordered, values[j] - error, -INFINITY - (floats){0});
+    store_kept(query->upper + query->count, (ints)upper, kept);
+    store_kept(query->lower + query->count, (ints)lower, kept);
+    store_kept(query->rows + query->count, rows, kept);
+    query->count += count_kept(kept);
+  }
+}
+
+// The error of each query for panel p, and the value below which it may drop rows of it.
+INLINE void find_cuts(const csimd_panels *panels, size_t p, const csimd_query *queries,
+                      const size_t query_count, float *errors, float *cuts) {
+  for (size_t i = 0; i < query_count; i++) {
+    errors[i] = queries[i].a * panels->e[p] + queries[i].b * panels->f[p] + panels->g[p] +
+                queries[i].c;
+    cuts[i] = queries[i].threshold - errors[i];
+  }
+}
+
+INLINE void keep(const floats *values, float cut, float error, size_t row, size_t row_count,
+                 csimd_query *query) {
+  ints kept = {0};
+#pragma clang loop unroll(full)
+  for (size_t j = 0; j < COLUMNS; j++) kept |= ~(ints)(values[j] < cut);  // so that NaN is kept
+  if (__builtin_expect(__builtin_reduce_or(kept) != 0, 0))
+    append(query, values, cut, error, row, row_count);
+}
+
+INLINE floats load_floats(const float *source) { return *(const floats_anywhere *)source; }
+
+// COLUMNS registers of rows against `query_count` queries, a constant once inlined.
+INLINE void filter_step(const csimd_panels *panels, const float *packed, const size_t query_count,
+                        size_t row, const float *errors, const float *cuts,
+                        csimd_query *queries) {
+  const float *values = (const float *)panels->values +
+                        row / CSIMD_PANEL * panels->dimension * CSIMD_PANEL + row % CSIMD_PANEL;
   floats sums[QUERY_BLOCK][COLUMNS];
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++)
@@ -202,61 +289,171 @@ INLINE void filter_step(const csimd_panels *panels, const float *queries, const 
   for (size_t d = 0; d < panels->dimension; d++) {
     floats rows[COLUMNS];
 #pragma clang loop unroll(full)
-    for (size_t j = 0; j < COLUMNS; j++)
-      rows[j] = *(const floats_anywhere *)(packed + d * CSIMD_PANEL + j * WIDTH);
+    for (size_t j = 0; j < COLUMNS; j++) rows[j] = load_floats(values + d * CSIMD_PANEL + j * WIDTH);
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < query_count; i++) {
-      floats query = queries[d * query_count + i] - (floats){0};  // x - 0 folds to a broadcast
+      floats query = packed[d * query_count + i] - (floats){0};  // x - 0 folds to a broadcast
 #pragma clang loop unroll(full)
       for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = MULTIPLY_ADD(query, rows[j], sums[i][j]);
     }
   }
 
-  floats scale[COLUMNS], offset[COLUMNS];
-#pragma clang loop unroll(full)
-  for (size_t j = 0; j < COLUMNS; j++) {
-    scale[j] = *(const floats_anywhere *)(panels->scale + row + j * WIDTH);
-    offset[j] = *(const floats_anywhere *)(panels->offset + row + j * WIDTH);
-  }
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++) {
-    floats values[COLUMNS];
-    ints kept = {0};
+    floats results[COLUMNS];
 #pragma clang loop unroll(full)
-    for (size_t j = 0; j < COLUMNS; j++) {
-      values[j] = MULTIPLY_ADD(sums[i][j], scale[j], offset[j]);
-      kept |= ~(ints)(values[j] < cuts[i]);  // so that NaN is kept
-    }
-    if (__builtin_expect(__builtin_reduce_or(kept) != 0, 0))
-      append(&lists[i], (const float *)values, COLUMNS * WIDTH, row, panels->row_count, cuts[i]);
+    for (size_t j = 0; j < COLUMNS; j++)
+      results[j] = MULTIPLY_ADD(sums[i][j], load_floats(panels->scale + row + j * WIDTH),
+                                load_floats(panels->offset + row + j * WIDTH));
+    keep(results, cuts[i], errors[i], row, panels->row_count, &queries[i]);
   }
 }
 
-INLINE void filter_block(const csimd_panels *panels, const float *queries,
-                         const size_t query_count, size_t begin, size_t end, csimd_list *lists) {
+INLINE void filter_block(const csimd_panels *panels, const float *packed,
+                         const size_t query_count, size_t begin, size_t end,
+                         csimd_query *queries) {
   for (size_t p = begin; p < end; p++) {
-    float cuts[QUERY_BLOCK];
-    for (size_t i = 0; i < query_count; i++) {
-      const csimd_list *list = &lists[i];
-      cuts[i] = list->threshold - (list->a * panels->e[p] + list->b * panels->f[p] + list->c);
-    }
+    float errors[QUERY_BLOCK], cuts[QUERY_BLOCK];
+    find_cuts(panels, p, queries, query_count, errors, cuts);
     for (size_t r = 0; r < CSIMD_PANEL; r += COLUMNS * WIDTH)
-      filter_step(panels, queries, query_count, p * CSIMD_PANEL + r, cuts, lists);
+      filter_step(panels, packed, query_count, p * CSIMD_PANEL + r, errors, cuts, queries);
   }
 }
 
-static void filter(const csimd_panels *panels, const float *queries, size_t query_count,
-                   size_t begin, size_t end, csimd_list *lists) {
-#define BLOCK(n) \
+// Calls `block` with the query count as a constant, so that its loops unroll into registers.
+#define CASE(n, block) \
   case n: \
     if (n <= QUERY_BLOCK) \
-      filter_block(panels, queries, n <= QUERY_BLOCK ? n : 1, begin, end, lists); \
+      block(panels, packed, n <= QUERY_BLOCK ? n : 1, begin, end, queries); \
     return;
-  switch (query_count) {
-    BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4) BLOCK(5) BLOCK(6) BLOCK(7)
-    BLOCK(8) BLOCK(9) BLOCK(10) BLOCK(11) BLOCK(12) BLOCK(13) BLOCK(14)
+#define FOR_QUERY_COUNT(block) \
+  switch (query_count) { \
+    CASE(1, block) CASE(2, block) CASE(3, block) CASE(4, block) CASE(5, block) \
+    CASE(6, block) CASE(7, block) CASE(8, block) CASE(9, block) CASE(10, block) \
+    CASE(11, block) CASE(12, block) CASE(13, block) CASE(14, block) \
   }
-#undef BLOCK
+
+static void filter(const csimd_panels *panels, const float *packed, size_t query_count,
+                   size_t begin, size_t end, csimd_query *queries) {
+  FOR_QUERY_COUNT(filter_block)
+}
+
+#ifdef DOT4
+// The same over bytes. DOT4(sums, rows, query) adds to each 32-bit lane the four products of its
+// unsigned bytes of `rows` and the signed bytes of `query`, without saturating.
+INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
+                           const size_t query_count, size_t row, const float *errors, const float *cuts,
+                           csimd_query *queries) {
+  size_t quads = (panels->dimension + 3) / 4;
+  const uint8_t *values = (const uint8_t *)panels->values +
+                          (row / CSIMD_PANEL * quads * CSIMD_PANEL + row % CSIMD_PANEL) * 4;
+  ints sums[QUERY_BLOCK][COLUMNS];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < query_count; i++)
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = (ints){0};
+
+#pragma clang loop unroll(disable)
+  for (size_t d = 0; d < quads; d++) {
+    ints rows[COLUMNS];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++)
+      memcpy(&rows[j], values + (d * CSIMD_PANEL + j * WIDTH) * 4, sizeof rows[j]);
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < query_count; i++) {
+      int32_t query;
+      memcpy(&query, packed + (d * query_count + i) * 4, 4);
+#pragma clang loop unroll(full)
+      for (size_t j = 0; j < COLUMNS; j++)
+        sums[i][j] = DOT4(sums[i][j], rows[j], query - (ints){0});
+    }
+  }
+
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < query_count; i++) {
+    const csimd_query *query = &queries[i];
+    floats results[COLUMNS];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++) {
+      size_t first = row + j * WIDTH;
+      floats dot = __builtin_convertvector(sums[i][j] - panels->zero * query->code_sum, floats);
+      floats rest = MULTIPLY_ADD(query->middle - (floats){0}, load_floats(panels->sum + first),
+                                 load_floats(panels->offset + first));
+      results[j] = MULTIPLY_ADD(dot * query->step, load_floats(panels->scale + first), rest);
+    }
+    keep(results, cuts[i], errors[i], row, panels->row_count, &queries[i]);
+  }
+}
+
+INLINE void quantized_block(const csimd_panels *panels, const int8_t *packed,
+                            const size_t query_count, size_t begin, size_t end,
+                            csimd_query *queries) {
+  for (size_t p = begin; p < end; p++) {
+    float errors[QUERY_BLOCK], cuts[QUERY_BLOCK];
+    find_cuts(panels, p, queries, query_count, errors, cuts);
+    for (size_t r = 0; r < CSIMD_PANEL; r += COLUMNS * WIDTH)
+      quantized_step(panels, packed, query_count, p * CSIMD_PANEL + r, errors, cuts, queries);
+  }
+}
+
+static void filter_quantized(const csimd_panels *panels, const int8_t *packed, size_t query_count,
+                             size_t begin, size_t end, csimd_query *queries) {
+  FOR_QUERY_COUNT(quantized_block)
+}
+#endif
+
+INLINE size_t count_at_least(const float *values, size_t count, float least) {
+  ints reached = {0};
+  size_t i = 0;
+  for (; i + WIDTH <= count; i += WIDTH) reached -= load_floats(values + i) >= least;
+  size_t total = (size_t)__builtin_reduce_add(reached);
+  for (; i < count; i++) total += values[i] >= least;
+  return total;
+}
+
+static void tighten(csimd_query *query, size_t k) {
+  if (k == 0 || query->count < k) return;
+  float low = INFINITY, high = -INFINITY;
+  for (size_t i = 0; i < query->count; i++) {
+    low = fminf(low, query->lower[i]);
+    high = fmaxf(high, query->lower[i]);
+  }
+  // Bisection: any value that k lower bounds reach will do, so a branch-free count per step and
+  // a few steps beat a selection.
+  low = fmaxf(low, query->threshold);
+  if (count_at_least(query->lower, query->count, low) < k) return;
+  if (count_at_least(query->lower, query->count, high) >= k) low = high;
+  for (int step = 0; step < 16 && low < high; step++) {
+    float middle = low / 2 + high / 2;
+    if (!(middle > low && middle < high)) break;
+    size_t reached = count_at_least(query->lower, query->count, middle);
+    if (reached >= k) low = middle;
+    else high = middle;
+    if (reached == k) break;
+  }
+  if (!(low > query->threshold)) return;
+  query->threshold = low;
+
+  size_t kept = 0, i = 0;
+  for (; i + WIDTH <= query->count; i += WIDTH) {
+    floats upper = load_floats(query->upper + i);
+    floats lower = load_floats(query->lower + i);
+    ints rows;
+    memcpy(&rows, query->rows + i, sizeof rows);
+    ints reached = upper >= low;
+    store_kept(query->upper + kept, (ints)upper, reached);
+    store_kept(query->lower + kept, (ints)lower, reached);
+    store_kept(query->rows + kept, rows, reached);
+    kept += count_kept(reached);
+  }
+  for (; i < query->count; i++) {
+    if (query->upper[i] >= low) {
+      query->upper[kept] = query->upper[i];
+      query->lower[kept] = query->lower[i];
+      query->rows[kept++] = query->rows[i];
+    }
+  }
+  query->count = kept;
 }
 
 static uint8_t nearest_codeword(const float *subvector, const double *codewords, size_t width,
@@ -321,9 +518,14 @@ static void sum_rows(const float *rows, size_t width, const int32_t *listed, siz
 const csimd_kernels KERNELS = {
     .name = KERNELS_NAME,
     .query_block = QUERY_BLOCK,
-    .widen = widen,
-    .pack_panel = pack_panel,
+    .widen_rows = widen_rows,
+    .pack = pack,
+    .pack_quantized = pack_quantized,
     .filter = filter,
+#ifdef DOT4
+    .filter_quantized = filter_quantized,
+#endif
+    .tighten = tighten,
     .canonical_sums = canonical_sums,
     .nearest_codeword = nearest_codeword,
     .lookup_scores = lookup_scores,

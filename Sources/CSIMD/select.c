@@ -14,78 +14,41 @@ uint32_t csimd_order_key(float score, int largest_first) {
   return largest_first ? ~rising : rising;
 }
 
-// A cheap generator for pivots: any pivot gives the right answer, random ones keep every input
-// order linear.
-static size_t next_pivot(uint64_t *state, size_t count) {
+// Splits distinct keys in two parts, neither empty, the first below the second, and returns where
+// the second begins. The pivot comes from a cheap generator: any pivot gives the right answer,
+// random ones keep every input order linear.
+static size_t partition(uint64_t *keys, size_t count, uint64_t *state) {
   *state = *state * 6364136223846793005u + 1442695040888963407u;
-  return (size_t)((*state >> 33) % count);
+  uint64_t pivot = keys[(*state >> 33) % count];
+  size_t i = 0, j = count - 1;
+  for (;;) {
+    while (keys[i] < pivot) i++;
+    while (pivot < keys[j]) j--;
+    if (i >= j) break;
+    uint64_t swapped = keys[i];
+    keys[i++] = keys[j];
+    keys[j--] = swapped;
+  }
+  // keys[i] is the pivot or beyond it; the pivot itself goes left unless it is the smallest.
+  if (i == 0) return 1;
+  return i;
 }
 
-// Quickselect (Hoare, 1961): afterwards items[k - 1] has its sorted place, smaller ones before it.
-#define DEFINE_SELECT(name, type) \
-  static void name(type *items, size_t count, size_t k) { \
-    uint64_t state = count; \
-    size_t low = 0, high = count; \
-    while (high - low > 1) { \
-      type pivot = items[low + next_pivot(&state, high - low)]; \
-      size_t i = low, j = high - 1; \
-      for (;;) { \
-        while (items[i] < pivot) i++; \
-        while (pivot < items[j]) j--; \
-        if (i >= j) break; \
-        type swapped = items[i]; \
-        items[i++] = items[j]; \
-        items[j--] = swapped; \
-      } \
-      size_t middle = i == j ? i + 1 : i; \
-      /* [low, middle) <= pivot <= [middle, high), and both sides are smaller than before. */ \
-      if (middle == high) middle = high - 1; \
-      if (k <= middle) high = middle; \
-      else low = middle; \
-    } \
+// Quickselect (Hoare, 1961): afterwards keys[k - 1] has its sorted place, smaller ones before it.
+static void select_keys(uint64_t *keys, size_t count, size_t k) {
+  uint64_t state = count;
+  size_t low = 0, high = count;
+  while (high - low > 1) {
+    size_t middle = low + partition(keys + low, high - low, &state);
+    if (k <= middle) high = middle;
+    else low = middle;
   }
-
-DEFINE_SELECT(select_floats, float)
-DEFINE_SELECT(select_keys, uint64_t)
-
-static float error(const csimd_list *list, const csimd_panels *panels, int32_t row) {
-  size_t panel = (size_t)row / CSIMD_PANEL;
-  return list->a * panels->e[panel] + list->b * panels->f[panel] + list->c;
-}
-
-void csimd_tighten(csimd_list *list, size_t k, const csimd_panels *panels, float *scratch) {
-  if (k == 0 || list->count < k) return;
-  // Negated lower bounds, so that the k-th smallest is the k-th largest lower bound. What is not
-  // a number bounds nothing.
-  for (size_t i = 0; i < list->count; i++) {
-    float lower = list->items[i].value - error(list, panels, list->items[i].row);
-    scratch[i] = isnan(lower) || lower == INFINITY ? INFINITY : -lower;
-  }
-  select_floats(scratch, list->count, k);
-  if (-scratch[k - 1] > list->threshold) list->threshold = -scratch[k - 1];
-  size_t kept = 0;
-  for (size_t i = 0; i < list->count; i++) {
-    csimd_candidate candidate = list->items[i];
-    if (!(candidate.value < list->threshold - error(list, panels, candidate.row)))
-      list->items[kept++] = candidate;
-  }
-  list->count = kept;
 }
 
 static void sort_keys(uint64_t *keys, size_t count) {
   uint64_t state = count;
   while (count > 24) {
-    uint64_t pivot = keys[next_pivot(&state, count)];
-    size_t i = 0, j = count - 1;
-    for (;;) {
-      while (keys[i] < pivot) i++;
-      while (pivot < keys[j]) j--;
-      if (i >= j) break;
-      uint64_t swapped = keys[i];
-      keys[i++] = keys[j];
-      keys[j--] = swapped;
-    }
-    size_t middle = i == j ? i + 1 : i;
+    size_t middle = partition(keys, count, &state);
     // The shorter side by recursion, the longer by the loop: the stack stays logarithmic.
     if (middle < count - middle) {
       sort_keys(keys, middle);

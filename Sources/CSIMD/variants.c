@@ -2,7 +2,7 @@
 
 extern const csimd_kernels csimd_portable;
 #if defined(__x86_64__)
-extern const csimd_kernels csimd_avx2, csimd_avx512;
+extern const csimd_kernels csimd_avx2, csimd_avx512, csimd_avx512vnni;
 #elif defined(__aarch64__)
 extern const csimd_kernels csimd_neon;
 #endif
@@ -15,9 +15,10 @@ const csimd_kernels *csimd_variant(size_t index) {
   int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
              __builtin_cpu_supports("f16c");
   if (avx2) runnable[count++] = &csimd_avx2;
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    runnable[count++] = &csimd_avx512;
+  int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (avx512) runnable[count++] = &csimd_avx512;
+  if (avx512 && __builtin_cpu_supports("avx512vnni")) runnable[count++] = &csimd_avx512vnni;
 #elif defined(__aarch64__)
   runnable[count++] = &csimd_neon;
 #endif

@@ -4,10 +4,11 @@ public import TesseraCompute
 
 extension CPUDevice {
   public func cost(of search: SearchShape) -> SearchCost {
+    let filter = FilterChoice.largest(search.element, dimension: search.dimension, kernels)
     let resident = CPUVectorSet.residentBytes(
-      rows: search.rows, dimension: search.dimension, metric: search.metric)
+      rows: search.rows, dimension: search.dimension, metric: search.metric, filter: filter)
     let k = min(search.k, max(1, search.rows))
-    let perQuery = SearchTask.bytesPerQuery(k: k, dimension: search.dimension)
+    let perQuery = SearchTask.bytesPerQuery(k: k, filter, dimension: search.dimension)
     let atOnce = min(search.queryCount, workers.count * Self.queriesPerTask(bytes: perQuery))
     let queries = search.queryCount * (search.dimension * 4 + 16)
     let hits = search.queryCount * k * 12
@@ -19,9 +20,17 @@ extension CPUDevice {
   public func prepare(
     _ vectors: Vectors, metric: Metric, firstID: Int64
   ) throws(TesseraError) -> VectorSet {
+    try packed(vectors, metric: metric, firstID: firstID, as: "prepare")
+  }
+
+  private func packed(
+    _ vectors: Vectors, metric: Metric, firstID: Int64, as name: String
+  ) throws(TesseraError) -> CPUVectorSet {
     try Shapes.prepare(vectors)
+    let filter = try chooseFilter(vectors, metric: metric)
     return try CPUVectorSet(
-      vectors, metric: metric, firstID: firstID, kernels: kernels, workers: workers)
+      vectors, metric: metric, firstID: firstID, filter: filter, as: name, kernels: kernels,
+      workers: workers)
   }
 
   public func nearest(
@@ -39,7 +48,9 @@ extension CPUDevice {
   func nearest(
     _ queries: PreparedQueries, in set: CPUVectorSet, k: Int
   ) throws(TesseraError) -> Neighbors {
-    guard set.count > 0, queries.count > 0 else { return .none(queryCount: queries.count) }
+    guard set.count > 0, queries.count > 0 else {
+      return .none(queryCount: queries.count, hitCount: min(k, set.count))
+    }
     if queries.count >= workers.count * kernels.queryBlock {
       return try search(queries, in: set, panels: 0..<set.panelCount, k: k, workers: workers)
     }
@@ -71,7 +82,7 @@ extension CPUDevice {
     let block = kernels.queryBlock
     let blocks = (queries.count + block - 1) / block
     let perTask = Self.queriesPerTask(
-      bytes: SearchTask.bytesPerQuery(k: hitCount, dimension: set.dimension))
+      bytes: SearchTask.bytesPerQuery(k: hitCount, set.filter, dimension: set.dimension))
     // Two tasks for each worker even out cores of different speed; each streams all the rows, so
     // more would cost bandwidth.
     let fewest = workers.count * (blocks >= workers.count * 16 ? 2 : 1)
@@ -103,9 +114,9 @@ extension CPUDevice {
     try Shapes.assignNearest(points, to: centroids, into: labels, scores)
     let labels = try labels.hostElements("assignNearest")
     let best = try scores.hostElements("assignNearest")
-    let set = try CPUVectorSet(
-      centroids.hostVectors("assignNearest"), metric: metric, firstID: 0, kernels: kernels,
-      workers: workers)
+    let set = try packed(
+      centroids.hostVectors("assignNearest"), metric: metric, firstID: 0,
+      as: "assignNearest: centroids")
     let queries = try PreparedQueries(
       points.hostVectors("assignNearest"), "assignNearest: points", kernels: kernels,
       workers: workers)

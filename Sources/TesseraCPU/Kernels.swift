@@ -9,6 +9,9 @@ struct Kernels: @unchecked Sendable {
   var name: String { String(cString: table.pointee.name) }
   var queryBlock: Int { table.pointee.query_block }
 
+  /// Whether there is a filter on bytes.
+  var canQuantize: Bool { table.pointee.filter_quantized != nil }
+
   /// The tables this machine can run, slowest first.
   static let runnable: [Kernels] = {
     var found: [Kernels] = []

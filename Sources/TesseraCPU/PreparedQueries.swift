@@ -15,16 +15,9 @@ final class PreparedQueries: @unchecked Sendable {
     let values = try HostStorage(allocating: queries.count * queries.dimension * 4)
     let sums = try HostStorage(allocating: queries.count * 8)
     try workers.split(queries.count, minimum: 256) { range throws(TesseraError) in
-      var rows = queries.kernelRows
-      rows.start = UnsafeRawPointer(values.floats)
-      rows.stride = queries.dimension * 4
-      rows.element = ElementType.float32.rawValue
-      for query in range {
-        let row = values.floats + query * queries.dimension
-        kernels.table.pointee.widen(queries.kernelRows, query, row)
-        var itself = Int32(query)
-        kernels.table.pointee.canonical_sums(row, rows, &itself, 1, 0, sums.doubles + query)
-      }
+      kernels.table.pointee.widen_rows(
+        queries.kernelRows, range.lowerBound, range.count,
+        values.floats + range.lowerBound * queries.dimension, sums.doubles + range.lowerBound)
     }
     let squares = Array(UnsafeBufferPointer(start: sums.doubles, count: queries.count))
     let bad = squares.indices.filter { !squares[$0].isFinite }

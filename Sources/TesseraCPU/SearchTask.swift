@@ -18,10 +18,8 @@ struct SearchTask {
   private let capacity: Int
 
   private let panels: csimd_panels
-  private let interleaved: HostStorage
+  private let packed: PackedQueries
   private let candidates: HostStorage
-  private let lists: UnsafeMutablePointer<csimd_list>
-  private let listStorage: HostStorage
   private let scratch: SelectionScratch
   private var statistics = SearchStatistics(certified: true, candidates: 0, rescored: 0)
 
@@ -36,51 +34,40 @@ struct SearchTask {
     self.range = range
     self.k = k
     panels = set.kernelPanels
-    panelsPerChunk = Self.panelsPerChunk(dimension: set.dimension)
-    capacity = Self.capacity(k: k, dimension: set.dimension)
-    interleaved = try HostStorage(allocating: range.count * set.dimension * 4)
-    candidates = try HostStorage(
-      allocating: range.count * capacity * MemoryLayout<csimd_candidate>.stride)
-    listStorage = try HostStorage(allocating: range.count * MemoryLayout<csimd_list>.stride)
-    lists = listStorage.start(as: csimd_list.self)
+    panelsPerChunk = Self.panelsPerChunk(set.filter, dimension: set.dimension)
+    capacity = Self.capacity(k: k, set.filter, dimension: set.dimension)
+    candidates = try HostStorage(allocating: range.count * capacity * Self.candidateBytes)
     scratch = try SelectionScratch(capacity: capacity)
-    let items = candidates.start(as: csimd_candidate.self)
-    for (index, query) in range.enumerated() {
-      let (a, b, c) = FilterBound.query(
-        set.metric, length: queries.squares[query].squareRoot(), dimension: set.dimension)
-      lists[index] = csimd_list(
-        items: items + index * capacity, count: 0, threshold: -.infinity, a: a, b: b, c: c,
-        limit: min(k, capacity / 2))
+    packed = try PackedQueries(queries, range, for: set, block: kernels.queryBlock)
+    for index in 0..<range.count {
+      let first = candidates.floats + index * capacity * 3
+      lists[index].upper = first
+      lists[index].lower = first + capacity
+      lists[index].rows = UnsafeMutableRawPointer(first + 2 * capacity)
+        .assumingMemoryBound(to: Int32.self)
+      lists[index].limit = k
     }
-    interleaveQueries()
   }
 
-  private static func panelsPerChunk(dimension: Int) -> Int {
+  /// Each query's candidates, threshold and part of the bound.
+  private var lists: UnsafeMutablePointer<csimd_query> { packed.queries }
+
+  private static func panelsPerChunk(_ filter: Filter, dimension: Int) -> Int {
     // A quarter of a 1 MiB cache for rows; the rest for queries, lists and the neighbour.
-    min(64, max(1, 256 << 10 / (panelWidth * dimension * 4)))
+    min(64, max(1, 256 << 10 / filter.panelBytes(dimension: dimension)))
   }
 
-  private static func capacity(k: Int, dimension: Int) -> Int {
-    2 * k + 2 * panelsPerChunk(dimension: dimension) * panelWidth + 64
+  private static func capacity(k: Int, _ filter: Filter, dimension: Int) -> Int {
+    2 * k + 2 * panelsPerChunk(filter, dimension: dimension) * panelWidth + 64 + Int(CSIMD_SLACK)
   }
+
+  /// An upper bound, a lower bound and a row.
+  private static let candidateBytes = 12
 
   /// Bytes a task allocates for each of its queries.
-  static func bytesPerQuery(k: Int, dimension: Int) -> Int {
-    dimension * 4 + MemoryLayout<csimd_list>.stride
-      + capacity(k: k, dimension: dimension) * MemoryLayout<csimd_candidate>.stride
-  }
-
-  /// Copies the queries block by block, [dimension][queries of the block].
-  private func interleaveQueries() {
-    let dimension = set.dimension
-    for first in stride(from: 0, to: range.count, by: kernels.queryBlock) {
-      let count = min(kernels.queryBlock, range.count - first)
-      let block = interleaved.floats + first * dimension
-      for i in 0..<count {
-        let query = queries.row(range.lowerBound + first + i)
-        for d in 0..<dimension { block[d * count + i] = query[d] }
-      }
-    }
+  static func bytesPerQuery(k: Int, _ filter: Filter, dimension: Int) -> Int {
+    filter.queryBytes(dimension: dimension) + MemoryLayout<csimd_query>.stride
+      + capacity(k: k, filter, dimension: dimension) * candidateBytes
   }
 
   /// Searches `panelRange` and writes `hitCount` hits for every query of the task, best first,
@@ -107,9 +94,7 @@ struct SearchTask {
     let count = min(kernels.queryBlock, range.count - first)
     for i in first..<first + count { statistics.candidates -= lists[i].count }
     withUnsafePointer(to: panels) { panels in
-      kernels.table.pointee.filter(
-        panels, interleaved.floats + first * set.dimension, count, chunk.lowerBound,
-        chunk.upperBound, lists + first)
+      packed.filter(panels, first, count, chunk, with: kernels)
     }
     for i in first..<first + count {
       statistics.candidates += lists[i].count
@@ -119,8 +104,8 @@ struct SearchTask {
 
   /// Raises a list's threshold and drops what falls below, so that the next chunk fits.
   private mutating func shorten(_ index: Int) {
-    withUnsafePointer(to: panels) { csimd_tighten(lists + index, k, $0, scratch.floats) }
-    let fullest = capacity - panelsPerChunk * panelWidth
+    kernels.table.pointee.tighten(lists + index, k)
+    let fullest = capacity - Int(CSIMD_SLACK) - panelsPerChunk * panelWidth
     if lists[index].count > fullest { keepBest(index) }
     lists[index].limit = min(fullest + 1, lists[index].count + k / 2 + 64)
   }
@@ -129,17 +114,22 @@ struct SearchTask {
   /// (duplicates, extreme magnitudes).
   private mutating func keepBest(_ index: Int) {
     rank(index)
-    let items = lists[index].items.unsafelyUnwrapped
-    let worst = scratch.floats[position(k - 1)]
+    let worst = scratch.scores[position(k - 1)]
     lists[index].threshold = max(
       lists[index].threshold,
-      FilterBound.threshold(
+      Filter.threshold(
         set.metric, score: worst, querySquares: queries.squares[range.lowerBound + index]))
     // Back into rising row order, on which ties rely.
     var positions = UnsafeMutableBufferPointer(start: scratch.keys, count: k)
     for place in 0..<k { positions[place] &= 0xFFFF_FFFF }
     positions.sort()
-    for place in 0..<k { items[place] = items[Int(positions[place])] }
+    let list = lists[index]
+    for place in 0..<k {
+      let position = Int(positions[place])
+      list.upper[place] = list.upper[position]
+      list.lower[place] = list.lower[position]
+      list.rows[place] = list.rows[position]
+    }
     lists[index].count = k
   }
 
@@ -148,16 +138,15 @@ struct SearchTask {
   private mutating func rank(_ index: Int) {
     let list = lists[index]
     let query = range.lowerBound + index
-    for position in 0..<list.count { scratch.rows[position] = list.items[position].row }
     kernels.table.pointee.canonical_sums(
-      queries.row(query), set.vectors.kernelRows, scratch.rows, list.count,
+      queries.row(query), set.vectors.kernelRows, list.rows, list.count,
       set.metric == .squaredL2 ? 1 : 0, scratch.sums)
     let largestFirst: Int32 = set.metric.order == .largestFirst ? 1 : 0
     for position in 0..<list.count {
       let score = CanonicalScore.finish(
         set.metric, sum: scratch.sums[position], querySquares: queries.squares[query],
-        vectorSquares: set.squares(scratch.rows[position]))
-      scratch.floats[position] = score
+        vectorSquares: set.squares(list.rows[position]))
+      scratch.scores[position] = score
       scratch.keys[position] =
         UInt64(csimd_order_key(score, largestFirst)) << 32 | UInt64(position)
     }
@@ -173,11 +162,11 @@ struct SearchTask {
     _ index: Int, to ids: UnsafeMutablePointer<Int64>, _ scores: UnsafeMutablePointer<Float>,
     hitCount: Int
   ) {
-    withUnsafePointer(to: panels) { csimd_tighten(lists + index, k, $0, scratch.floats) }
+    kernels.table.pointee.tighten(lists + index, k)
     rank(index)
     for place in 0..<hitCount {
-      ids[place] = set.firstID + Int64(scratch.rows[position(place)])
-      scores[place] = scratch.floats[position(place)]
+      ids[place] = set.firstID + Int64(lists[index].rows[position(place)])
+      scores[place] = scratch.scores[position(place)]
     }
   }
 }
@@ -185,19 +174,14 @@ struct SearchTask {
 /// Room for ranking one candidate list.
 struct SelectionScratch {
   private let storage: HostStorage
-  let floats: UnsafeMutablePointer<Float>
-  let rows: UnsafeMutablePointer<Int32>
   let keys: UnsafeMutablePointer<UInt64>
   let sums: UnsafeMutablePointer<Double>
+  let scores: UnsafeMutablePointer<Float>
 
   init(capacity: Int) throws(TesseraError) {
-    storage = try HostStorage(allocating: capacity * 24)
+    storage = try HostStorage(allocating: capacity * 20)
     keys = storage.start(as: UInt64.self)
-    sums = (storage.bytes.baseAddress.unsafelyUnwrapped + capacity * 8)
-      .assumingMemoryBound(to: Double.self)
-    floats = (storage.bytes.baseAddress.unsafelyUnwrapped + capacity * 16)
-      .assumingMemoryBound(to: Float.self)
-    rows = (storage.bytes.baseAddress.unsafelyUnwrapped + capacity * 20)
-      .assumingMemoryBound(to: Int32.self)
+    sums = storage.doubles + capacity
+    scores = storage.floats + 4 * capacity
   }
 }

@@ -18,7 +18,8 @@ extension Device {
   public func upload<Element: DeviceScalar>(
     _ values: [Element], rows: Int, columns: Int
   ) throws(TesseraError) -> Matrix<Element> {
-    guard values.count == rows * columns else {
+    let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
+    guard rows >= 0, columns >= 0, !overflow, values.count == count else {
       throw TesseraError(
         .invalidShape, "upload: \(values.count) values are not a \(rows) x \(columns) matrix")
     }

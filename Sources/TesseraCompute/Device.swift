@@ -29,7 +29,9 @@ public protocol Device: AnyObject, Sendable {
 
   // MARK: Search
 
-  /// What `prepare` and `nearest` will allocate, in bytes, before either is called. Within 10 %.
+  /// What `prepare` and `nearest` will allocate, in bytes, before either is called: within 10 %,
+  /// or less where a device finds that the rows can be packed tighter (``VectorSet/residentBytes``
+  /// says how tight).
   func cost(of search: SearchShape) -> SearchCost
 
   /// Makes rows ready to be searched under `metric`. Row i gets the id `firstID + i`.

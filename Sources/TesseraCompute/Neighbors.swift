@@ -43,10 +43,12 @@ public struct Neighbors: Sendable, Hashable {
     self.statistics = statistics
   }
 
-  /// No hits: what a search of nothing finds.
-  public static func none(queryCount: Int) -> Neighbors {
+  /// No hits, because there are no queries or no rows to be hit.
+  ///
+  /// - Precondition: `queryCount` or `hitCount` is 0.
+  public static func none(queryCount: Int, hitCount: Int = 0) -> Neighbors {
     Neighbors(
-      queryCount: queryCount, hitCount: 0, ids: [], scores: [],
+      queryCount: queryCount, hitCount: hitCount, ids: [], scores: [],
       statistics: SearchStatistics(certified: true, candidates: 0, rescored: 0))
   }
 

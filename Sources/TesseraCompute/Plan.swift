@@ -71,11 +71,13 @@ public struct SearchPlan: Sendable, Hashable {
       throw TesseraError(
         .outOfMemory,
         "search: \(shape.queryCount) queries with k = \(shape.k) need \(cost(1).peakBytes) bytes "
-          + "for a single row, and \(memoryBudget) are allowed; use smaller batches or more memory")
+          + "for a single row, \(cost(1).largestAllocationBytes) of them at once; \(memoryBudget) "
+          + "are allowed, \(device.info.maxAllocationBytes) at once; use smaller batches or more "
+          + "memory")
     }
-    chunkCount = fits == 0 ? 0 : (shape.rows + fits - 1) / fits
+    chunkCount = fits == 0 ? 0 : (shape.rows - 1) / fits + 1
     // Equal pieces: the last is not left with a handful of rows.
-    rowsPerChunk = chunkCount == 0 ? 0 : (shape.rows + chunkCount - 1) / chunkCount
+    rowsPerChunk = chunkCount == 0 ? 0 : (shape.rows - 1) / chunkCount + 1
     self.cost = cost(rowsPerChunk)
   }
 }

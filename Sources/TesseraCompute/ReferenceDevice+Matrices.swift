@@ -34,10 +34,11 @@ extension ReferenceDevice {
     try Shapes.assignNearest(points, to: centroids, into: labels, scores)
     let rows = try Vectors(
       Array(points.hostElements("assignNearest")), dimension: points.columns)
-    let set = try prepare(
-      Vectors(Array(centroids.hostElements("assignNearest")), dimension: centroids.columns),
-      metric: metric)
-    let nearest = try nearest(rows, in: set, k: 1)
+    let targets = try Vectors(
+      Array(centroids.hostElements("assignNearest")), dimension: centroids.columns)
+    try Shapes.requireFinite(rows, "assignNearest: points")
+    try Shapes.requireFinite(targets, "assignNearest: centroids")
+    let nearest = try nearest(rows, in: prepare(targets, metric: metric), k: 1)
     let labels = try labels.hostElements("assignNearest")
     let best = try scores.hostElements("assignNearest")
     for point in 0..<points.rows {

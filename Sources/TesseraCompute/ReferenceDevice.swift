@@ -98,7 +98,8 @@ extension HostStorage {
     guard let host = storage as? HostStorage else {
       throw TesseraError(.wrongDevice, "\(operation): the memory belongs to another device")
     }
-    guard byteOffset >= 0, byteOffset + count <= storage.byteCount else {
+    guard (0...storage.byteCount).contains(byteOffset), count <= storage.byteCount - byteOffset
+    else {
       throw TesseraError(
         .invalidShape,
         "\(operation): \(count) bytes at \(byteOffset) are outside the \(storage.byteCount) there")

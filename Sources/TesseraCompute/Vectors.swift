@@ -25,8 +25,9 @@ public struct Vectors: Sendable {
         "vectors: \(count) rows of \(dimension) numbers, \(stride) bytes apart, is not a layout")
     }
     let (lastRow, rowsOverflow) = max(0, count - 1).multipliedReportingOverflow(by: stride)
-    let (end, endOverflow) = lastRow.addingReportingOverflow(byteOffset + rowBytes)
-    guard !rowsOverflow, !endOverflow, count == 0 || end <= memory.bytes.count else {
+    let (length, lengthOverflow) = lastRow.addingReportingOverflow(rowBytes)
+    guard !rowsOverflow, !lengthOverflow, count == 0 || length <= memory.bytes.count - byteOffset
+    else {
       throw TesseraError(
         .invalidShape,
         "vectors: \(count) rows of \(dimension) numbers need more than the \(memory.bytes.count) "
@@ -71,6 +72,14 @@ public struct Vectors: Sendable {
     return Vectors(
       memory: memory, byteOffset: byteOffset + range.lowerBound * rowStride, element: element,
       count: range.count, dimension: dimension, rowStride: rowStride)
+  }
+
+  /// Rows 0, `step`, 2 * `step`, ..., without copying.
+  public func everyNth(_ step: Int) -> Vectors {
+    precondition(step > 0, "every \(step)th row")
+    return Vectors(
+      memory: memory, byteOffset: byteOffset, element: element, count: (count + step - 1) / step,
+      dimension: dimension, rowStride: rowStride * step)
   }
 
   /// Where row 0 begins. Valid while this value, or a slice of it, is alive.

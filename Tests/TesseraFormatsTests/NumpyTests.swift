@@ -28,7 +28,9 @@ private enum Python {
   }
 }
 
-@Suite("NumPy reads what is written here, and the reverse", .enabled(if: Python.hasNumpy, "NumPy"))
+@Suite(
+  "NumPy reads what is written here, and the reverse",
+  .enabled(if: Python.hasNumpy, "needs python3 with NumPy"))
 struct NumpyTests {
   @Test(
     "NumPy loads written vectors",

@@ -31,34 +31,50 @@ typedef struct {
   int32_t element;
 } csimd_rows;
 
-/// A row that passed the filter, with its filter value.
-typedef struct {
-  float value;
-  int32_t row;
-} csimd_candidate;
+/// Appending writes whole registers: lists need this much room past their last candidate.
+#define CSIMD_SLACK 16
 
-/// The candidates of one query. Whoever calls the filter leaves room for every row it may append.
+/// One query's side of the filter, and its candidates: the rows that passed. Whoever calls the
+/// filter leaves room for every row it may append, and CSIMD_SLACK.
 typedef struct {
-  csimd_candidate *items;
+  /// What the exact value of each candidate is at most and at least, and its row.
+  float *upper, *lower;
+  int32_t *rows;
   size_t count;
-  /// A lower bound of the k-th best exact filter value; -infinity at first.
-  float threshold;
-  /// The filter's error for a row of panel p is at most a * e[p] + b * f[p] + c.
-  float a, b, c;
   /// The count from which the caller means to tighten the list. The kernels ignore it.
   size_t limit;
-} csimd_list;
+  /// A lower bound of the k-th best exact value; -infinity at first.
+  float threshold;
+  /// The filter's error for a row of panel p is at most a * e[p] + b * f[p] + g[p] + c.
+  float a, b, c;
+  /// For uint8 panels: a query number is `step * code + middle`, and the codes add up to `code_sum`.
+  float step, middle;
+  int32_t code_sum;
+} csimd_query;
 
-/// The packed rows a filter runs over. Its value for a row is `dot * scale[row] + offset[row]`.
+/// The packed rows a filter runs over, Float32 or uint8. Where the rows' numbers are
+/// `scale * (stored - zero)` (Float32 panels: as stored), its value for a row is
+/// `dot * scale[row] + offset[row]`, and for uint8 panels
+/// `(dot - zero * code_sum) * step * scale[row] + middle * sum[row] + offset[row]`.
 typedef struct {
-  const float *panels;
+  const void *values;
   const float *scale;
   const float *offset;
-  const float *e;
-  const float *f;
+  /// Only uint8 panels: what a query's `middle` is multiplied by.
+  const float *sum;
+  const float *e, *f, *g;
   size_t dimension;
   size_t row_count;
+  int32_t zero;
 } csimd_panels;
+
+/// What packing a row as uint8 did to it.
+typedef struct {
+  /// The row is about `step * (code - zero)`.
+  float step;
+  /// The length of the difference, of the approximation, and the sum of the approximation.
+  double residual, length, sum;
+} csimd_quantized;
 
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
@@ -66,19 +82,31 @@ typedef struct {
   /// The most queries `filter` takes at once.
   size_t query_block;
 
-  /// Widens one row to Float32, exactly.
-  void (*widen)(csimd_rows rows, size_t row, float *target);
+  /// Widens `count` rows from `first` on, and writes each one's canonical sum of squares, which is
+  /// not finite if the row is not. `target`: count * dimension floats.
+  void (*widen_rows)(csimd_rows rows, size_t first, size_t count, float *target, double *squares);
 
-  /// Packs `count` <= CSIMD_PANEL rows from `first` into a zero padded panel, and writes each
-  /// row's canonical sum of squares (not finite if the row is not). `scratch`: dimension floats.
-  void (*pack_panel)(csimd_rows rows, size_t first, size_t count, float *panel, double *squares,
-                     float *scratch);
+  /// Packs `count` <= CSIMD_PANEL widened rows into a zero padded Float32 panel.
+  void (*pack)(const float *rows, size_t dimension, size_t count, float *panel);
 
-  /// Appends to the list of each of `query_count` <= query_block queries the rows of panels
-  /// [begin, end) whose filter value plus error reaches the list's threshold, and those whose
-  /// value is not a number. `queries` is interleaved: [dimension][query_count].
-  void (*filter)(const csimd_panels *panels, const float *queries, size_t query_count,
-                 size_t begin, size_t end, csimd_list *lists);
+  /// Packs widened rows as uint8 with `zero`: panel[d / 4][row][d % 4], zero padded. `exact`: the rows are whole numbers that need no scaling. One result a row.
+  void (*pack_quantized)(const float *rows, size_t dimension, size_t count, int32_t zero, int exact,
+                         uint8_t *panel, csimd_quantized *results);
+
+  /// Appends to `queries` (`query_count` <= query_block of them) the rows of panels [begin, end)
+  /// whose value plus error reaches the query's threshold, and those whose value is not a number.
+  /// `packed` holds the queries interleaved, [dimension][query_count].
+  void (*filter)(const csimd_panels *panels, const float *packed, size_t query_count,
+                 size_t begin, size_t end, csimd_query *queries);
+
+  /// The same over uint8 panels; `packed` is [dimension / 4 rounded up][query_count][4] codes.
+  /// NULL where the instruction set has no fast dot product of bytes.
+  void (*filter_quantized)(const csimd_panels *panels, const int8_t *packed, size_t query_count,
+                           size_t begin, size_t end, csimd_query *queries);
+
+  /// Raises the threshold to about the k-th largest lower bound of the candidates, never above it,
+  /// and drops the candidates that cannot reach it. Does nothing while there are fewer than k.
+  void (*tighten)(csimd_query *query, size_t k);
 
   /// The canonical Float64 sums of `query` (dimension floats) against the listed rows: squared
   /// differences if `squared_l2`, products otherwise.
@@ -112,10 +140,6 @@ const csimd_kernels *csimd_variant(size_t index);
 /// The place of a score among others as an unsigned number, smaller is better: NaN is last and
 /// the zeros are equal.
 uint32_t csimd_order_key(float score, int largest_first);
-
-/// Raises `list->threshold` to the k-th largest lower bound of its candidates, if there are k, and
-/// drops the candidates that cannot reach it. `scratch`: list->count floats.
-void csimd_tighten(csimd_list *list, size_t k, const csimd_panels *panels, float *scratch);
 
 /// Moves the k smallest of `count` keys to the front and sorts them. Keys are distinct.
 void csimd_select_keys(uint64_t *keys, size_t count, size_t k);

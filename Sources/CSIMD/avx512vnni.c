@@ -1,0 +1,14 @@
+// x86-64 with AVX-512 and VNNI: as avx512.c, and bytes multiply four times as fast as floats.
+#if defined(__x86_64__)
+#define KERNELS csimd_avx512vnni
+#define KERNELS_NAME "avx512vnni"
+#define TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"
+#define HAS_FMA
+#define WIDTH 16
+#define COLUMNS 2
+#define QUERY_BLOCK 14
+#define DOT4(sums, rows, query) \
+  (ints) _mm512_dpbusd_epi32((__m512i)(sums), (__m512i)(rows), (__m512i)(query))
+#include "compress_avx512.h"
+#include "kernels.h"
+#endif

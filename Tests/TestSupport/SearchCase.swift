@@ -1,0 +1,120 @@
+public import TesseraCompute
+
+/// One search: its sizes, what its numbers are, and the seed they come from.
+public struct SearchCase: Workload, CustomStringConvertible {
+  public var metric: Metric
+  public var element: ElementType
+  public var rows: Int
+  public var dimension: Int
+  public var queries: Int
+  public var content: Content
+  public var layout: Sample.Layout
+  public var seed: UInt64
+
+  public init(
+    _ metric: Metric, _ element: ElementType, rows: Int, dimension: Int, queries: Int,
+    content: Content = .uniform, layout: Sample.Layout = .packed, seed: UInt64 = 1
+  ) {
+    self.metric = metric
+    self.element = element
+    self.rows = rows
+    self.dimension = dimension
+    self.queries = queries
+    self.content = content
+    self.layout = layout
+    self.seed = seed
+  }
+
+  public var work: Int { rows * dimension * queries }
+
+  public var description: String {
+    "\(metric.rawValue) \(element) \(content) \(layout), \(rows) rows of \(dimension), "
+      + "\(queries) queries, seed \(seed)"
+  }
+
+  public func makeRows() throws(TesseraError) -> Sample {
+    try Sample(
+      content, count: rows, dimension: dimension, element: element, seed: seed, layout: layout)
+  }
+
+  public func makeQueries(_ base: Sample) throws(TesseraError) -> Sample {
+    try Sample(
+      content.queries(queries, for: base, element: element, seed: seed), dimension: dimension,
+      element: element, layout: layout)
+  }
+}
+
+extension SearchCase {
+  /// Every metric and element type at every size of the grid.
+  public static let grid = combine { metric, element in
+    sizes.map { SearchCase(metric, element, rows: $0, dimension: $1, queries: $2) }
+  }
+
+  /// Every kind of content, in every metric and element type.
+  public static let contents: [SearchCase] = combine { metric, element in
+    Content.allCases.map {
+      SearchCase(metric, element, rows: 110, dimension: 19, queries: 5, content: $0)
+    }
+  }
+
+  /// Every kind of content in sets that a device takes in several chunks, between which its
+  /// threshold rises: many short rows, and few rows so long that a chunk holds a handful.
+  public static let severalChunks = Metric.allCases.flatMap { metric in
+    Content.allCases.flatMap { content in
+      [
+        SearchCase(metric, .float32, rows: 5003, dimension: 4, queries: 3, content: content),
+        SearchCase(metric, .float16, rows: 5003, dimension: 4, queries: 3, content: content),
+        SearchCase(metric, .float32, rows: 101, dimension: 1031, queries: 3, content: content),
+      ]
+    }
+  }
+
+  /// One case of every metric and element type.
+  public static func every(
+    rows: Int, dimension: Int, queries: Int, content: Content = .uniform,
+    layout: Sample.Layout = .packed
+  ) -> [SearchCase] {
+    combine { metric, element in
+      [
+        SearchCase(
+          metric, element, rows: rows, dimension: dimension, queries: queries, content: content,
+          layout: layout)
+      ]
+    }
+  }
+
+  /// Cases drawn at random, one for each seed.
+  public static func random(_ seeds: ClosedRange<UInt64>) -> [SearchCase] {
+    seeds.map { seed in
+      var generator = RepeatableGenerator(seed: seed)
+      return SearchCase(
+        generator.pick(Metric.allCases), generator.pick(ElementType.allCases),
+        rows: generator.below(generator.pick([20, 100, 700])),
+        dimension: 1 + generator.below(generator.pick([20, 150])),
+        queries: 1 + generator.below(generator.pick([4, 40])),
+        content: generator.pick(Content.allCases), layout: generator.pick(Sample.Layout.allCases),
+        seed: seed)
+    }
+  }
+
+  private static let sizes: [(rows: Int, dimension: Int, queries: Int)] = [
+    (0, 5, 3),  // nothing to find
+    (5, 7, 0),  // nothing to look for
+    (1, 1, 1),  // the smallest
+    (7, 13, 5),  // primes below every width
+    (15, 15, 15), (16, 16, 16), (17, 17, 17),  // around a lane count and an AVX-512 register
+    (31, 31, 3), (32, 32, 4), (33, 33, 5),  // around a sub-group and an int8 register
+    (48, 48, 2),  // a multiple of 16 that is no power of two
+    (257, 129, 67),  // one past a block of rows and of dimensions, and a prime batch
+    (70, 4096, 2),  // long rows: error bounds grow with the dimension
+    (5003, 96, 7),  // several blocks of everything
+  ]
+
+  private static func combine(
+    _ cases: (Metric, ElementType) -> [SearchCase]
+  ) -> [SearchCase] {
+    Metric.allCases.flatMap { metric in
+      ElementType.allCases.flatMap { element in cases(metric, element) }
+    }
+  }
+}
