@@ -41,7 +41,7 @@ import Testing
     var ways = [
       ["--device", "reference"], ["--device", "cpu"], ["--threads", "1"], ["--batch", "1"],
       ["--batch", "7"], ["--batch", "30"], ["--repeat", "3"], ["--memory", "100K"],
-      ["--memory", "160K", "--batch", "4", "--device", "cpu"],
+      ["--memory", "1M", "--batch", "4", "--device", "cpu"],
       ["--memory", "3K", "--device", "reference"],
     ]
     let (devices, _) = Devices.all()
@@ -76,6 +76,19 @@ import Testing
       "search", "--base", "base.npy", "--queries", "queries.npy", "-k", "7", "--memory", "3K",
       "--device", "reference", "--json")
     #expect(try #require(try outcome.json()["chunks"] as? Int) > 2)
+  }
+
+  @Test("a streamed file does not stay in memory")
+  func evicts() throws {
+    try shell.tessera("generate", "--rows", "300000", "--dimension", "64", "large.npy")
+    let peak = { (memory: String) in
+      let outcome = try shell.tessera(
+        "search", "--base", "large.npy", "--queries", "large.npy", "--limit", "1", "-k", "1",
+        "--device", "cpu", "--memory", memory, "--json")
+      return try #require(try outcome.json()["peakBytes"] as? Int)
+    }
+    // The file alone is 73 MiB.
+    #expect(try peak("8M") < peak("4G") - (50 << 20))
   }
 
   @Test("JSON has the promised keys, with sensible values")
