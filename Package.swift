@@ -73,11 +73,16 @@ let package = Package(
       name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
       swiftSettings: strict),
     .testTarget(
+      name: "TesseraDevicesTests", dependencies: ["TesseraDevices"], swiftSettings: strict),
+    .testTarget(
       name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraQuantizationTests",
       dependencies: ["TesseraCompute", "TesseraDevices", "TesseraQuantization"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraCommand"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

@@ -4,27 +4,27 @@ import Tessera
 /// How a command that failed ends: one line on stderr and an exit status of sysexits.h.
 enum Failure {
   static func report(_ error: any Error) -> Never {
-    let status = TesseraCommand.exitCode(for: error)
+    let ending = TesseraCommand.exitCode(for: error)
     // Help and the version come this way too.
-    if status.isSuccess { TesseraCommand.exit(withError: error) }
+    if ending.isSuccess { TesseraCommand.exit(withError: error) }
     if let error = error as? TesseraError {
       Console.error("\(commandName): \(error)")
-      TesseraCommand.exit(withError: exitCode(for: error.code))
+      TesseraCommand.exit(withError: ExitCode(Self.status(for: error.code)))
     }
     let message = TesseraCommand.message(for: error)
     if !message.isEmpty { Console.error("\(commandName): \(message); see \(commandName) --help") }
-    TesseraCommand.exit(withError: status)
+    TesseraCommand.exit(withError: ending)
   }
 
-  static func exitCode(for code: TesseraError.Code) -> ExitCode {
+  static func status(for code: TesseraError.Code) -> Int32 {
     switch code {
-    case .invalidArgument, .unsupported: ExitCode(64)
-    case .invalidShape, .nonFinite, .malformedFile: ExitCode(65)
-    case .inputNotFound: ExitCode(66)
-    case .deviceUnavailable: ExitCode(69)
-    case .cannotCreate: ExitCode(73)
-    case .inputOutput: ExitCode(74)
-    default: ExitCode(70)
+    case .invalidArgument, .unsupported: 64
+    case .invalidShape, .nonFinite, .malformedFile: 65
+    case .inputNotFound: 66
+    case .deviceUnavailable: 69
+    case .cannotCreate: 73
+    case .inputOutput: 74
+    default: 70
     }
   }
 

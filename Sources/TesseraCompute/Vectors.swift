@@ -92,6 +92,12 @@ public struct Vectors: Sendable {
     count == 0 ? 0 : (count - 1) * rowStride + dimension * element.byteCount
   }
 
+  /// Frees the memory that rows of a mapped file take; they are read from the file again when used.
+  /// Does nothing for rows that are nowhere else.
+  public func evict() {
+    memory.evict(byteOffset..<byteOffset + byteCount)
+  }
+
   /// One row widened to Float32.
   public func row(_ index: Int) -> [Float] {
     precondition(index >= 0 && index < count, "row \(index) of \(count) vectors")

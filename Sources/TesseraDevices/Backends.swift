@@ -42,14 +42,16 @@ struct Backends {
     return device
   }
 
-  /// The device expected to be done first. The CPU stays where it is the only one, and nothing has
-  /// to be measured then.
+  /// The device expected to be done first. Where the CPU is the only one that searches, nothing has to
+  /// be measured.
   private func fastest(for search: SearchShape) throws(TesseraError) -> DeviceSelection {
     let cpu = try cpu()
     let (devices, problems) = openCL()
     var notes = problems.map(\.message)
     var estimates: [(device: any Device, seconds: Double)] = []
-    for device in devices.isEmpty ? [] : [cpu] + devices {
+    // What a device leaves to the host, the host does without the detour.
+    let rivals = devices.filter { $0.info.accelerated.contains(.nearest) }
+    for device in rivals.isEmpty ? [] : [cpu] + rivals {
       do throws(TesseraError) {
         estimates.append((device, try profile(device).seconds(for: search)))
       } catch {

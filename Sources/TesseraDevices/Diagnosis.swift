@@ -54,19 +54,16 @@ extension Devices {
   ) -> [Finding] {
     let found = devices.filter { $0.info.identifier.hasPrefix("opencl:") }
       .map { device -> Finding in
-        let text = "\(device.info.name), driver \(device.info.driver), \(device.info.variant)"
-        let missing = Set(Operation.allCases).subtracting(device.info.accelerated)
-        return missing.isEmpty
-          ? .ok(device.info.identifier, text)
-          : .odd(
-            device.info.identifier,
-            "\(text); on the host: \(missing.map(\.rawValue).sorted().joined(separator: ", "))",
-            remedy: "update its driver")
+        let info = device.info
+        let host = Set(Operation.allCases).subtracting(info.accelerated).map(\.rawValue).sorted()
+        return .ok(
+          info.identifier,
+          "\(info.name), driver \(info.driver), \(info.variant)"
+            + (host.isEmpty ? "" : "; leaves to the host: \(host.joined(separator: ", "))"))
       }
+    // These say themselves what to do.
     let failed = problems.filter { $0.code != .unsupported }
-      .map { problem -> Finding in
-        .missing("opencl devices", "\(problem)", remedy: "sudo apt-get install pocl-opencl-icd")
-      }
+      .map { Finding(subject: "opencl devices", state: .missing, detail: "\($0)", remedy: nil) }
     return found + failed
   }
 

@@ -13,7 +13,7 @@ public struct Finding: Sendable, Hashable {
   public let state: State
   /// What was found.
   public let detail: String
-  /// What mends it: a command where there is one. Nil if nothing is wrong.
+  /// What mends it: a command where there is one. Nil if nothing is wrong, or `detail` says it.
   public let remedy: String?
 
   static func ok(_ subject: String, _ detail: String) -> Finding {

@@ -61,9 +61,21 @@ struct MappedFile {
     // Only a hint: rows are mostly read front to back, and a file may be larger than memory.
     madvise(start, byteCount, MADV_SEQUENTIAL)
     self.path = path
-    memory = HostMemory(UnsafeRawBufferPointer(start: start, count: byteCount)) {
+    memory = HostMemory(
+      UnsafeRawBufferPointer(start: start, count: byteCount), evict: Self.evict
+    ) {
       munmap(UnsafeMutableRawPointer(mutating: $0.baseAddress), $0.count)
     }
+  }
+
+  /// Gives back the whole pages of `bytes`. They are clean, so the file still has them.
+  private static func evict(_ bytes: UnsafeRawBufferPointer) {
+    guard let base = bytes.baseAddress else { return }
+    let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+    let start = (UInt(bitPattern: base) + page - 1) / page * page
+    let end = UInt(bitPattern: base + bytes.count) / page * page
+    guard start < end else { return }
+    madvise(UnsafeMutableRawPointer(bitPattern: start), Int(end - start), MADV_DONTNEED)
   }
 
   /// The error for bytes that are not what the format says: what is wrong, where, and what to do.

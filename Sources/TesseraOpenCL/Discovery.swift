@@ -1,4 +1,5 @@
 internal import COpenCL
+internal import Synchronization
 public import TesseraCompute
 
 extension OpenCLDevice {
@@ -16,7 +17,16 @@ extension OpenCLDevice {
   }
 
   /// Every OpenCL device that works under `options`, and what stood in the way of the others.
+  ///
+  /// Threads take turns: loaders and drivers set themselves up in the first calls, and PoCL crashes
+  /// where two threads do that at once.
   public static func all(
+    _ options: OpenCLOptions
+  ) -> (devices: [OpenCLDevice], problems: [TesseraError]) {
+    Discovery.turn.withLock { _ in find(options) }
+  }
+
+  private static func find(
     _ options: OpenCLOptions
   ) -> (devices: [OpenCLDevice], problems: [TesseraError]) {
     var (platforms, problems) = Discovery.platforms(options.library)
@@ -58,6 +68,8 @@ extension OpenCLDevice {
 }
 
 enum Discovery {
+  static let turn = Mutex(())
+
   /// The loaders: they know every driver that is registered.
   static let loaders = ["libOpenCL.so.1", "libOpenCL.so"]
 

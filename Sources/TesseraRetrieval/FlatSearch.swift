@@ -136,6 +136,8 @@ public final class FlatSearch: Sendable {
             done: rows.lowerBound * queries.count + rows.count * batch.upperBound,
             total: vectors.count * queries.count))
       }
+      // A file larger than memory should not push everything else out of it.
+      if streams { vectors.rows(rows).evict() }
       searchSeconds += searchStart.secondsAgo
     }
     return SearchReport(

@@ -1,0 +1,165 @@
+import Foundation
+import Tessera
+import Testing
+
+/// What ends how: one line on stderr, a status of sysexits.h, and nothing half-written.
+@Suite struct ExitStatusTests {
+  struct Failure: CustomTestStringConvertible {
+    let status: Int32
+    let command: String
+    /// Parts of the message: what, where, what to do.
+    let says: [String]
+    var testDescription: String { "\(status): \(command)" }
+
+    init(_ status: Int32, _ command: String, _ says: String...) {
+      (self.status, self.command, self.says) = (status, command, says)
+    }
+  }
+
+  static let search = "search --base base.npy --queries queries.npy -k 3 --out out"
+  static let kmeans = "kmeans --input base.npy --out out.npy"
+
+  @Test(
+    "failures",
+    arguments: [
+      // Usage.
+      Failure(64, "bogus", "tessera: ", "bogus"),
+      Failure(64, "search", "tessera search: ", "--base", "see tessera search --help"),
+      Failure(64, "\(search) -k 0", "-k is 0"),
+      Failure(64, "\(search) --metric manhattan", "manhattan"),
+      Failure(64, "\(search) --device toaster", "toaster", "choose auto, cpu"),
+      Failure(64, "\(search) --threads 0", "--threads is 0"),
+      Failure(64, "\(search) --batch 0", "--batch is 0"),
+      Failure(64, "\(search) --repeat 0", "--repeat is 0"),
+      Failure(64, "\(search) --memory lots", "lots", "512M"),
+      Failure(64, "\(search) --limit 0", "--limit is 0"),
+      Failure(64, "generate --rows -1 --dimension 4 out.npy", "--rows"),
+      Failure(64, "generate --rows 1 --dimension 0 out.npy", "--dimension is 0"),
+      Failure(64, "generate --rows 9 --dimension 4 --element i1 out.fvecs", "out.fvecs"),
+      Failure(64, "\(kmeans) -k 0", "-k is 0"),
+      Failure(64, "\(kmeans) -k 3 --metric ip", "l2 or cosine"),
+      Failure(64, "\(kmeans) -k 3 --iterations -1", "--iterations"),
+      Failure(64, "\(kmeans) -k 3 --assignments out.npy", "same file"),
+      Failure(64, "eval --found ids.npy --truth ids.npy -k 0", "-k is 0"),
+      Failure(64, "search --base base.txt --queries queries.npy -k 1", "base.txt", ".npy"),
+      // Bad data.
+      Failure(65, "search --base text.npy --queries queries.npy -k 1", "text.npy"),
+      Failure(65, "search --base empty.npy --queries queries.npy -k 1", "empty.npy", "empty"),
+      Failure(65, "search --base base.npy --queries narrow.npy -k 1", "narrow.npy", "24", "5"),
+      Failure(65, "search --base nan.npy --queries narrow.npy -k 1 --out out", "nan.npy", "row 2"),
+      Failure(
+        65, "search --base narrow.npy --queries nan.npy -k 1 --batch 2 --out out", "nan.npy",
+        "row 2", "remove or repair"),
+      Failure(65, "\(search) --truth ids.npy", "ids.npy", "6 queries, 30"),
+      Failure(65, "\(search) --limit 31", "queries.npy", "30"),
+      Failure(65, "\(kmeans) -k 501", "base.npy", "501 clusters asked of 500"),
+      Failure(65, "kmeans --input nan.npy -k 2 --out out.npy", "nan.npy", "row 2"),
+      Failure(65, "\(kmeans) -k 2 --init base.npy", "500 x 24", "2 x 24"),
+      Failure(65, "eval --found ids.npy --truth ids.npy -k 9", "ids.npy", "3 ids a row"),
+      Failure(65, "eval --found ids.npy --truth other.npy", "6 queries"),
+      // No input.
+      Failure(
+        66, "search --base none.npy --queries queries.npy -k 1", "none.npy", "check the path"),
+      Failure(66, "search --base base.npy --queries none.npy -k 1", "none.npy"),
+      Failure(66, "\(search) --truth none.npy", "none.npy"),
+      Failure(66, "kmeans --input none.npy -k 1 --out out.npy", "none.npy"),
+      Failure(66, "eval --found none.npy --truth ids.npy", "none.npy"),
+      // No such device.
+      Failure(69, "\(search) --device opencl:99", "opencl"),
+      // Memory that cannot hold a single row beside the batch that was asked for.
+      Failure(70, "\(search) --device cpu --memory 10 --batch 30", "single row", "smaller batches"),
+      // Output that cannot be made.
+      Failure(
+        73, "search --base base.npy --queries queries.npy -k 1 --out no/such/place",
+        "no/such/place", "create it"),
+      Failure(73, "generate --rows 5 --dimension 4 no/out.npy", "no/out.npy"),
+      Failure(73, "generate --rows 5 --dimension 4 out.txt", "out.txt", ".npy"),
+      Failure(73, "kmeans --input base.npy -k 2 --out no/out.npy", "no/out.npy"),
+      Failure(73, "kmeans --input base.npy -k 2 --out folder", "folder", "directory"),
+    ])
+  func failures(_ failure: Failure) throws {
+    let shell = try Shell()
+    try Self.makeInputs(shell)
+    let before = shell.names
+    let outcome = try shell.bash("\"$TESSERA\" \(failure.command)")
+    try Self.check(outcome, failure, shell, before)
+  }
+
+  private static func check(
+    _ outcome: Shell.Outcome, _ failure: Failure, _ shell: Shell, _ before: [String]
+  ) throws {
+    #expect(outcome.status == failure.status, "\(outcome.errors)")
+    #expect(outcome.output.isEmpty)
+    let lines = outcome.errors.split(separator: "\n")
+    #expect(lines.count == 1, "\(outcome.errors)")
+    #expect(outcome.errors.hasPrefix("tessera"))
+    for part in failure.says { #expect(outcome.errors.contains(part), "\(outcome.errors)") }
+    #expect(shell.names == before)
+  }
+
+  private static func makeInputs(_ shell: Shell) throws {
+    try shell.makeVectors()
+    try shell.write("this is no array, whatever its name says", "text.npy")
+    try shell.write("", "empty.npy")
+    try VectorFile.write(
+      Vectors((0..<20).map(Float.init), dimension: 5), to: shell.path("narrow.npy"))
+    var values = [Float](repeating: 1, count: 20)
+    values[12] = .nan
+    try VectorFile.write(Vectors(values, dimension: 5), to: shell.path("nan.npy"))
+    try IDFile.write((0..<18).map(Int64.init), rows: 6, columns: 3, to: shell.path("ids.npy"))
+    try IDFile.write([1, 2, 3], rows: 1, columns: 3, to: shell.path("other.npy"))
+    try FileManager.default.createDirectory(
+      atPath: shell.path("folder"), withIntermediateDirectories: false)
+  }
+
+  @Test(
+    "74: a disk that fills up leaves nothing, and what was there stays",
+    arguments: [
+      "generate --rows 5000 --dimension 64 out.npy",
+      "search --base base.npy --queries queries.npy -k 300 --out out --device cpu",
+      "kmeans --input base.npy -k 400 --iterations 1 --out out.npy --device cpu",
+    ])
+  func fullDisk(_ command: String) throws {
+    let shell = try Shell()
+    try shell.makeVectors()
+    try shell.write("precious", "out.npy")
+    try shell.write("precious", "out.ids.npy")
+    let before = shell.names
+    // No file may grow beyond 8 KiB.
+    let outcome = try shell.bash("trap '' XFSZ; ulimit -f 8; exec \"$TESSERA\" \(command) --quiet")
+    #expect(outcome.status == 74, "\(outcome.errors)")
+    #expect(outcome.errors.split(separator: "\n").count == 1)
+    #expect(shell.names == before)
+    #expect(try String(decoding: shell.bytes("out.npy"), as: UTF8.self) == "precious")
+    #expect(try String(decoding: shell.bytes("out.ids.npy"), as: UTF8.self) == "precious")
+  }
+
+  @Test("killed, a command leaves nothing")
+  func killed() throws {
+    let shell = try Shell()
+    let outcome = try shell.bash(
+      """
+      "$TESSERA" generate --rows 100000000 --dimension 64 big.npy &
+      sleep 0.5
+      kill -KILL $!
+      wait $!
+      """)
+    #expect(outcome.status == 128 + 9)
+    #expect(shell.names.isEmpty)
+  }
+
+  @Test("help, version and completion end well")
+  func helpful() throws {
+    let shell = try Shell()
+    #expect(try shell.tessera("--version").output == "\(TesseraVersion.current)\n")
+    for command in ["devices", "doctor", "generate", "search", "kmeans", "eval"] {
+      let help = try shell.tessera(command, "--help")
+      #expect(help.status == 0 && help.output.contains("tessera \(command)"), "\(command)")
+      #expect(help.output.contains("Examples:"))
+    }
+    for kind in ["bash", "zsh", "fish"] {
+      let script = try shell.tessera("--generate-completion-script", kind)
+      #expect(script.status == 0 && script.output.contains("kmeans"))
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import Tessera
+import Testing
+
+@testable import TesseraCommand
+
+@Suite struct WordingTests {
+  @Test(
+    "sizes as people write them",
+    arguments: [
+      ("4096", 4096), ("64K", 65536), ("512M", 512 << 20), ("4G", 4 << 30), ("1.5g", 3 << 29),
+      ("2GiB", 2 << 30), ("100b", 100), ("3TB", 3 << 40),
+    ])
+  func sizes(_ text: String, _ bytes: Int) throws {
+    #expect(try ByteSize.parse(text) == bytes)
+  }
+
+  @Test(
+    "what is no size is refused",
+    arguments: ["", "G", "-1", "0", "1X", "nan", "inf", "1e40", "M5", "1.2.3G", "b"])
+  func noSizes(_ text: String) {
+    #expect(throws: TesseraError.self) { try ByteSize.parse(text) }
+  }
+
+  @Test(
+    "numbers are short",
+    arguments: [
+      (0.01234, "0.0123"), (1.239, "1.24"), (12.34, "12.3"), (12345.6, "12346"), (0, "0.0"),
+      (.infinity, "inf"),
+    ])
+  func short(_ number: Double, _ text: String) {
+    #expect(number.short == text)
+  }
+
+  @Test("a progress line shows share, rate and time left")
+  func progress() {
+    let line = ProgressBar.line("search", 0.25, total: 4000, unit: "queries", seconds: 30)
+    #expect(line == "search [#######.......................] 25 %  33.3 queries/s  1:30 left")
+  }
+
+  @Test("every code has a status; codes to come end with 70")
+  func statuses() {
+    let statuses: [(TesseraError.Code, Int32)] = [
+      (.invalidArgument, 64), (.unsupported, 64), (.invalidShape, 65), (.nonFinite, 65),
+      (.malformedFile, 65), (.inputNotFound, 66), (.deviceUnavailable, 69), (.deviceFailure, 70),
+      (.buildFailure, 70), (.outOfMemory, 70), (.wrongDevice, 70), (.cannotCreate, 73),
+      (.inputOutput, 74),
+    ]
+    for (code, status) in statuses {
+      #expect(Failure.status(for: code) == status, "\(code)")
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import Foundation
+import TesseraCompute
+import Testing
+
+@testable import TesseraDevices
+
+@Suite struct ProfileStoreTests {
+  private let profile = DeviceProfile(
+    overheadSeconds: 0.001, preparedBytesPerSecond: 1e9, productsPerSecond: 1e10)
+  private let path =
+    FileManager.default.temporaryDirectory.appending(path: "tessera-\(UUID()).json").path
+
+  @Test("what is saved is found again, per device, driver and code path")
+  func roundTrip() {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let store = ProfileStore(path: path)
+    var info = FakeDevice("opencl:0").info
+    #expect(store.profile(for: info) == nil)
+    store.save(profile, for: info)
+    store.save(profile, for: FakeDevice("cpu").info)
+    #expect(store.profile(for: info) == profile)
+    info.driver = "2"
+    #expect(store.profile(for: info) == nil)
+    info.driver = "1"
+    info.variant = "tile"
+    #expect(store.profile(for: info) == nil)
+  }
+
+  @Test(
+    "a damaged file is as good as none, and is mended",
+    arguments: [
+      "", "{", "[]", "null", "{\"x\": 1}", String(repeating: "\u{0}", count: 100),
+      "{\"%@\": {\"overheadSeconds\": -1, \"preparedBytesPerSecond\": 1, \"productsPerSecond\": 1}}",
+      "{\"%@\": {\"overheadSeconds\": 1, \"preparedBytesPerSecond\": 0, \"productsPerSecond\": 1}}",
+    ])
+  func damaged(_ text: String) throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let info = FakeDevice("opencl:0").info
+    try text.replacing("%@", with: ProfileStore.key(info))
+      .write(toFile: path, atomically: true, encoding: .utf8)
+    let store = ProfileStore(path: path)
+    #expect(store.profile(for: info) == nil)
+    store.save(profile, for: info)
+    #expect(store.profile(for: info) == profile)
+  }
+
+  @Test("a file that cannot be written is done without", arguments: [nil, "/proc/nowhere/x.json"])
+  func unwritable(_ path: String?) {
+    let store = ProfileStore(path: path)
+    let info = FakeDevice("opencl:0").info
+    store.save(profile, for: info)
+    #expect(store.profile(for: info) == nil)
+  }
+
+  @Test("calibration measures plausible speeds on a real device")
+  func calibration() throws {
+    let small = Calibration(rows: 128, dimension: 16, targetSeconds: 0.001, maxQueries: 8)
+    let profile = try small.profile(of: ReferenceDevice.shared)
+    #expect(profile.isPlausible)
+    // Twice the work takes longer.
+    let search = DeviceChoiceTests.search(rows: 1000, queries: 10)
+    let larger = DeviceChoiceTests.search(rows: 2000, queries: 10)
+    #expect(profile.seconds(for: search) < profile.seconds(for: larger))
+    #expect(throws: TesseraError.self) { try small.profile(of: BrokenDevice()) }
+  }
+}
+
+/// A device that prepares rows but fails to search them.
+private final class BrokenDevice: Device {
+  let info = FakeDevice("opencl:0").info
+
+  func nearest(
+    _ queries: Vectors, in set: VectorSet, k: Int
+  ) throws(TesseraError) -> Neighbors {
+    throw TesseraError(.deviceFailure, "broken")
+  }
+
+  func allocate(byteCount: Int) throws(TesseraError) -> Storage {
+    try ReferenceDevice.shared.allocate(byteCount: byteCount)
+  }
+
+  func upload(
+    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
+  ) throws(TesseraError) {
+    try ReferenceDevice.shared.upload(source, to: target, at: byteOffset)
+  }
+
+  func download(
+    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) {
+    try ReferenceDevice.shared.download(source, at: byteOffset, to: target)
+  }
+}
