@@ -21,6 +21,9 @@ let package = Package(
     .target(
       name: "TesseraOpenCL", dependencies: ["TesseraCompute", "COpenCL", "Kernels"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "KernelCheck", dependencies: ["TesseraCompute", "TesseraOpenCL"],
+      path: "Tests/KernelCheck", swiftSettings: strict),
     .testTarget(
       name: "TesseraOpenCLTests", dependencies: ["TesseraOpenCL"], swiftSettings: strict),
   ],

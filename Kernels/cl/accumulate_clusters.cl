@@ -1,12 +1,12 @@
 // Sums and counts of the points of each cluster, in an order that every device keeps:
 //
-//   sums[c] = sum of runs; run = sum of 256 of the cluster's points, rising; both from 0, in Float64
+//   sums[c] = sum of runs; run = sum of 256 of the cluster's points, rising; from 0, in Float64
 //
 // 1. count_digits, scan, place_points: a stable radix sort of (label, point), DIGIT bits at a time.
 // 2. find_starts: where each cluster starts in that list; count_runs and scan: its first run.
 // 3. sum_runs: one sum per run and column. add_runs: the runs of a cluster, in order.
 //
-// Layout: points row-major. `order` holds (label, point). `digit_counts` is [digit][group], so that
+// Layout: points row-major. `order` holds label << 32 | point. `digit_counts` is [digit][group], so that
 // its running sum is where each group's points of each digit go. `run_sums` is [run][column].
 //
 // Work items
@@ -56,23 +56,23 @@ static inline uint item_start(uint count) {
 static inline uint item_end(uint count) { return min(item_start(count) + PER_ITEM, count); }
 
 // Points per digit and item, [digit][item].
-static inline void count_own(__local uint *counts, __global const uint2 *order, uint count,
+static inline void count_own(__local uint *counts, __global const ulong *order, uint count,
                              uint shift) {
   uint item = get_local_id(0);
   for (uint digit = 0; digit < DIGITS; digit++) counts[digit * GROUP + item] = 0;
   for (uint i = item_start(count); i < item_end(count); i++)
-    counts[DIGIT_OF(order[i].x) * GROUP + item]++;
+    counts[DIGIT_OF(order[i] >> 32) * GROUP + item]++;
 }
 
 __kernel void label_points(__global const int *restrict labels, ulong labels_offset, uint count,
-                           __global uint2 *restrict order, ulong order_offset) {
+                           __global ulong *restrict order, ulong order_offset) {
   uint start = (uint)group_index(0) * SPAN;
   uint end = min(count - start, (uint)SPAN) + start;
   for (uint i = start + get_local_id(0); i < end; i += GROUP)
-    order[order_offset + i] = (uint2)((uint)labels[labels_offset + i], i);
+    order[order_offset + i] = (ulong)labels[labels_offset + i] << 32 | i;
 }
 
-__kernel void count_digits(__global const uint2 *restrict order, ulong order_offset, uint count,
+__kernel void count_digits(__global const ulong *restrict order, ulong order_offset, uint count,
                            uint shift, uint group_count, __global uint *restrict digit_counts,
                            ulong digit_counts_offset) {
   __local uint counts[DIGITS * GROUP];
@@ -106,10 +106,10 @@ __kernel void scan(__global uint *restrict values, ulong values_offset, uint cou
   }
 }
 
-__kernel void place_points(__global const uint2 *restrict order, ulong order_offset, uint count,
+__kernel void place_points(__global const ulong *restrict order, ulong order_offset, uint count,
                            uint shift, uint group_count,
                            __global const uint *restrict digit_starts, ulong digit_starts_offset,
-                           __global uint2 *restrict sorted, ulong sorted_offset) {
+                           __global ulong *restrict sorted, ulong sorted_offset) {
   __local uint places[DIGITS * GROUP];
   __local uint partial[GROUP];
   order += order_offset;
@@ -136,22 +136,22 @@ __kernel void place_points(__global const uint2 *restrict order, ulong order_off
     shifts[digit] = digit_starts[(size_t)digit * group_count] - places[digit * GROUP];
   barrier(CLK_LOCAL_MEM_FENCE);
   for (uint i = item_start(count); i < item_end(count); i++) {
-    uint2 entry = order[i];
-    uint digit = DIGIT_OF(entry.x);
+    ulong entry = order[i];
+    uint digit = DIGIT_OF(entry >> 32);
     sorted[shifts[digit] + places[digit * GROUP + item]++] = entry;
   }
 }
 
 // starts[c] = the first place in `order` whose label is at least c; starts[clusters] = count.
-__kernel void find_starts(__global const uint2 *restrict order, ulong order_offset, uint count,
+__kernel void find_starts(__global const ulong *restrict order, ulong order_offset, uint count,
                           uint clusters, __global uint *restrict starts, ulong starts_offset) {
   order += order_offset;
   starts += starts_offset;
   uint start = (uint)group_index(0) * SPAN;
   uint end = min(count + 1 - start, (uint)SPAN) + start;
   for (uint i = start + get_local_id(0); i < end; i += GROUP) {
-    uint from = i == 0 ? 0 : order[i - 1].x + 1;
-    uint through = i == count ? clusters : order[i].x;
+    uint from = i == 0 ? 0 : (uint)(order[i - 1] >> 32) + 1;
+    uint through = i == count ? clusters : (uint)(order[i] >> 32);
     for (uint cluster = from; cluster <= through; cluster++) starts[cluster] = i;
   }
 }
@@ -209,7 +209,7 @@ static inline uint cluster_of(uint run, __global const uint *run_starts, uint cl
 
 // `columns` columns from `first_column` on, of points that have `width`.
 __kernel void sum_runs(__global const float *restrict points, ulong points_offset, uint width,
-                       uint first_column, uint columns, __global const uint2 *restrict order,
+                       uint first_column, uint columns, __global const ulong *restrict order,
                        ulong order_offset, __global const uint *restrict starts,
                        ulong starts_offset, __global const uint *restrict run_starts,
                        ulong run_starts_offset, uint clusters, __global double *restrict run_sums,
@@ -224,7 +224,7 @@ __kernel void sum_runs(__global const float *restrict points, ulong points_offse
   points += points_offset + first_column;
   order += order_offset;
   run_sums += run_sums_offset + (size_t)run * columns;
-#define POINT(i) (points + (size_t)order[i].y * width)
+#define POINT(i) (points + (size_t)(uint)order[i] * width)
   SUM_COLUMNS(run_sums, POINT)
 }
 

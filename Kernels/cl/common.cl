@@ -4,12 +4,12 @@
 //   A matrix is two parameters: `__global T *x` (the buffer it lives in) and `ulong x_offset` (its
 //   first element). Add the offset once, at the top of the kernel; below it, offsets may be 32-bit.
 //   Launches are cut into pieces by their global offset: use group_index, not get_group_id.
-//   Kernels that walk a list give each group a SPAN of consecutive elements, and item i of the group
-//   takes elements i, i + GROUP, ...: neighbours read neighbours, and a lone item reads straight on.
+//   Kernels that walk a list give each group a SPAN of consecutive elements, and item i of the
+//   group takes elements i, i + GROUP, ...: neighbours read neighbours, a lone item reads on.
 //
 // Macros
-//   GROUP                   items in the group of a kernel that walks a list: 1 for wide items, else
-//                           a power of two
+//   GROUP                   items in the group of a kernel that walks a list: 1 for wide items,
+//                           else a power of two
 //   BODY_WIDE or BODY_TILE  which body the hot kernels compile: wide work items for CPUs,
 //                           work-group tiles through local memory for GPUs
 //   HAS_FLOAT64             the device computes in Float64

@@ -4,8 +4,8 @@
 //
 // canonical is the squared L2 distance in fixed arithmetic: Float64, lane j sums dimensions j,
 // j + 16, ... with fused multiply-adds, the lanes are added as a tree 8, 4, 2, 1, and the result is
-// rounded once to Float32. Lanes past WIDTH would hold 0, and adding 0 changes nothing: LANES leaves
-// them out.
+// rounded once to Float32. Lanes past WIDTH would hold 0, and adding 0 changes nothing: LANES
+// leaves them out.
 //
 // Layout: points row-major, `subspaces` * WIDTH columns, all finite. Codewords in panels of 32
 // (pack_panels.cl), `codewords` of each subspace from a panel of its own.

@@ -11,12 +11,13 @@
 //              is wanted whole. Places that are left over in `ranks` are filled with ~0.
 //              Group: x = segment, y = row.
 // sort_ranks   sorts each row of `ranks` in local memory (bitonic). Group: x = row.
-// sort_step    one step of a bitonic sort in global memory. Group: x = block of SPAN pairs, y = row.
-// write_best   values and columns of the first k ranks of each row. Group: x = block of SPAN places,
-//              y = row.
+// sort_step    one step of a bitonic sort in global memory.
+//              Group: x = block of SPAN pairs, y = row.
+// write_best   values and columns of the first k ranks of each row.
+//              Group: x = block of SPAN places, y = row.
 //
-// Layout: scores row-major. Ranks: per row, `segments` stretches of k, or, before sorting, the power
-// of two that holds k.
+// Layout: scores row-major. Ranks: per row, `segments` stretches of k, or, to be sorted in global
+// memory, the power of two that holds k.
 //
 // Macros
 //   LARGEST_FIRST  the order (1)
@@ -61,11 +62,11 @@ static inline uint take_place(__local uint *counter) {
 #endif
 }
 
-// `width` inputs a row, cut into segments of `segment_width`; `row_stride` ranks a row are written.
-// With FROM_RANKS the inputs are one segment.
+// `width` inputs a row, cut into segments of `segment_width`; each fills `places` of the row's
+// `row_stride` ranks. With FROM_RANKS the inputs are one segment.
 __kernel void select_best(__global const INPUT *restrict inputs, ulong inputs_offset, uint width,
                           uint segment_width, uint k, __global ulong *restrict ranks,
-                          ulong ranks_offset, uint row_stride) {
+                          ulong ranks_offset, uint places, uint row_stride) {
   __local uint histogram[BINS];
   __local uint partial[GROUP];
   __local uint bucket, below, inside;
@@ -74,7 +75,7 @@ __kernel void select_best(__global const INPUT *restrict inputs, ulong inputs_of
   uint end = min(width - start, segment_width) + start;
   size_t row = group_index(1);
   inputs += inputs_offset + row * width;
-  ranks += ranks_offset + row * row_stride + group_index(0) * k;
+  ranks += ranks_offset + row * row_stride + group_index(0) * places;
 
   uint wanted = min(k, end - start);
   ulong known = 0;
@@ -117,7 +118,8 @@ __kernel void select_best(__global const INPUT *restrict inputs, ulong inputs_of
     ulong rank = RANK(inputs, i);
     if ((rank & known_bits) <= known) ranks[take_place(&inside)] = rank;
   }
-  for (uint place = min(k, end - start) + item; place < k; place += GROUP) ranks[place] = NO_RANK;
+  for (uint place = min(k, end - start) + item; place < places; place += GROUP)
+    ranks[place] = NO_RANK;
 }
 
 #if !FROM_RANKS

@@ -37,7 +37,7 @@ extension OpenCLDevice {
     try launch(
       "find_starts", of: source,
       [
-        .all(of: order, as: SIMD2<UInt32>.self), .int(count), .int(clusters),
+        .all(of: order, as: UInt64.self), .int(count), .int(clusters),
         .all(of: starts, as: UInt32.self),
       ], over: listGrid(count + 1))
     try launch(
@@ -61,14 +61,14 @@ extension OpenCLDevice {
     let digitBits = body == .wideItem ? 8 : 4
     let perGroup = body == .wideItem ? 8192 : 16 * groupSize
     let groups = (count + perGroup - 1) / perGroup
-    var order = try reserve(count, of: SIMD2<UInt32>.self)
-    var spare = try reserve(count, of: SIMD2<UInt32>.self)
+    var order = try reserve(count, of: UInt64.self)
+    var spare = try reserve(count, of: UInt64.self)
     let digitCounts = try reserve(groups << digitBits, of: UInt32.self)
     try launch(
       "label_points", of: source,
       [
         argument(labels, "accumulateClusters"), .int(count),
-        .all(of: order, as: SIMD2<UInt32>.self),
+        .all(of: order, as: UInt64.self),
       ], over: listGrid(count))
     let grid = Grid(
       groups: (groups, 1), local: (groupSize, 1), workPerGroup: 16 * perGroup)
@@ -77,15 +77,15 @@ extension OpenCLDevice {
       try launch(
         "count_digits", of: source,
         [
-          .all(of: order, as: SIMD2<UInt32>.self), .int(count), .int(shift), .int(groups),
+          .all(of: order, as: UInt64.self), .int(count), .int(shift), .int(groups),
           .all(of: digitCounts, as: UInt32.self),
         ], over: grid)
       try scan(digitCounts, count: groups << digitBits)
       try launch(
         "place_points", of: source,
         [
-          .all(of: order, as: SIMD2<UInt32>.self), .int(count), .int(shift), .int(groups),
-          .all(of: digitCounts, as: UInt32.self), .all(of: spare, as: SIMD2<UInt32>.self),
+          .all(of: order, as: UInt64.self), .int(count), .int(shift), .int(groups),
+          .all(of: digitCounts, as: UInt32.self), .all(of: spare, as: UInt64.self),
         ], over: grid)
       swap(&order, &spare)
     }
@@ -105,7 +105,7 @@ extension OpenCLDevice {
         "sum_runs", of: KernelSource("accumulate_clusters"),
         [
           argument(points, "accumulateClusters"), .int(points.columns), .int(first),
-          .int(columns), .all(of: members.order, as: SIMD2<UInt32>.self),
+          .int(columns), .all(of: members.order, as: UInt64.self),
           .all(of: members.starts, as: UInt32.self),
           .all(of: members.runStarts, as: UInt32.self), .int(sums.rows),
           .all(of: runSums, as: Double.self),

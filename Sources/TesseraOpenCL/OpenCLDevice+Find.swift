@@ -54,7 +54,7 @@ extension OpenCLDevice {
     let piece = 1 << 30
     for first in stride(from: 0, to: matrix.count, by: piece) {
       let count = min(piece, matrix.count - first)
-      try context.fill(found, with: UInt32.max)
+      try context.write([UInt32.max], to: found)
       try launch(
         "find", of: KernelSource("find", [holding: 1, "SPAN": span]),
         [

@@ -32,13 +32,11 @@ extension OpenCLDevice {
     _ selection: Selection, _ scores: Matrix<Float>, _ order: ScoreOrder
   ) throws(TesseraError) -> OpenCLStorage {
     let ranks = try reserve(scores.rows * selection.rowStride, of: UInt64.self)
-    // What lies behind the k places takes part in the sort and must not win.
-    if selection.rowStride > selection.k { try context.fill(ranks, with: UInt64.max) }
     guard selection.segments > 1 else {
       try selectBest(
         argument(scores, "topK"), source(order), width: selection.width,
         segmentWidth: selection.width, k: selection.k, into: ranks, rows: scores.rows,
-        rowStride: selection.rowStride)
+        places: selection.rowStride)
       return ranks
     }
     let width = selection.segments * selection.k
@@ -46,27 +44,28 @@ extension OpenCLDevice {
     try selectBest(
       argument(scores, "topK"), source(order), width: selection.width,
       segmentWidth: selection.segmentWidth, k: selection.k, into: candidates, rows: scores.rows,
-      rowStride: width)
+      places: selection.k)
     try selectBest(
       .all(of: candidates, as: UInt64.self), source(order, fromRanks: true), width: width,
       segmentWidth: width, k: selection.k, into: ranks, rows: scores.rows,
-      rowStride: selection.rowStride)
+      places: selection.rowStride)
     return ranks
   }
 
+  /// Each segment's k best go to `places` places; those left over hold what sorts last.
   private func selectBest(
     _ inputs: KernelArgument, _ source: KernelSource, width: Int, segmentWidth: Int, k: Int,
-    into ranks: OpenCLStorage, rows: Int, rowStride: Int
+    into ranks: OpenCLStorage, rows: Int, places: Int
   ) throws(TesseraError) {
+    let segments = (width + segmentWidth - 1) / segmentWidth
     try launch(
       "select_best", of: source,
       [
         inputs, .int(width), .int(segmentWidth), .int(k), .all(of: ranks, as: UInt64.self),
-        .int(rowStride),
+        .int(places), .int(segments * places),
       ],
       over: Grid(
-        groups: ((width + segmentWidth - 1) / segmentWidth, rows), local: (groupSize, 1),
-        workPerGroup: 32 * segmentWidth))
+        groups: (segments, rows), local: (groupSize, 1), workPerGroup: 32 * segmentWidth))
   }
 
   private func sort(

@@ -47,7 +47,7 @@ public final class OpenCLDevice: Device {
       clamping: context.number(CL_DEVICE_MAX_MEM_ALLOC_SIZE, absent: UInt64(0)))
     let alignmentBits = context.number(CL_DEVICE_MEM_BASE_ADDR_ALIGN, absent: UInt32(0))
     arena = Arena(
-      context, alignment: options.sharedBlockBytes == 0 ? 1 : max(128, Int(alignmentBits) / 8),
+      context, alignment: max(128, Int(alignmentBits) / 8),
       sharedBlockBytes: options.sharedBlockBytes,
       maxBlockBytes: min(maxAllocationBytes, memoryBytes), memoryBytes: memoryBytes)
     let abilities = try Probe(context, arena: arena, cache: cache).run()

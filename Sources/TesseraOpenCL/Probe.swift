@@ -49,7 +49,7 @@ struct Probe {
   ) throws(TesseraError) -> Bool {
     let groups = 2
     do throws(TesseraError) {
-      try context.fill(result, with: UInt32(0))
+      try context.write([UInt32(0), 0], to: result)
       try program.launch(
         "probe",
         [
