@@ -67,6 +67,9 @@ let package = Package(
     .testTarget(
       name: "TesseraComputeTests", dependencies: ["TestSupport", "TesseraCompute"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "KernelCheck", dependencies: ["TesseraCompute", "TesseraOpenCL"],
+      path: "Tests/KernelCheck", swiftSettings: strict),
     .testTarget(
       name: "TesseraOpenCLTests", dependencies: ["TesseraOpenCL"], swiftSettings: strict),
     .testTarget(
