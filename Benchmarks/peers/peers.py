@@ -120,7 +120,7 @@ def flat(data: DataSet, rows: np.ndarray) -> Faiss:
 
 def exact_peers(data: DataSet, base: np.ndarray, threads: int) -> list:
     """The flat index first: ratios of the summary are against it."""
-    rows = base.astype(np.float32)
+    rows = base.astype(np.float32, copy=False)
     dimension = base.shape[1]
     peers = [flat(data, rows)]
     if data.metric == "ip":
