@@ -16,10 +16,16 @@ final class OpenCLLibrary: @unchecked Sendable {
     entryPoints = .allocate(capacity: 1)
     var message = [CChar](repeating: 0, count: 512)
     guard copencl_open(path, entryPoints, &message, message.count) else {
-      entryPoints.deallocate()
       let reason = message.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
       throw TesseraError(.deviceUnavailable, reason)
     }
+  }
+
+  /// A library whose entry points are `api`.
+  init(path: String, api: copencl_api) {
+    self.path = path
+    entryPoints = .allocate(capacity: 1)
+    entryPoints.initialize(to: api)
   }
 
   deinit { entryPoints.deallocate() }
