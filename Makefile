@@ -3,13 +3,14 @@
 
 PREFIX ?= /usr/local
 # Tests run optimised (a debug build of the SIMD kernels is a hundred times slower) and reach
-# internal names.
-TEST_FLAGS = -c release -Xswiftc -enable-testing -Xswiftc -warnings-as-errors
+# internal names, so they have a build folder of their own.
+TEST_FLAGS = -c release --scratch-path .build/tests -Xswiftc -enable-testing -Xswiftc -warnings-as-errors
+TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
-.PHONY: demo test build setup setup-test bench bench-peers check-kernels sanitize fuzz format lint install clean
+.PHONY: demo build test setup setup-test bench bench-peers check-kernels sanitize format lint install clean
 
-demo: setup build
-	@scripts/demo.sh
+demo: build
+	@"$(TESSERA)" demo
 
 build: setup
 	swift build -c release --product tessera
@@ -24,21 +25,23 @@ setup:
 setup-test:
 	@scripts/install-dependencies.sh test
 
-# This machine's devices.
-bench: setup build
-	@scripts/bench.sh
+# Every device of this machine on a larger set than the demo's.
+bench: build
+	"$(TESSERA)" demo --rows 500000 --dimension 256 --queries 2000 -k 100
 
-# Side by side with faiss-cpu and others, in one run.
-bench-peers: setup build
+# Side by side with faiss-cpu and others, in one run. MODE: quick, full or curve.
+bench-peers: build
 	Benchmarks/peers/run.sh $(MODE)
 
 # Every OpenCL kernel under Oclgrind: bounds, races, uninitialised reads.
 check-kernels: setup-test
-	scripts/check-kernels.sh
+	swift build $(TEST_FLAGS) --product KernelCheck
+	scripts/check-kernels.sh "$$(swift build $(TEST_FLAGS) --show-bin-path)/KernelCheck"
 
-# Address and undefined behaviour, then threads: a build each.
+# The tests with the address sanitizer, then with the thread sanitizer: a build each.
 sanitize: setup-test
-	scripts/sanitize.sh
+	swift test --scratch-path .build/address --sanitize=address
+	swift test --scratch-path .build/thread --sanitize=thread
 
 format:
 	swift format -i -r Sources Tests Package.swift
@@ -47,7 +50,7 @@ lint:
 	swift format lint --strict -r Sources Tests Package.swift
 
 install: build
-	install -D -m 755 "$$(swift build -c release --show-bin-path)/tessera" "$(DESTDIR)$(PREFIX)/bin/tessera"
+	install -D -m 755 "$(TESSERA)" "$(DESTDIR)$(PREFIX)/bin/tessera"
 
 clean:
-	swift package clean
+	rm -rf .build

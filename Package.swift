@@ -58,7 +58,8 @@ let package = Package(
 
     .target(name: "COracle", path: "Tests/COracle"),
     .target(
-      name: "TestSupport", dependencies: ["COracle", "TesseraCompute", "TesseraCPU"],
+      name: "TestSupport",
+      dependencies: ["COracle", "TesseraCompute", "TesseraCPU", "TesseraOpenCL"],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "DeviceConformanceTests", dependencies: ["TestSupport", "TesseraCompute"],
@@ -66,6 +67,9 @@ let package = Package(
     .testTarget(
       name: "TesseraComputeTests", dependencies: ["TestSupport", "TesseraCompute"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "KernelCheck", dependencies: ["TesseraCompute", "TesseraOpenCL"],
+      path: "Tests/KernelCheck", swiftSettings: strict),
     .testTarget(
       name: "TesseraOpenCLTests", dependencies: ["TesseraOpenCL"], swiftSettings: strict),
     .testTarget(

@@ -20,6 +20,30 @@ static const char multiply[] = {
 #embed "cl/multiply.cl" suffix(, )
     0};
 
+static const char find[] = {
+#embed "cl/find.cl" suffix(, )
+    0};
+
+static const char gather[] = {
+#embed "cl/gather.cl" suffix(, )
+    0};
+
+static const char lookup_scores[] = {
+#embed "cl/lookup_scores.cl" suffix(, )
+    0};
+
+static const char encode[] = {
+#embed "cl/encode.cl" suffix(, )
+    0};
+
+static const char top_k[] = {
+#embed "cl/top_k.cl" suffix(, )
+    0};
+
+static const char accumulate_clusters[] = {
+#embed "cl/accumulate_clusters.cl" suffix(, )
+    0};
+
 static const struct {
   const char *name;
   const char *text;
@@ -28,6 +52,12 @@ static const struct {
     {"probe", probe},
     {"pack_panels", pack_panels},
     {"multiply", multiply},
+    {"find", find},
+    {"gather", gather},
+    {"lookup_scores", lookup_scores},
+    {"encode", encode},
+    {"top_k", top_k},
+    {"accumulate_clusters", accumulate_clusters},
 };
 
 const char *kernels_source(const char *name) {

@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# Installs the system packages that are missing: what the build needs, and with "test" what the
-# tests need as well. Says what it does, and asks for root only if there is something to install.
+# Installs the system packages that are missing: what building and the demo need, and with "test"
+# what the tests need as well. Says what it does, and asks for root only if there is something to
+# install.
 set -euo pipefail
 
 packages=(libopenblas-dev opencl-headers)
+# An OpenCL device where there is no driver for another: PoCL runs kernels on the processor.
+if ! compgen -G '/etc/OpenCL/vendors/*.icd' > /dev/null; then
+  packages+=(ocl-icd-libopencl1 pocl-opencl-icd)
+fi
 if [ "${1:-}" = test ]; then
-  packages+=(ocl-icd-libopencl1 pocl-opencl-icd oclgrind python3 python3-numpy)
+  packages+=(ocl-icd-libopencl1 pocl-opencl-icd oclgrind)
 fi
 
 if ! command -v swift > /dev/null; then
@@ -18,7 +23,7 @@ if ! command -v dpkg-query > /dev/null; then
 fi
 
 missing=()
-for package in "${packages[@]}"; do
+for package in $(printf '%s\n' "${packages[@]}" | sort -u); do
   state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null || true)
   [ "$state" = installed ] || missing+=("$package")
 done

@@ -28,8 +28,9 @@ static inline size_t vector_index(ulong vector, ulong dimension, ulong stride) {
 #ifdef BODY_WIDE
 
 __kernel void pack_panels(__global const float *restrict vectors, ulong vectors_offset,
-                          ulong stride, ulong first_vector, ulong vector_count, ulong first_dimension,
-                          uint dimensions, __global float *restrict panels, ulong panels_offset) {
+                          ulong stride, ulong first_vector, ulong vector_count,
+                          ulong first_dimension, uint dimensions,
+                          __global float *restrict panels, ulong panels_offset) {
   size_t panel = get_global_id(0);
   first_vector += panel * PANEL;
   __global const float *source =

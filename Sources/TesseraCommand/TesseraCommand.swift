@@ -8,6 +8,7 @@ struct TesseraCommand: ParsableCommand {
     abstract: "Exact vector search and k-means, on the GPU where there is one.",
     discussion: """
       Results are the same bytes on every device. Try:
+        tessera demo
         tessera devices
         tessera generate --rows 100000 --dimension 64 --clusters 1000 base.npy
         tessera generate --rows 1000 --skip 100000 --dimension 64 \\
@@ -30,7 +31,7 @@ struct TesseraCommand: ParsableCommand {
     version: TesseraVersion.current,
     subcommands: [
       DevicesCommand.self, DoctorCommand.self, GenerateCommand.self, SearchCommand.self,
-      KMeansCommand.self, EvalCommand.self,
+      KMeansCommand.self, EvalCommand.self, DemoCommand.self,
     ])
 
   static func main() {

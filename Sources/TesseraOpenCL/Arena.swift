@@ -11,6 +11,9 @@ final class Arena: Sendable {
   private let context: OpenCLContext
   private let alignment: Int
   private let sharedBlockBytes: Int
+  /// Each range is a buffer of its own and none is used twice: for a memory checker. Oclgrind keeps
+  /// what it knows of a buffer when another gets its place, and forgets it when part is written.
+  private let isForChecker: Bool
   private let maxBlockBytes: Int
   private let memoryBytes: Int
   private let state = Mutex(State())
@@ -37,6 +40,7 @@ final class Arena: Sendable {
     self.context = context
     self.alignment = alignment
     self.sharedBlockBytes = min(sharedBlockBytes, maxBlockBytes)
+    isForChecker = sharedBlockBytes == 0
     self.maxBlockBytes = maxBlockBytes
     self.memoryBytes = memoryBytes
   }
@@ -51,7 +55,9 @@ final class Arena: Sendable {
         "allocate: \(byteCount) bytes are more than the \(maxBlockBytes) the device gives at once; "
           + "work in chunks")
     }
-    let size = max(1, (byteCount + alignment - 1) / alignment) * alignment
+    let size =
+      isForChecker
+      ? max(1, byteCount) : max(1, (byteCount + alignment - 1) / alignment) * alignment
     return try state.withLock { state throws(TesseraError) in
       try size <= sharedBlockBytes / 4
         ? takeShared(size, from: &state) : takeWhole(size, from: &state)
@@ -63,7 +69,7 @@ final class Arena: Sendable {
     state.withLock { state in
       if let index = state.shared.firstIndex(where: { $0.buffer === buffer }) {
         state.shared[index].free.release(bytes)
-      } else if sharedBlockBytes > 0, spareBytes(state) + buffer.byteCount <= memoryBytes / 8 {
+      } else if isForChecker || spareBytes(state) + buffer.byteCount <= memoryBytes / 8 {
         state.spare.append(buffer)
       } else {
         state.heldBytes -= buffer.byteCount
@@ -90,7 +96,7 @@ final class Arena: Sendable {
     let fitting = state.spare.indices
       .filter { state.spare[$0].byteCount >= size && state.spare[$0].byteCount / 5 * 4 <= size }
       .min { state.spare[$0].byteCount < state.spare[$1].byteCount }
-    if let fitting {
+    if let fitting, !isForChecker {
       let buffer = state.spare.remove(at: fitting)
       return (buffer, 0..<buffer.byteCount)
     }
@@ -109,13 +115,19 @@ final class Arena: Sendable {
     }
     let buffer: DeviceBuffer
     do throws(TesseraError) {
-      buffer = try DeviceBuffer(context, byteCount: size)
+      buffer = try createTouched(size)
     } catch {
       guard error.code == .outOfMemory else { throw error }
       dropSpares(&state)
-      buffer = try DeviceBuffer(context, byteCount: size)
+      buffer = try createTouched(size)
     }
     state.heldBytes += size
+    return buffer
+  }
+
+  private func createTouched(_ size: Int) throws(TesseraError) -> DeviceBuffer {
+    let buffer = try DeviceBuffer(context, byteCount: size)
+    if !isForChecker { try buffer.touch() }
     return buffer
   }
 

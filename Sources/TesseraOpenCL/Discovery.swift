@@ -136,7 +136,7 @@ enum Discovery {
     TesseraError(
       .deviceUnavailable,
       "OpenCL library \(library) knows no platform; install the driver of the device (or "
-        + "pocl-opencl-icd for the CPU), and see that /etc/OpenCL/vendors or OCL_ICD_VENDORS names it"
+        + "pocl-opencl-icd for the CPU), and see that /etc/OpenCL/vendors names it"
     )
   }
 }

@@ -33,9 +33,14 @@ struct Grid {
 
   /// A line of groups of `local` items that has at least `items` of them.
   init(items: Int, local: Int, workPerItem: Int) {
+    self.init(elements: items, span: local, local: local, workPerElement: workPerItem)
+  }
+
+  /// A line of groups of `local` items that walk `span` elements each.
+  init(elements: Int, span: Int, local: Int, workPerElement: Int) {
     self.init(
-      groups: ((items + local - 1) / local, 1), local: (local, 1),
-      workPerGroup: local * workPerItem)
+      groups: ((elements + span - 1) / span, 1), local: (local, 1),
+      workPerGroup: span * workPerElement)
   }
 
   /// Operations in one launch: 0.1 s at 170 GFLOP/s, so that a display's watchdog is not woken by a

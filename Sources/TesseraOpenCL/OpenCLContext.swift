@@ -111,26 +111,6 @@ final class OpenCLContext: @unchecked Sendable {
     try result.get()
     return values
   }
-
-  /// Fills all of `storage` with `pattern`, whose size divides that of `storage`.
-  func fill<Pattern: BitwiseCopyable>(
-    _ storage: OpenCLStorage, with pattern: Pattern
-  ) throws(TesseraError) {
-    try fill(storage.buffer, at: storage.start, byteCount: storage.byteCount, with: pattern)
-  }
-
-  /// Repeats `pattern` over `byteCount` bytes; both counts are multiples of the pattern's size.
-  func fill<Pattern: BitwiseCopyable>(
-    _ buffer: DeviceBuffer, at byteOffset: Int, byteCount: Int, with pattern: Pattern
-  ) throws(TesseraError) {
-    guard byteCount > 0 else { return }
-    var pattern = pattern
-    try OpenCLStatus.check(
-      api.clEnqueueFillBuffer(
-        queue, buffer.memory, &pattern, MemoryLayout<Pattern>.size, byteOffset, byteCount, 0, nil,
-        nil),
-      "clEnqueueFillBuffer")
-  }
 }
 
 /// One buffer object.
@@ -141,8 +121,6 @@ final class DeviceBuffer: @unchecked Sendable {
   let memory: cl_mem
   let byteCount: Int
 
-  /// Memory that is really there: a driver may promise a buffer and find no room for it at first
-  /// use.
   init(_ context: OpenCLContext, byteCount: Int) throws(TesseraError) {
     var status: cl_int = 0
     let memory = context.api.clCreateBuffer(
@@ -151,8 +129,14 @@ final class DeviceBuffer: @unchecked Sendable {
     self.context = context
     self.memory = memory
     self.byteCount = byteCount
-    try context.fill(self, at: byteCount - 1, byteCount: 1, with: UInt8(0))
-    try context.finish()
+  }
+
+  /// Makes sure that the memory is really there, by using it: a driver may promise a buffer and
+  /// find no room for it later.
+  func touch() throws(TesseraError) {
+    try withUnsafeBytes(of: UInt8(0)) { byte throws(TesseraError) in
+      try context.write(byte, to: self, at: byteCount - 1)
+    }
   }
 
   // The driver keeps the memory until queued commands are done with it.

@@ -33,7 +33,7 @@ extension OpenCLDevice {
   /// panels of 32: [panel][dimension][32], zero past the last vector.
   func pack(
     _ matrix: Matrix<Float>, inRows: Bool, vectors: Range<Int>, dimensions: Range<Int>,
-    into panels: OpenCLStorage
+    into panels: OpenCLStorage, at firstElement: Int = 0, _ operation: String = "multiply"
   ) throws(TesseraError) {
     guard !dimensions.isEmpty else { return }
     let panelCount = (vectors.count + PanelBlocks.width - 1) / PanelBlocks.width
@@ -45,9 +45,10 @@ extension OpenCLDevice {
     try launch(
       "pack_panels", of: KernelSource("pack_panels", ["VECTORS_IN_ROWS": inRows ? 1 : 0]),
       [
-        argument(matrix, "multiply"), .ulong(matrix.columns), .ulong(vectors.lowerBound),
+        argument(matrix, operation), .ulong(matrix.columns), .ulong(vectors.lowerBound),
         .ulong(vectors.upperBound), .ulong(dimensions.lowerBound), .int(dimensions.count),
-        .all(of: panels, as: Float.self),
+        .memory(
+          panels, firstElement: panels.start / MemoryLayout<Float>.stride + firstElement),
       ], over: grid)
   }
 

@@ -25,6 +25,12 @@ public final class OpenCLDevice: Device {
     var built: [KernelSource: Program] = [:]
   }
 
+  private static let native: Set<Operation> = [
+    .innerProducts, .topK, .lookupScores, .gather, .multiply,
+  ]
+  /// Their arithmetic is fixed in Float64; the host does them for a device without it.
+  private static let nativeInFloat64: Set<Operation> = [.accumulateClusters, .encode]
+
   /// - Throws: what the device could not do of the little every device must.
   init(
     _ id: cl_device_id, of platform: OpenCLLibrary.Platform, identifier: String,
@@ -41,7 +47,7 @@ public final class OpenCLDevice: Device {
       clamping: context.number(CL_DEVICE_MAX_MEM_ALLOC_SIZE, absent: UInt64(0)))
     let alignmentBits = context.number(CL_DEVICE_MEM_BASE_ADDR_ALIGN, absent: UInt32(0))
     arena = Arena(
-      context, alignment: options.sharedBlockBytes == 0 ? 1 : max(128, Int(alignmentBits) / 8),
+      context, alignment: max(128, Int(alignmentBits) / 8),
       sharedBlockBytes: options.sharedBlockBytes,
       maxBlockBytes: min(maxAllocationBytes, memoryBytes), memoryBytes: memoryBytes)
     let abilities = try Probe(context, arena: arena, cache: cache).run()
@@ -51,7 +57,8 @@ public final class OpenCLDevice: Device {
     let isGPU = type & cl_device_type(CL_DEVICE_TYPE_GPU) != 0
     body = options.body ?? (isCPU ? .wideItem : .tile)
     groupSize = body == .wideItem ? 1 : min(256, abilities.workGroupSize)
-    macros = [body.macro: 1].merging(abilities.hasFloat64 ? ["HAS_FLOAT64": 1] : [:]) { $1 }
+    macros = [body.macro: 1, "GROUP": groupSize]
+      .merging(abilities.hasFloat64 ? ["HAS_FLOAT64": 1] : [:]) { $1 }
     programs = Mutex(Programs())
     info = DeviceInfo(
       identifier: identifier, name: name, kind: isCPU ? .cpu : isGPU ? .gpu : .accelerator,
@@ -59,7 +66,8 @@ public final class OpenCLDevice: Device {
       memoryBytes: memoryBytes, maxAllocationBytes: maxAllocationBytes,
       computeUnits: Int(context.number(CL_DEVICE_MAX_COMPUTE_UNITS, absent: UInt32(1))),
       localMemoryBytes: abilities.localMemoryBytes, maxWorkGroupSize: abilities.workGroupSize,
-      hasFloat64: abilities.hasFloat64, accelerated: [.innerProducts, .multiply])
+      hasFloat64: abilities.hasFloat64,
+      accelerated: Self.native.union(abilities.hasFloat64 ? Self.nativeInFloat64 : []))
   }
 
   // MARK: Memory
@@ -136,7 +144,7 @@ public final class OpenCLDevice: Device {
     }
   }
 
-  private func own(_ storage: Storage, _ operation: String) throws(TesseraError) -> OpenCLStorage {
+  func own(_ storage: Storage, _ operation: String) throws(TesseraError) -> OpenCLStorage {
     guard let storage = storage as? OpenCLStorage, storage.buffer.context === context else {
       throw TesseraError(.wrongDevice, "\(operation): the memory belongs to another device")
     }

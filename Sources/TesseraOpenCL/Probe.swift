@@ -25,7 +25,7 @@ struct Probe {
   /// - Throws: `.deviceFailure` or `.buildFailure` if even the smallest kernel does not work.
   func run() throws(TesseraError) -> Abilities {
     let program = try Program.build(
-      KernelSource("probe"), macros: [:], in: context, cache: cache)
+      KernelSource("probe"), macros: ["GROUP": 1], in: context, cache: cache)
     let result = try OpenCLStorage(2 * MemoryLayout<UInt32>.size, from: arena)
     var groupSize = Int(context.number(CL_DEVICE_MAX_WORK_GROUP_SIZE, absent: 1))
     var localBytes = Int(context.number(CL_DEVICE_LOCAL_MEM_SIZE, absent: UInt64(0)))
@@ -49,7 +49,7 @@ struct Probe {
   ) throws(TesseraError) -> Bool {
     let groups = 2
     do throws(TesseraError) {
-      try context.fill(result, with: UInt32(0))
+      try context.write([UInt32(0), 0], to: result)
       try program.launch(
         "probe",
         [
@@ -69,7 +69,7 @@ struct Probe {
   private func computesFloat64() -> Bool {
     do throws(TesseraError) {
       let program = try Program.build(
-        KernelSource("probe"), macros: ["HAS_FLOAT64": 1], in: context, cache: cache)
+        KernelSource("probe"), macros: ["GROUP": 1, "HAS_FLOAT64": 1], in: context, cache: cache)
       let storage = try OpenCLStorage(2 * MemoryLayout<Double>.size, from: arena)
       try context.write([1 + 0x1p-30, -(1 + 0x1p-29)], to: storage)
       try program.launch(

@@ -76,7 +76,9 @@ struct AccumulateClustersTests {
     return (sums, counts)
   }
 
-  @Test("adds in the fixed order, bit for bit", arguments: Subject.trials(Input.cases))
+  @Test(
+    "adds in the fixed order, bit for bit",
+    arguments: Subject.trials(.accumulateClusters, Input.cases))
   func sums(_ trial: Trial<Input>) throws {
     let device = try trial.subject.device
     let input = trial.input

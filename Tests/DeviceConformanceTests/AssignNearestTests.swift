@@ -34,7 +34,8 @@ struct AssignNearestTests {
   }
 
   @Test(
-    "finds the nearest centroid and its canonical score", arguments: Subject.trials(Input.cases))
+    "finds the nearest centroid and its canonical score",
+    arguments: Subject.trials(.assignNearest, Input.cases))
   func assigns(_ trial: Trial<Input>) throws {
     let device = try trial.subject.device
     let input = trial.input

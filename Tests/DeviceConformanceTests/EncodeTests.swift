@@ -34,7 +34,8 @@ struct EncodeTests {
       }
   }
 
-  @Test("picks the nearest codeword of each subspace", arguments: Subject.trials(Input.cases))
+  @Test(
+    "picks the nearest codeword of each subspace", arguments: Subject.trials(.encode, Input.cases))
   func encodes(_ trial: Trial<Input>) throws {
     let device = try trial.subject.device
     let input = trial.input

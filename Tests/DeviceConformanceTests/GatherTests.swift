@@ -20,7 +20,7 @@ struct GatherTests {
     ].map { Input(source: $0.0, columns: $0.1, target: $0.2) }
   }
 
-  @Test("copies rows bit for bit, NaN included", arguments: Subject.trials(Input.cases))
+  @Test("copies rows bit for bit, NaN included", arguments: Subject.trials(.gather, Input.cases))
   func copies(_ trial: Trial<Input>) throws {
     let device = try trial.subject.device
     let input = trial.input

@@ -27,7 +27,7 @@ struct InnerProductsTests {
       }
   }
 
-  @Test("stays within the bound of Float64", arguments: Subject.trials(Input.cases))
+  @Test("stays within the bound of Float64", arguments: Subject.trials(.innerProducts, Input.cases))
   func bound(_ trial: Trial<Input>) throws {
     let device = try trial.subject.device
     let input = trial.input

@@ -24,7 +24,9 @@ struct LookupScoresTests {
     ].map { Input(queries: $0.0, rows: $0.1, subspaces: $0.2, codewords: $0.3) }
   }
 
-  @Test("adds the table entries in order, bit for bit", arguments: Subject.trials(Input.cases))
+  @Test(
+    "adds the table entries in order, bit for bit",
+    arguments: Subject.trials(.lookupScores, Input.cases))
   func adds(_ trial: Trial<Input>) throws {
     let device = try trial.subject.device
     let input = trial.input

@@ -31,7 +31,8 @@ struct MultiplyTests {
   }
 
   @Test(
-    "stays within the bound of Float64, transposed or not", arguments: Subject.trials(Input.cases))
+    "stays within the bound of Float64, transposed or not",
+    arguments: Subject.trials(.multiply, Input.cases))
   func bound(_ trial: Trial<Input>) throws {
     for aTransposed in [false, true] {
       for bTransposed in [false, true] {

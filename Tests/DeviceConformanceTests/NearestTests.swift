@@ -20,24 +20,34 @@ struct NearestTests {
     }
   }
 
-  @Test("finds what Float64 brute force finds", arguments: Subject.trials(SearchCase.grid))
+  @Test(
+    "finds what Float64 brute force finds", arguments: Subject.trials(.nearest, SearchCase.grid))
   func grid(_ trial: Trial<SearchCase>) throws {
     try expectExact(trial.subject, trial.input)
   }
 
-  @Test("is exact whatever the numbers are", arguments: Subject.trials(SearchCase.contents))
+  @Test(
+    "is exact whatever the numbers are", arguments: Subject.trials(.nearest, SearchCase.contents))
   func contents(_ trial: Trial<SearchCase>) throws {
     try expectExact(trial.subject, trial.input)
   }
 
   @Test(
     "is exact when the threshold rises from chunk to chunk",
-    arguments: Subject.trials(SearchCase.severalChunks))
+    arguments: Subject.trials(.nearest, SearchCase.severalChunks))
   func severalChunks(_ trial: Trial<SearchCase>) throws {
     try expectExact(trial.subject, trial.input, k: [1, 10, 100])
   }
 
-  @Test("is exact for random cases", arguments: Subject.trials(SearchCase.random(1...400)))
+  @Test(
+    "is exact where rows are rounded for the filter",
+    arguments: Subject.trials(.nearest, SearchCase.rounded))
+  func rounded(_ trial: Trial<SearchCase>) throws {
+    try expectExact(trial.subject, trial.input, k: [1, 10, 100])
+  }
+
+  @Test(
+    "is exact for random cases", arguments: Subject.trials(.nearest, SearchCase.random(1...400)))
   func random(_ trial: Trial<SearchCase>) throws {
     try expectExact(trial.subject, trial.input)
   }
@@ -56,6 +66,7 @@ struct NearestTests {
   @Test(
     "reads rows with headers, gaps and odd addresses",
     arguments: Subject.trials(
+      .nearest,
       Sample.Layout.allCases.flatMap {
         SearchCase.every(rows: 43, dimension: 19, queries: 5, layout: $0)
       }))
@@ -66,6 +77,7 @@ struct NearestTests {
   @Test(
     "breaks thousands of ties by id",
     arguments: Subject.trials(
+      .nearest,
       Metric.allCases.flatMap { metric in
         [1009, 20_000].map {
           SearchCase(metric, .float32, rows: $0, dimension: 5, queries: 3, content: .allEqual)
@@ -78,7 +90,7 @@ struct NearestTests {
   @Test(
     "gives each query the same answer alone, in any batch and from a slice",
     arguments: Subject.trials(
-      SearchCase.every(rows: 61, dimension: 17, queries: 12, content: .clustered)))
+      .nearest, SearchCase.every(rows: 61, dimension: 17, queries: 12, content: .clustered)))
   func batches(_ trial: Trial<SearchCase>) throws {
     let device = try trial.subject.device
     let rows = try trial.input.makeRows()
@@ -98,6 +110,7 @@ struct NearestTests {
   @Test(
     "merging the chunks of a set equals searching it whole, with ids from firstID on",
     arguments: Subject.trials(
+      .nearest,
       [Content.clustered, .duplicates].flatMap {
         SearchCase.every(rows: 83, dimension: 13, queries: 5, content: $0)
       }))
@@ -121,13 +134,16 @@ struct NearestTests {
     }
   }
 
-  @Test("answers several threads at once as it answers one", arguments: Subject.present)
-  func threads(_ subject: Subject) async throws {
-    let device = try subject.device
-    let isReference = device.info.kind == .reference
-    let input = SearchCase(
-      .squaredL2, .float32, rows: isReference ? 60 : 3000, dimension: 32, queries: 6,
-      content: .clustered)
+  @Test(
+    "answers several threads at once as it answers one",
+    arguments: Subject.trials(
+      .nearest,
+      [60, 3000].map {
+        SearchCase(.squaredL2, .float32, rows: $0, dimension: 32, queries: 6, content: .clustered)
+      }))
+  func threads(_ trial: Trial<SearchCase>) async throws {
+    let device = try trial.subject.device
+    let input = trial.input
     let rows = try input.makeRows()
     let queries = try input.makeQueries(rows)
     let truth = Oracle.neighbors(queries, in: rows, metric: input.metric).best(20)

@@ -35,6 +35,18 @@ struct PrepareTests {
     }
   }
 
+  @Test(
+    "names the rows of a set so large that a device may look at a sample first",
+    arguments: Subject.present)
+  func nonFiniteInLargeSets(_ subject: Subject) throws {
+    let device = try subject.device
+    for bad in NonFinite.cases {
+      let rows = try bad.rows(count: 5001, dimension: 2, at: [4096, 5000])
+      let error = refusal { try device.prepare(rows, metric: .squaredL2) }
+      #expect(error?.message.contains("rows 4096, 5000;") == true, "\(error?.message ?? "none")")
+    }
+  }
+
   @Test("numbers between the rows are not looked at", arguments: Subject.present)
   func gaps(_ subject: Subject) throws {
     for layout in Sample.Layout.allCases {

@@ -58,7 +58,7 @@ struct TopKTests {
   }
 
   @Test(
-    "ranks as sorting does", arguments: Subject.trials(Input.small + Input.large),
+    "ranks as sorting does", arguments: Subject.trials(.topK, Input.small + Input.large),
     ScoreOrder.allCases)
   func ranks(_ trial: Trial<Input>, _ order: ScoreOrder) throws {
     let device = try trial.subject.device

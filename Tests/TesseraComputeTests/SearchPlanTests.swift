@@ -85,8 +85,8 @@ struct SearchPlanTests {
       #expect(error?.code == .outOfMemory)
       #expect(
         error?.message
-          == "search: 50 queries with k = 4 need 160 bytes for a single row, and \(budget) are "
-          + "allowed; use smaller batches or more memory")
+          == "search: 50 queries with k = 4 need 160 bytes for a single row, 10 of them at once; "
+          + "\(budget) are allowed, \(Int.max) at once; use smaller batches or more memory")
     }
   }
 }

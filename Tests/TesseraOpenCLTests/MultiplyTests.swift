@@ -9,8 +9,8 @@ struct ProductShape: Sendable, CustomTestStringConvertible {
   let columns: Int
   var testDescription: String { "\(rows) x \(inner) x \(columns)" }
 
-  /// Nothing, one, a prime, around the widths of panels (32) and row blocks (8), more than one block of
-  /// dimensions (512), more than one item of rows (256).
+  /// Nothing, one, a prime, around the widths of panels (32) and row blocks (8), more than one
+  /// block of dimensions (512), more than one item of rows (256).
   static let all = [
     (0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (7, 13, 31), (8, 16, 32), (9, 17, 33),
     (15, 5, 64), (37, 512, 65), (5, 513, 40), (300, 20, 150), (65, 1030, 129),

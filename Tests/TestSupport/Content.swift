@@ -47,7 +47,7 @@ public enum Content: String, Sendable, CaseIterable {
   ) -> [Float] {
     let dimension = base.dimension
     var values = rows(count, dimension: dimension, element: element, seed: seed &+ 0x5EED)
-    guard self != .shell else { return values.map { $0 * 1e-4 } }
+    guard self != .shell else { return values.map { $0 * 1e-8 } }
     for query in stride(from: 0, to: base.count == 0 ? 0 : count, by: 2) {
       let row = query * 7 % base.count
       values.replaceSubrange(

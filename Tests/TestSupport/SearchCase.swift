@@ -69,6 +69,17 @@ extension SearchCase {
     }
   }
 
+  /// Sets so large, in rows and dimensions, that a device may find a filter on rounded numbers
+  /// worth its while, with the contents that strain its error bound.
+  public static let rounded = Metric.allCases.flatMap { metric in
+    [
+      Content.clustered, .shell, .wildNorms, .constantColumns, .outlierDimension, .farAway,
+      .extremes, .zeroRows,
+    ].map {
+      SearchCase(metric, .float32, rows: 2503, dimension: 130, queries: 3, content: $0)
+    }
+  }
+
   /// One case of every metric and element type.
   public static func every(
     rows: Int, dimension: Int, queries: Int, content: Content = .uniform,

@@ -1,61 +1,65 @@
-import Synchronization
 import TesseraCPU
 public import TesseraCompute
+import TesseraOpenCL
 
-/// A device under test. To test another device, add it to `all`.
-public final class Subject: Sendable, CustomStringConvertible {
-  public static let all = [reference, defaults] + processors
+/// A device under test. To test another device, add a line to `all`.
+public struct Subject: Sendable, CustomStringConvertible {
+  /// Made when the first test asks for them, and shared by all tests.
+  public static let all =
+    [
+      Subject("reference") { ReferenceDevice.shared },
+      Subject("protocol defaults") { BareDevice() },
+      Subject("cpu portable") { () throws(TesseraError) in try cpu("portable") },
+      Subject("cpu avx2") { () throws(TesseraError) in try cpu("avx2") },
+      Subject("cpu avx512") { () throws(TesseraError) in try cpu("avx512") },
+      Subject("cpu avx512vnni") { () throws(TesseraError) in try cpu("avx512vnni") },
+      Subject("cpu neon") { () throws(TesseraError) in try cpu("neon") },
+      Subject("cpu, one thread") { () throws(TesseraError) in try CPUDevice(threads: 1) },
+    ] + KernelBody.allCases.flatMap(openCL)
 
   public let description: String
-  /// Why the device cannot be tested on this machine, if it cannot.
-  public let absence: String?
-  /// Multiply-adds one case may cost. The reference device in unoptimised Swift does about 2 million
-  /// a second.
-  let affordableWork: Int
-  private let make: @Sendable () throws(TesseraError) -> any Device
-  private let made = Mutex<(any Device)?>(nil)
+  private let made: Result<any Device, TesseraError>
 
-  init(
-    _ name: String, absence: String? = nil, affordableWork: Int = 100_000_000,
-    make: @escaping @Sendable () throws(TesseraError) -> any Device
-  ) {
-    self.description = name
-    self.absence = absence
-    self.affordableWork = affordableWork
-    self.make = make
+  private init(_ name: String, _ make: () throws(TesseraError) -> any Device) {
+    description = name
+    made = Result(catching: make)
   }
 
-  /// The device, made when it is first asked for and shared by all tests.
-  public var device: any Device {
-    get throws(TesseraError) {
-      try made.withLock { made throws(TesseraError) in
-        if let made { return made }
-        let device = try make()
-        made = device
-        return device
+  private static func cpu(_ variant: String) throws(TesseraError) -> any Device {
+    try CPUDevice(variant: variant, threads: 2)
+  }
+
+  /// Every OpenCL device with one of the kernel bodies, and one absent subject for each problem.
+  private static func openCL(_ body: KernelBody) -> [Subject] {
+    do throws(TesseraError) {
+      var options = try OpenCLOptions.fromEnvironment()
+      options.body = body
+      let (devices, problems) = OpenCLDevice.all(options)
+      return devices.map { device in
+        Subject("\(device.info.identifier) \(body.rawValue)") { device }
       }
+        + problems.enumerated().map { index, problem in
+          Subject("opencl \(body.rawValue), problem \(index)") { () throws(TesseraError) in
+            throw problem
+          }
+        }
+    } catch {
+      return [Subject("opencl \(body.rawValue)") { () throws(TesseraError) in throw error }]
     }
+  }
+
+  /// The device. Throws why it cannot be used on this machine.
+  public var device: any Device {
+    get throws(TesseraError) { try made.get() }
+  }
+
+  /// Why the device cannot be used on this machine, or nil if it can.
+  public var absence: String? {
+    if case .failure(let error) = made { error.description } else { nil }
   }
 
   public static var present: [Subject] { all.filter { $0.absence == nil } }
   public static var absent: [Subject] { all.filter { $0.absence != nil } }
-
-  private static let reference = Subject("reference", affordableWork: 20_000) {
-    ReferenceDevice.shared
-  }
-
-  private static let defaults = Subject("protocol defaults", affordableWork: 20_000) {
-    BareDevice()
-  }
-
-  private static let processors =
-    ["portable", "avx2", "avx512", "neon"].map { variant in
-      Subject(
-        "cpu \(variant)",
-        absence: CPUDevice.variants.contains(variant) ? nil : "the processor lacks \(variant)"
-      ) { () throws(TesseraError) in try CPUDevice(variant: variant, threads: 2) }
-    }
-    + [Subject("cpu, one thread") { () throws(TesseraError) in try CPUDevice(threads: 1) }]
 }
 
 /// A case whose cost is known, so that slow subjects can leave out the large ones.
@@ -69,18 +73,25 @@ public struct Trial<Case: Workload>: Sendable, CustomStringConvertible {
   public let subject: Subject
   public let input: Case
   public var description: String { "\(subject): \(input)" }
-
-  public init(subject: Subject, input: Case) {
-    self.subject = subject
-    self.input = input
-  }
 }
 
 extension Subject {
-  /// Every present subject with every case it can afford.
-  public static func trials<Case: Workload>(_ cases: [Case]) -> [Trial<Case>] {
+  /// Every present subject with every case of `operation` it can afford.
+  public static func trials<Case: Workload>(
+    _ operation: Operation, _ cases: [Case]
+  ) -> [Trial<Case>] {
     present.flatMap { subject in
-      cases.filter { $0.work <= subject.affordableWork }.map { Trial(subject: subject, input: $0) }
+      let affordable = subject.affordableWork(operation)
+      return cases.filter { $0.work <= affordable }.map { Trial(subject: subject, input: $0) }
     }
+  }
+
+  /// Where the reference device does the work, in plain Swift that the tests do not optimise, it
+  /// manages about two million multiply-adds a second.
+  private func affordableWork(_ operation: Operation) -> Int {
+    guard case .success(let device) = made, device.info.kind != .reference,
+      device.info.accelerated.contains(operation)
+    else { return 20_000 }
+    return 100_000_000
   }
 }

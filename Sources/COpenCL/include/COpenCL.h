@@ -27,7 +27,6 @@
   ENTRY(clEnqueueWriteBuffer)                                                                      \
   ENTRY(clEnqueueWriteBufferRect)                                                                  \
   ENTRY(clEnqueueCopyBuffer)                                                                       \
-  ENTRY(clEnqueueFillBuffer)                                                                       \
   ENTRY(clCreateProgramWithSource)                                                                 \
   ENTRY(clCreateProgramWithBinary)                                                                 \
   ENTRY(clBuildProgram)                                                                            \

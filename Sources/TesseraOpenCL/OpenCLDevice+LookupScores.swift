@@ -1,0 +1,29 @@
+public import TesseraCompute
+
+extension OpenCLDevice {
+  /// Cost: one pass over `codes` to check them where a byte can be wrong, then one lookup per
+  /// query, row and part.
+  public func lookupScores(
+    _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try Shapes.lookupScores(tables, codes, into: scores)
+    let codewords = tables.columns / codes.columns
+    try requireInside(codes, limit: codewords, "lookupScores", "code")
+    guard scores.count > 0 else { return }
+    let (macro, perItem, partsMacro): (String, Int, [String: Int]) =
+      body == .wideItem
+      ? ("SPAN", 1024, [:])
+      : ("ROWS", 4, ["PARTS": max(1, min(8, info.localMemoryBytes / 2048))])
+    let rowsPerGroup = groupSize * perItem
+    try launch(
+      "lookup_scores",
+      of: KernelSource("lookup_scores", [macro: perItem].merging(partsMacro) { $1 }),
+      [
+        argument(tables, "lookupScores"), argument(codes, "lookupScores"), .ulong(codes.rows),
+        .int(codes.columns), .int(codewords), argument(scores, "lookupScores"),
+      ],
+      over: Grid(
+        groups: ((codes.rows + rowsPerGroup - 1) / rowsPerGroup, scores.rows),
+        local: (groupSize, 1), workPerGroup: 4 * rowsPerGroup * codes.columns))
+  }
+}

@@ -1,0 +1,43 @@
+// Runs every kernel, with both bodies, on small inputs and compares with the reference: made to run
+// inside a kernel simulator that looks for races and stray reads.
+
+import TesseraCompute
+import TesseraOpenCL
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A new operation adds its list here.
+let checks = matrixChecks + clusterChecks
+
+var failureCount = 0
+var runCount = 0
+for body in KernelBody.allCases {
+  var options = try OpenCLOptions.fromEnvironment()
+  options.body = body
+  // Nothing from earlier runs, and each matrix with an end that the simulator sees.
+  options.cacheDirectory = nil
+  options.sharedBlockBytes = 0
+  let (devices, problems) = OpenCLDevice.all(options)
+  for problem in problems { print("device problem: \(problem)") }
+  failureCount += problems.count
+  for device in devices {
+    for check in checks {
+      let difference: String?
+      do { difference = try check.run(device) } catch { difference = "\(error)" }
+      print(
+        "\(difference == nil ? "ok  " : "FAIL") \(device.info.identifier) "
+          + "\(device.info.variant): \(check.name)")
+      if let difference { print("     \(difference.prefix(2000))") }
+      failureCount += difference == nil ? 0 : 1
+      runCount += 1
+    }
+  }
+}
+print("\(runCount) checks, \(failureCount) failed")
+exit(failureCount == 0 && runCount > 0 ? 0 : 1)
