@@ -71,7 +71,8 @@ let package = Package(
       name: "KernelCheck", dependencies: ["TesseraCompute", "TesseraOpenCL"],
       path: "Tests/KernelCheck", swiftSettings: strict),
     .testTarget(
-      name: "TesseraOpenCLTests", dependencies: ["TesseraOpenCL"], swiftSettings: strict),
+      name: "TesseraOpenCLTests", dependencies: ["TesseraCompute", "TesseraOpenCL", "COpenCL"],
+      swiftSettings: strict),
     .testTarget(
       name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
       swiftSettings: strict),

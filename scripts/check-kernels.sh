@@ -2,6 +2,7 @@
 # Runs every kernel inside Oclgrind, once looking for data races and once for uninitialised reads
 # (together, a missing barrier would be reported as the latter). Out-of-bounds accesses and
 # divergent barriers are always looked for. Fails if a kernel is wrong or Oclgrind reports anything.
+# Usage: check-kernels.sh PROGRAM, the built KernelCheck; `make check-kernels` builds it.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -10,8 +11,7 @@ if ! command -v oclgrind >/dev/null; then
   exit 0
 fi
 
-swift build --product KernelCheck
-program="$(swift build --show-bin-path)/KernelCheck"
+program=$1
 logs="$(mktemp -d)"
 trap 'rm -rf "$logs"' EXIT
 

@@ -6,8 +6,8 @@
 // 2. find_starts: where each cluster starts in that list; count_runs and scan: its first run.
 // 3. sum_runs: one sum per run and column. add_runs: the runs of a cluster, in order.
 //
-// Layout: points row-major. `order` holds label << 32 | point. `digit_counts` is [digit][group], so that
-// its running sum is where each group's points of each digit go. `run_sums` is [run][column].
+// Layout: points row-major. `order` holds label << 32 | point. `digit_counts` is [digit][group], so
+// that its running sum is where each group's points of each digit go. `run_sums` is [run][column].
 //
 // Work items
 //   count_digits, place_points  a group takes GROUP * PER_ITEM points, item i the i-th PER_ITEM

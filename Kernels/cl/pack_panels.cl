@@ -36,17 +36,20 @@ __kernel void pack_panels(__global const float *restrict vectors, ulong vectors_
   __global const float *source =
       vectors + vectors_offset + vector_index(first_vector, first_dimension, stride);
   __global float *target = panels + panels_offset + panel * dimensions * PANEL;
-  if (vector_count - first_vector >= PANEL) {
-    for (uint d = 0; d < dimensions; d++) {
-#pragma unroll
-      for (uint j = 0; j < PANEL; j++) target[d * PANEL + j] = source[vector_index(j, d, stride)];
-    }
-  } else {
-    uint present = (uint)(vector_count - first_vector);
-    for (uint d = 0; d < dimensions; d++) {
-      for (uint j = 0; j < PANEL; j++)
-        target[d * PANEL + j] = j < present ? source[vector_index(j, d, stride)] : 0.0f;
-    }
+  uint present = (uint)min(vector_count - first_vector, (ulong)PANEL);
+#if VECTORS_IN_ROWS
+  // Vector by vector: memory is read in one stream, and what is written stays in a near cache.
+  for (uint j = 0; j < present; j++) {
+    for (uint d = 0; d < dimensions; d++)
+      target[d * PANEL + j] = source[vector_index(j, d, stride)];
+  }
+#else
+  for (uint d = 0; d < dimensions; d++) {
+    for (uint j = 0; j < present; j++) target[d * PANEL + j] = source[vector_index(j, d, stride)];
+  }
+#endif
+  for (uint d = 0; d < dimensions; d++) {
+    for (uint j = present; j < PANEL; j++) target[d * PANEL + j] = 0.0f;
   }
 }
 

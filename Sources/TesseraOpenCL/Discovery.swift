@@ -23,47 +23,11 @@ extension OpenCLDevice {
   public static func all(
     _ options: OpenCLOptions
   ) -> (devices: [OpenCLDevice], problems: [TesseraError]) {
-    Discovery.turn.withLock { _ in find(options) }
-  }
-
-  private static func find(
-    _ options: OpenCLOptions
-  ) -> (devices: [OpenCLDevice], problems: [TesseraError]) {
-    var (platforms, problems) = Discovery.platforms(options.library)
-    var devices: [OpenCLDevice] = []
-    var index = 0
-    for platform in platforms {
-      do throws(TesseraError) {
-        let ids = try platform.devices()
-        if ids.isEmpty {
-          problems.append(
-            TesseraError(
-              .deviceUnavailable,
-              "OpenCL platform \(platform.name) has no device; check that the device is present "
-                + "and that this user may open it"))
-        }
-        for id in ids {
-          defer { index += 1 }
-          do throws(TesseraError) {
-            devices.append(
-              try OpenCLDevice(id, of: platform, identifier: "opencl:\(index)", options: options))
-          } catch {
-            problems.append(
-              TesseraError(
-                error.code,
-                "opencl:\(index) of \(platform.name) does not work: \(error.message); update or "
-                  + "reinstall its driver", status: error.status))
-          }
-        }
-      } catch {
-        problems.append(
-          TesseraError(
-            error.code,
-            "OpenCL platform \(platform.name): \(error.message); reinstall its driver",
-            status: error.status))
-      }
+    Discovery.turn.withLock { _ in
+      let (platforms, problems) = Discovery.platforms(options.library)
+      let (devices, deviceProblems) = Discovery.devices(of: platforms, options)
+      return (devices, problems + deviceProblems)
     }
-    return (devices, problems)
   }
 }
 
@@ -79,6 +43,46 @@ enum Discovery {
     "libMesaOpenCL.so.1", "libpocl.so.2",
   ]
 
+  /// The devices of `platforms` that work, numbered over all of them.
+  static func devices(
+    of platforms: [OpenCLLibrary.Platform], _ options: OpenCLOptions
+  ) -> (devices: [OpenCLDevice], problems: [TesseraError]) {
+    var devices: [OpenCLDevice] = []
+    var problems: [TesseraError] = []
+    var index = 0
+    for platform in platforms {
+      let ids: [cl_device_id]
+      do throws(TesseraError) {
+        ids = try platform.devices()
+      } catch {
+        problems.append(
+          error.explained { "OpenCL platform \(platform.name): \($0); reinstall its driver" })
+        continue
+      }
+      if ids.isEmpty {
+        problems.append(
+          TesseraError(
+            .deviceUnavailable,
+            "OpenCL platform \(platform.name) has no device; check that the device is present "
+              + "and that this user may open it"))
+      }
+      for id in ids {
+        let identifier = "opencl:\(index)"
+        index += 1
+        do throws(TesseraError) {
+          devices.append(
+            try OpenCLDevice(id, of: platform, identifier: identifier, options: options))
+        } catch {
+          problems.append(
+            error.explained {
+              "\(identifier) of \(platform.name) does not work: \($0); reinstall its driver"
+            })
+        }
+      }
+    }
+    return (devices, problems)
+  }
+
   /// The platforms to use: those of `library` if it is given, else those of the first loader that
   /// has any, else those of every driver found.
   static func platforms(
@@ -89,10 +93,11 @@ enum Discovery {
         let platforms = try OpenCLLibrary(path: library).platforms()
         return (platforms, platforms.isEmpty ? [nothingIn(library)] : [])
       } catch {
-        let message =
-          "OpenCL library \(library) cannot be used: \(error.message); correct "
-          + "TESSERA_OPENCL_LIBRARY, or unset it to look in the usual places"
-        return ([], [TesseraError(.deviceUnavailable, message, status: error.status)])
+        let problem = error.explained {
+          "OpenCL library \(library) cannot be used: \($0); correct TESSERA_OPENCL_LIBRARY, or "
+            + "unset it to look in the usual places"
+        }
+        return ([], [problem])
       }
     }
     return platforms(loaders: loaders, drivers: drivers)
@@ -109,11 +114,7 @@ enum Discovery {
         if !platforms.isEmpty { return (platforms, []) }
         problems = [nothingIn(path)]
       } catch {
-        problems = [
-          TesseraError(
-            error.code, "OpenCL loader \(path): \(error.message); reinstall it",
-            status: error.status)
-        ]
+        problems = [error.explained { "OpenCL loader \(path): \($0); reinstall it" }]
       }
     }
     let platforms = drivers.flatMap { path in
@@ -138,5 +139,12 @@ enum Discovery {
       "OpenCL library \(library) knows no platform; install the driver of the device (or "
         + "pocl-opencl-icd for the CPU), and see that /etc/OpenCL/vendors names it"
     )
+  }
+}
+
+extension TesseraError {
+  /// The same failure with the message said in its context.
+  fileprivate func explained(_ message: (String) -> String) -> TesseraError {
+    TesseraError(code, message(self.message), status: status)
   }
 }

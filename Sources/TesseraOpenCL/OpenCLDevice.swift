@@ -16,7 +16,7 @@ public final class OpenCLDevice: Device {
   let arena: Arena
   /// Items in a work-group of kernels that have no reason of their own: 1 for wide items.
   let groupSize: Int
-  private let cache: ProgramCache
+  let cache: ProgramCache
   private let macros: [String: Int]
   private let programs: Mutex<Programs>
 
@@ -143,6 +143,9 @@ public final class OpenCLDevice: Device {
       try programs.built[source]?.launch(kernel, arguments, over: grid, on: context)
     }
   }
+
+  /// The compiler options `source` is built with.
+  func options(of source: KernelSource) -> String { source.options(macros) }
 
   func own(_ storage: Storage, _ operation: String) throws(TesseraError) -> OpenCLStorage {
     guard let storage = storage as? OpenCLStorage, storage.buffer.context === context else {

@@ -24,6 +24,13 @@ final class OpenCLLibrary: @unchecked Sendable {
     entryPoints = table
   }
 
+  /// A library whose entry points are `api`.
+  init(path: String, api: copencl_api) {
+    self.path = path
+    entryPoints = .allocate(capacity: 1)
+    entryPoints.initialize(to: api)
+  }
+
   deinit { entryPoints.deallocate() }
 
   /// A vendor's implementation found through this library.

@@ -1,0 +1,197 @@
+import COpenCL
+import Synchronization
+import TesseraCompute
+import Testing
+
+@testable import TesseraOpenCL
+
+/// Read by an entry point, which cannot capture anything.
+private let flushFails = Atomic(false)
+
+@Suite struct DiscoveryTests {
+  @Test(
+    "a library that cannot be used is named, with the remedy",
+    arguments: ["/nonexistent/libOpenCL.so.1", "/etc/passwd", "libm.so.6"])
+  func badLibrary(_ path: String) {
+    var options = OpenCLOptions()
+    options.library = path
+    let (devices, problems) = OpenCLDevice.all(options)
+    #expect(devices.isEmpty && problems.count == 1)
+    #expect(problems.first?.code == .deviceUnavailable)
+    #expect(problems.first?.message.contains(path) == true)
+    #expect(problems.first?.message.contains("TESSERA_OPENCL_LIBRARY") == true)
+  }
+
+  @Test("with no library at all, what to install is said")
+  func nothingInstalled() {
+    let (platforms, problems) = Discovery.platforms(loaders: ["libnone.so"], drivers: ["libno.so"])
+    #expect(platforms.isEmpty && problems.map(\.code) == [.deviceUnavailable])
+    #expect(problems.first?.message.contains("libnone.so, libno.so") == true)
+    #expect(problems.first?.message.contains("install") == true)
+  }
+
+  @Test("a driver works without a loader", .enabled(if: isLoadable("libpocl.so.2")))
+  func withoutLoader() throws {
+    let (platforms, problems) = Discovery.platforms(
+      loaders: ["libnone.so"], drivers: ["libpocl.so.2"])
+    #expect(problems.isEmpty)
+    let (devices, deviceProblems) = Discovery.devices(of: platforms, OpenCLOptions())
+    #expect(deviceProblems.isEmpty)
+    let device = try #require(devices.first)
+    #expect(try device.download(device.upload([Float(1), 2], rows: 1, columns: 2)) == [1, 2])
+  }
+
+  private static func isLoadable(_ path: String) -> Bool {
+    (try? OpenCLLibrary(path: path)) != nil
+  }
+
+  @Test("a platform without devices is named", .enabled(if: !Subject.all.isEmpty))
+  func noDevices() throws {
+    let (devices, problems) = try faulty { api in
+      api.clGetDeviceIDs = { _, _, _, _, _ in -1 }
+    }
+    #expect(devices.isEmpty && !problems.isEmpty)
+    #expect(problems.allSatisfy { $0.code == .deviceUnavailable })
+    #expect(problems.allSatisfy { $0.message.contains("has no device") })
+  }
+
+  @Test("a library without platforms finds none", .enabled(if: !Subject.all.isEmpty))
+  func noPlatforms() throws {
+    let platform = try #require(Discovery.platforms(nil).platforms.first)
+    for status: Int32 in [-1001, 0] {
+      var api = platform.library.api
+      api.clGetPlatformIDs =
+        status == 0
+        ? { _, _, count in
+          count?.pointee = 0
+          return 0
+        } : { _, _, _ in -1001 }
+      #expect(try OpenCLLibrary(path: "fake", api: api).platforms().isEmpty)
+    }
+  }
+
+  @Test("a device that fails its probe is reported, not used", .enabled(if: !Subject.all.isEmpty))
+  func failingProbe() throws {
+    typealias Fault = @Sendable (inout copencl_api) -> Void
+    let faults: [(Fault, TesseraError.Code)] = [
+      (
+        {
+          $0.clCreateContext = { _, _, _, _, _, status in
+            status?.pointee = -2
+            return nil
+          }
+        }, .deviceFailure
+      ),
+      ({ $0.clBuildProgram = { _, _, _, _, _, _ in -11 } }, .buildFailure),
+      ({ $0.clEnqueueNDRangeKernel = { _, _, _, _, _, _, _, _, _ in -5 } }, .outOfMemory),
+      ({ $0.clEnqueueNDRangeKernel = { _, _, _, _, _, _, _, _, _ in 0 } }, .deviceFailure),
+      (
+        {
+          $0.clCreateBuffer = { _, _, _, _, status in
+            status?.pointee = -4
+            return nil
+          }
+        }, .outOfMemory
+      ),
+    ]
+    for (fault, code) in faults {
+      let (devices, problems) = try faulty(fault)
+      #expect(devices.isEmpty && problems.map(\.code).allSatisfy { $0 == code })
+      #expect(problems.first?.message.contains("opencl:0") == true)
+    }
+  }
+
+  @Test(
+    "a driver call that fails while working is an error, and only that",
+    .enabled(if: !Subject.all.isEmpty))
+  func failsWhileWorking() throws {
+    let (devices, _) = try faulty { api in
+      api.clFlush = { _ in flushFails.load(ordering: .relaxed) ? -36 : 0 }
+    }
+    let device = try #require(devices.first)
+    let rows = try device.upload([Int32(1)], rows: 1, columns: 1)
+    let source = try device.upload([Float(5), 6], rows: 2, columns: 1)
+    let target = try device.allocate(Float.self, rows: 1, columns: 1)
+    flushFails.store(true, ordering: .relaxed)
+    let error = #expect(throws: TesseraError.self) {
+      try device.gather(source, rows: rows, into: target)
+    }
+    flushFails.store(false, ordering: .relaxed)
+    #expect(error?.code == .deviceFailure && error?.status == -36)
+    #expect(error?.message == "clFlush: CL_INVALID_COMMAND_QUEUE")
+    try device.gather(source, rows: rows, into: target)
+    #expect(try device.download(target) == [6])
+  }
+
+  @Test("a kernel that is not there is an error", arguments: Subject.all)
+  func noSuchKernel(_ subject: Subject) {
+    let error = #expect(throws: TesseraError.self) {
+      try subject.device.launch(
+        "no_such_kernel", of: KernelSource("gather"), [],
+        over: Grid(groups: (1, 1), workPerGroup: 1))
+    }
+    #expect(error?.code == .deviceFailure && error?.status == -46)
+    #expect(error?.message.contains("CL_INVALID_KERNEL_NAME") == true)
+  }
+
+  @Test("a program that does not compile gives its log", arguments: Subject.all)
+  func buildFailure(_ subject: Subject) {
+    let error = #expect(throws: TesseraError.self) {
+      try subject.device.launch(
+        "gather", of: KernelSource("encode"), [], over: Grid(groups: (1, 1), workPerGroup: 1))
+    }
+    #expect(error?.code == .buildFailure)
+    #expect(error?.message.contains("encode.cl") == true)
+    #expect(error?.message.contains("LANES") == true)
+  }
+
+  /// The devices of the platforms here, behind entry points that `change` has changed.
+  private func faulty(
+    _ change: (inout copencl_api) -> Void
+  ) throws -> (devices: [OpenCLDevice], problems: [TesseraError]) {
+    let platforms = Discovery.platforms(nil).platforms.map { platform in
+      var api = platform.library.api
+      change(&api)
+      return OpenCLLibrary.Platform(
+        library: OpenCLLibrary(path: "faulty", api: api), id: platform.id, name: platform.name,
+        version: platform.version)
+    }
+    return Discovery.devices(of: platforms, OpenCLOptions())
+  }
+}
+
+@Suite struct OptionTests {
+  @Test("the environment chooses library, body and cache")
+  func environment() throws {
+    func options(_ variables: [String: String]) throws -> OpenCLOptions {
+      try OpenCLOptions { variables[$0] }
+    }
+    #expect(try options([:]) == OpenCLOptions())
+    #expect(try options(["TESSERA_OPENCL_BODY": "tile"]).body == .tile)
+    #expect(try options(["TESSERA_OPENCL_BODY": "wide"]).body == .wideItem)
+    #expect(try options(["TESSERA_OPENCL_LIBRARY": "x.so"]).library == "x.so")
+    #expect(try options(["HOME": "/h"]).cacheDirectory == "/h/.cache/tessera")
+    let both = ["HOME": "/h", "XDG_CACHE_HOME": "/c"]
+    #expect(try options(both).cacheDirectory == "/c/tessera")
+    #expect(try options(both.merging(["TESSERA_CACHE": "/t"]) { $1 }).cacheDirectory == "/t")
+    let error = #expect(throws: TesseraError.self) {
+      try options(["TESSERA_OPENCL_BODY": "fast"])
+    }
+    #expect(error?.code == .invalidArgument)
+  }
+
+  @Test("statuses have names and families")
+  func statuses() {
+    #expect(OpenCLStatus.name(-4) == "CL_MEM_OBJECT_ALLOCATION_FAILURE")
+    #expect(OpenCLStatus.name(-19) == "CL_KERNEL_ARG_INFO_NOT_AVAILABLE")
+    #expect(OpenCLStatus.name(-30) == "CL_INVALID_VALUE")
+    #expect(OpenCLStatus.name(-61) == "CL_INVALID_BUFFER_SIZE")
+    #expect(OpenCLStatus.name(-68) == "CL_INVALID_DEVICE_PARTITION_COUNT")
+    #expect(OpenCLStatus.name(-9999) == "unknown OpenCL status")
+    #expect(OpenCLStatus.name(7) == "unknown OpenCL status")
+    for status: Int32 in [-4, -5, -61] {
+      #expect(OpenCLStatus.error(status, "call").code == .outOfMemory)
+    }
+    #expect(OpenCLStatus.error(-36, "call").code == .deviceFailure)
+  }
+}
