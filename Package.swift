@@ -83,7 +83,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TesseraQuantizationTests",
-      dependencies: ["TesseraCompute", "TesseraDevices", "TesseraQuantization"],
+      dependencies: ["TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraQuantization"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraCommand"],

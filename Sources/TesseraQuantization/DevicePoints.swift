@@ -39,6 +39,24 @@ struct DevicePoints {
     self.directionless = directionless
   }
 
+  /// Some of the points, on the same device.
+  private init(_ chosen: [Int32], of all: DevicePoints) throws(TesseraError) {
+    metric = all.metric
+    device = all.device
+    points = try device.allocate(Float.self, rows: chosen.count, columns: all.dimension)
+    labels = try device.allocate(Int32.self, rows: chosen.count, columns: 1)
+    scores = try device.allocate(Float.self, rows: chosen.count, columns: 1)
+    directionless = Set(chosen.indices.filter { all.directionless.contains(Int(chosen[$0])) })
+    try device.gather(
+      all.points, rows: device.upload(chosen, rows: chosen.count, columns: 1), into: points)
+  }
+
+  /// At most `limit` of the points, every choice equally likely.
+  func sample(_ limit: Int, _ random: inout SplitMix64) throws(TesseraError) -> DevicePoints {
+    guard limit < count else { return self }
+    return try DevicePoints(random.nextIndices(limit, below: count).sorted(), of: self)
+  }
+
   /// The values of some rows.
   func rows(_ chosen: [Int32]) throws(TesseraError) -> [Float] {
     let target = try device.allocate(Float.self, rows: chosen.count, columns: dimension)

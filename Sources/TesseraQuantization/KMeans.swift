@@ -49,28 +49,30 @@ public struct KMeans: Sendable {
     var random = SplitMix64(seed: options.seed)
     switch options.initialization {
     case .random:
-      return try points.rows(Self.distinctRows(options.clusterCount, of: points.count, &random))
+      return try points.rows(random.nextIndices(options.clusterCount, below: points.count))
     case .kMeansPlusPlus:
-      return try points.rows(points.spreadRows(options.clusterCount, &random))
+      // Each choice passes over the sample once; over all points that would dwarf the iterations.
+      let sample = try points.sample(max(1 << 14, 32 * options.clusterCount), &random)
+      return try sample.rows(sample.spreadRows(options.clusterCount, &random))
     case .given(let centroids):
       let values = centroids.widened()
       return options.metric == .cosine
         ? UnitLength.scaled(values, dimension: points.dimension).values : values
     }
   }
+}
 
-  /// `count` different rows below `bound`, every set equally likely (Floyd's sampling).
-  private static func distinctRows(
-    _ count: Int, of bound: Int, _ random: inout SplitMix64
-  ) -> [Int32] {
+extension SplitMix64 {
+  /// `count` different numbers below `bound`, every set equally likely (Floyd's sampling).
+  mutating func nextIndices(_ count: Int, below bound: Int) -> [Int32] {
     var chosen: Set<Int32> = []
-    var rows: [Int32] = []
+    var indices: [Int32] = []
     for last in bound - count..<bound {
-      let candidate = Int32(random.nextIndex(below: last + 1))
-      let row = chosen.contains(candidate) ? Int32(last) : candidate
-      chosen.insert(row)
-      rows.append(row)
+      let candidate = Int32(nextIndex(below: last + 1))
+      let index = chosen.contains(candidate) ? Int32(last) : candidate
+      chosen.insert(index)
+      indices.append(index)
     }
-    return rows
+    return indices
   }
 }

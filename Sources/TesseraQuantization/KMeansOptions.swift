@@ -36,7 +36,8 @@ extension KMeans {
     /// Distinct rows, every choice equally likely. Cost: nothing.
     case random
     /// Each next row with a chance proportional to its squared distance from those chosen (Arthur
-    /// and Vassilvitskii 2007). Better starts, for about the cost of one more iteration.
+    /// and Vassilvitskii 2007), among a random sample of 32 rows a cluster and at least 16,384.
+    /// Better starts, for about the cost of one more iteration.
     case kMeansPlusPlus
     /// These centroids, one row each.
     case given(Vectors)

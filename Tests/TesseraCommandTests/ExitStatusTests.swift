@@ -137,9 +137,16 @@ import Testing
   @Test("killed, a command leaves nothing")
   func killed() throws {
     let shell = try Shell()
+    // A signal that children of a test runner cannot have blocked.
     let outcome = try shell.bash(
-      "timeout --signal KILL 0.5 \"$TESSERA\" generate --rows 4000000 --dimension 64 big.npy")
-    #expect(outcome.status == 128 + 9)
+      """
+      "$TESSERA" generate --rows 4000000 --dimension 64 big.npy &
+      sleep 0.5
+      kill -KILL $!
+      wait $!
+      echo $?
+      """)
+    #expect(outcome.output == "137\n")
     #expect(shell.names.isEmpty)
   }
 

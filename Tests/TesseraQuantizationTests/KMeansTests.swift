@@ -1,4 +1,5 @@
 import Synchronization
+import TesseraCPU
 import TesseraCompute
 import TesseraQuantization
 import Testing
@@ -108,6 +109,18 @@ import Testing
     let result = try KMeans(.init(clusterCount: 16, iterations: 5))
       .cluster(Vectors(values, dimension: 2), on: Self.reference)
     #expect(try #require(result.objective.last) < 2000 * 2 * 2)
+  }
+
+  @Test("beyond the sample k-means++ looks at, chance still decides alike")
+  func sampled() throws {
+    let vectors = try Vectors(Self.points(16_500, dimension: 2, centers: 9), dimension: 2)
+    let run = { (seed: UInt64) in
+      try KMeans(.init(clusterCount: 9, iterations: 0, seed: seed))
+        .cluster(vectors, on: CPUDevice())
+    }
+    let (first, again, other) = try (run(1), run(1), run(2))
+    #expect(first.centroids == again.centroids && first.centroids != other.centroids)
+    #expect(first.emptyClusterCount == 0)
   }
 
   @Test("distinct points always fill every cluster", arguments: [Metric.squaredL2, .cosine])
