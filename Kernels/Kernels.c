@@ -44,6 +44,31 @@ static const char accumulate_clusters[] = {
 #embed "cl/accumulate_clusters.cl" suffix(, )
     0};
 
+static const char search_pack[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_pack.cl" suffix(, )
+    0};
+
+static const char search_terms[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_terms.cl" suffix(, )
+    0};
+
+static const char search_filter[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_filter.cl" suffix(, )
+    0};
+
+static const char search_select[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_select.cl" suffix(, )
+    0};
+
+static const char search_rescore[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_rescore.cl" suffix(, )
+    0};
+
 static const struct {
   const char *name;
   const char *text;
@@ -58,6 +83,11 @@ static const struct {
     {"encode", encode},
     {"top_k", top_k},
     {"accumulate_clusters", accumulate_clusters},
+    {"search_pack", search_pack},
+    {"search_terms", search_terms},
+    {"search_filter", search_filter},
+    {"search_select", search_select},
+    {"search_rescore", search_rescore},
 };
 
 const char *kernels_source(const char *name) {

@@ -26,7 +26,7 @@ public final class OpenCLDevice: Device {
   }
 
   private static let native: Set<Operation> = [
-    .innerProducts, .topK, .lookupScores, .gather, .multiply,
+    .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .gather, .multiply,
   ]
   /// Their arithmetic is fixed in Float64; the host does them for a device without it.
   private static let nativeInFloat64: Set<Operation> = [.accumulateClusters, .encode]

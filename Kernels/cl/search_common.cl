@@ -1,0 +1,85 @@
+// What the kernels of the certified search share; goes before each of them.
+//
+// Filter value  v = fma(dot, scale, offset), larger is better under every metric:
+//                   ip: q.x      l2: q.x - |x|^2 / 2      cosine: q.x / |x|
+// List          per query, up to `capacity` entries of 64 bits in no particular order:
+//                 before the canonical score   bits of v << 32 | row
+//                 after it (a key)             rank of the score << 32 | row; smaller is better
+// Panels        rows [panel][dimension][32], queries [block][dimension][8], Float32, zero padded
+// Terms         per panel of rows, 32 scales and then 32 offsets
+// State         per query, see STATE_*
+//
+// The error bound, in v. Let g = (dimension + 16) * 2^-23 * 1.01, Q = |query|, X = the largest |x|
+// of the row's panel, u = 2^-24. For every row of the panel |v - value| <= e, where `value` is what
+// v stands for, computed from the canonical (rounded) score:
+//   ip      e = g Q X      dot of Float32 in any order, fused or not: dimension * u * Q X;
+//                          the canonical score's rounding: u Q X
+//   l2      e = g (Q+X)^2  dot as above; offset: (dimension + 8) u X^2 / 2; their sum: u |v|;
+//                          the canonical score s = Q^2 - 2v, at most (Q+X)^2: u s
+//   cosine  e = g Q        dot / X as above; scale: (dimension / 2 + 8) u; v: u; the score: u
+// All three leave more than 8 u of slack, in the same unit, which covers the rounding of e itself,
+// of threshold - e and of v - e: where those are rounded by more than the slack, they are so much
+// larger than v that no comparison changes. Norms enter e rounded up by a factor of 1 + g.
+// Underflow, also on devices that flush subnormal inputs and results, moves v by less than
+// 16 * dimension * 2^-126 * (1 + Q + X); cosine multiplies that by a scale of at most 2^62.
+// All of it as one polynomial: e = (square * X + linear) * X + constant.
+//
+// A row whose v + e is below the k-th largest v - e of any other rows is canonically worse than k
+// rows, strictly, so that ties cannot bring it back.
+//
+// Norms of 2^62 and more could overflow: such a query gets constant = infinity, such a row an
+// offset of NaN; cosine treats rows shorter than 2^-62 alike. A test that is written "not below"
+// lets every NaN and infinity pass on to the canonical score; their lower bound is -infinity.
+
+#define METRIC_INNER_PRODUCT 0
+#define METRIC_SQUARED_L2 1
+#define METRIC_COSINE 2
+
+#define PANEL_ROWS 32u
+#define BLOCK_QUERIES 8u
+
+// Words of a query's state.
+#define STATE_KEPT 0u      // entries left by the last `search_tighten`
+#define STATE_PASSED 1u    // rows that passed the filter
+#define STATE_RESCORED 2u  // rows scored canonically
+#define STATE_OVERFLOW 3u  // 1: the list was full, so this query must be searched again
+#define STATE_WORDS 4u
+
+#define LARGEST_NORM 0x1p62f
+#define SMALLEST_NORM 0x1p-62f
+
+// Bits that order as the numbers do, smallest first.
+static inline uint ascending_bits(float value) {
+  uint bits = as_uint(value);
+  return bits ^ ((bits >> 31) != 0 ? 0xFFFFFFFFu : 0x80000000u);
+}
+
+static inline float from_ascending_bits(uint ordered) {
+  return as_float(ordered ^ ((ordered >> 31) != 0 ? 0x80000000u : 0xFFFFFFFFu));
+}
+
+// The rank of a score: smaller is better.
+static inline uint score_rank(float score, uint metric) {
+  uint ordered = ascending_bits(score);
+  return metric == METRIC_SQUARED_L2 ? ordered : ~ordered;
+}
+
+static inline float score_of_rank(uint rank, uint metric) {
+  return from_ascending_bits(metric == METRIC_SQUARED_L2 ? rank : ~rank);
+}
+
+static inline ulong entry_of(float value, uint row) { return (ulong)as_uint(value) << 32 | row; }
+static inline float entry_value(ulong entry) { return as_float((uint)(entry >> 32)); }
+static inline uint entry_row(ulong entry) { return (uint)entry; }
+
+// e of one query over a panel. `bound` is the query's linear and constant term, in that order.
+static inline float error_bound(float2 bound, float square, float norm) {
+  return fma(fma(square, norm, bound.x), norm, bound.y);
+}
+
+// Adds a row that passed to a query's list. Past the capacity only the counter goes on.
+static inline void append_row(__global ulong *list, __global uint *count, uint capacity,
+                              float value, uint row) {
+  uint slot = atomic_add(count, 1u);
+  if (slot < capacity) list[slot] = entry_of(value, row);
+}

@@ -1,0 +1,217 @@
+// Scores rows against queries in Float32 and appends those that may be among the k best to the
+// queries' lists: rows with v + e >= threshold. Values that do not pass are never written.
+//
+// `search_common.cl` has the layouts and the bound. A launch covers places `first` up to `end` of
+// one segment, place i standing for panel i * stride mod panel_count, so that every launch sees a
+// fair sample of rows that were stored in an order of their own.
+//
+// BODY_WIDE: a work item takes `slice` panels, which stay in its cache, against `blocks` blocks of
+//   8 queries: 8 x 32 values in sixteen float16 accumulators. Work-group size 1.
+//   global = (slices, groups of blocks)
+// BODY_TILE: a work-group takes TILE_QUERIES x TILE_ROWS values through local memory, each item
+//   ITEM_QUERIES x ITEM_ROWS of them, TILE_DEPTH dimensions at a time. TILE_ROWS is a multiple of
+//   32, TILE_QUERIES of 8, the items' counts of 4.
+//   global = (tiles of queries * items, tiles of panels)
+
+#define FILTER_PARAMETERS                                                                          \
+  __global const float *restrict panels, ulong panels_offset, __global const float *restrict terms,\
+      ulong terms_offset, __global const float *restrict panel_norms, ulong panel_norms_offset,    \
+      __global const float *restrict queries, ulong queries_offset,                                \
+      __global const float *restrict bounds, ulong bounds_offset,                                  \
+      __global const float *restrict thresholds, ulong thresholds_offset,                          \
+      __global ulong *restrict lists, ulong lists_offset, __global uint *restrict counts,          \
+      ulong counts_offset, uint dimension, float square, uint query_count, uint capacity,          \
+      uint first_row, uint row_count, uint panel_count, uint stride, uint first, uint end
+
+#define ADD_OFFSETS                                                                                \
+  panels += panels_offset;                                                                         \
+  terms += terms_offset;                                                                           \
+  panel_norms += panel_norms_offset;                                                               \
+  queries += queries_offset;                                                                       \
+  bounds += bounds_offset;                                                                         \
+  thresholds += thresholds_offset;                                                                 \
+  lists += lists_offset;                                                                           \
+  counts += counts_offset
+
+// Whether any of these queries is searched at all: a threshold of infinity says that it is not.
+static inline bool any_searched(__global const float *thresholds, uint first, uint end) {
+  bool searched = false;
+  for (uint query = first; query < end; query++) searched |= thresholds[query] < INFINITY;
+  return searched;
+}
+
+static inline uint scattered(uint place, uint stride, uint panel_count) {
+  return (uint)((ulong)place * stride % panel_count);
+}
+
+#ifdef BODY_WIDE
+
+static inline void append_passing(float16 low, float16 high, float limit, uint row, uint row_count,
+                           uint first_row, __global ulong *list, __global uint *count,
+                           uint capacity) {
+  float values[32];
+  vstore16(low, 0, values);
+  vstore16(high, 1, values);
+  for (uint lane = 0; lane < PANEL_ROWS; lane++) {
+    if (!(values[lane] < limit) && row + lane < row_count) {
+      append_row(list, count, capacity, values[lane], first_row + row + lane);
+    }
+  }
+}
+
+__kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
+  ADD_OFFSETS;
+  uint slice_first = first + (uint)get_global_id(0) * slice;
+  uint slice_end = min(slice_first + slice, end);
+  uint block_first = (uint)get_global_id(1) * blocks;
+  uint block_end = min(block_first + blocks, (query_count + BLOCK_QUERIES - 1) / BLOCK_QUERIES);
+  for (uint block = block_first; block < block_end; block++) {
+    uint query = block * BLOCK_QUERIES;
+    if (!any_searched(thresholds, query, query + BLOCK_QUERIES)) continue;
+    __global const float *q = queries + (size_t)query * dimension;
+    for (uint place = slice_first; place < slice_end; place++) {
+      uint panel = scattered(place, stride, panel_count);
+      __global const float *x = panels + (size_t)panel * dimension * PANEL_ROWS;
+      float16 low[8], high[8];
+#pragma unroll
+      for (uint i = 0; i < 8; i++) low[i] = high[i] = (float16)(0.0f);
+#pragma unroll 1
+      for (uint d = 0; d < dimension; d++) {
+        float16 x_low = vload16(0, x + (size_t)d * PANEL_ROWS);
+        float16 x_high = vload16(1, x + (size_t)d * PANEL_ROWS);
+#pragma unroll
+        for (uint i = 0; i < 8; i++) {
+          float16 value = (float16)(q[(size_t)d * BLOCK_QUERIES + i]);
+          low[i] = MULTIPLY_ADD(value, x_low, low[i]);
+          high[i] = MULTIPLY_ADD(value, x_high, high[i]);
+        }
+      }
+      __global const float *term = terms + (size_t)panel * 2 * PANEL_ROWS;
+      float16 scale_low = vload16(0, term), scale_high = vload16(1, term);
+      float16 offset_low = vload16(2, term), offset_high = vload16(3, term);
+      float norm = panel_norms[panel];
+#pragma unroll
+      for (uint i = 0; i < 8; i++) {
+        float16 v_low = fma(low[i], scale_low, offset_low);
+        float16 v_high = fma(high[i], scale_high, offset_high);
+        float limit = thresholds[query + i] - error_bound(vload2(query + i, bounds), square, norm);
+        if (!all((v_low < (float16)(limit)) & (v_high < (float16)(limit))) &&
+            query + i < query_count) {
+          append_passing(v_low, v_high, limit, panel * PANEL_ROWS, row_count, first_row,
+                         lists + (size_t)(query + i) * capacity, counts + query + i, capacity);
+        }
+      }
+    }
+  }
+}
+
+#else
+
+#define QUERY_GROUPS (ITEM_QUERIES / 4u)
+#define ROW_GROUPS (ITEM_ROWS / 4u)
+#define ITEMS_ACROSS (TILE_ROWS / ITEM_ROWS)
+#define TILE_ITEMS (ITEMS_ACROSS * (TILE_QUERIES / ITEM_QUERIES))
+#define TILE_BLOCKS (TILE_QUERIES / BLOCK_QUERIES)
+#define TILE_PANELS (TILE_ROWS / PANEL_ROWS)
+
+__kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_filter(
+    FILTER_PARAMETERS) {
+  __local float q[TILE_DEPTH][TILE_QUERIES];
+  __local float x[TILE_DEPTH][TILE_ROWS];
+  ADD_OFFSETS;
+  uint item = get_local_id(0);
+  // An item's rows and queries come in groups of 4, the groups spread over the tile, so that
+  // neighbouring items read neighbouring words of local memory.
+  uint across = item % ITEMS_ACROSS * 4;
+  uint down = item / ITEMS_ACROSS * 4;
+  uint block_first = (uint)group_index(0) * TILE_BLOCKS;
+  uint block_count = (query_count + BLOCK_QUERIES - 1) / BLOCK_QUERIES;
+  uint place_first = first + (uint)group_index(1) * TILE_PANELS;
+  uint tile_end = min((block_first + TILE_BLOCKS) * BLOCK_QUERIES, query_count);
+  if (!any_searched(thresholds, block_first * BLOCK_QUERIES, tile_end)) return;
+  float4 dot[ITEM_QUERIES][ROW_GROUPS];
+#pragma unroll
+  for (uint i = 0; i < ITEM_QUERIES; i++) {
+#pragma unroll
+    for (uint g = 0; g < ROW_GROUPS; g++) dot[i][g] = (float4)(0.0f);
+  }
+  for (uint depth = 0; depth < dimension; depth += TILE_DEPTH) {
+    for (uint part = item; part < TILE_BLOCKS * TILE_DEPTH * 2; part += TILE_ITEMS) {
+      uint block = part / (TILE_DEPTH * 2), d = part / 2 % TILE_DEPTH, column = part % 2 * 4;
+      float4 values = (float4)(0.0f);
+      if (block_first + block < block_count && depth + d < dimension) {
+        values = vload4(0, queries + ((size_t)(block_first + block) * dimension + depth + d) *
+                                         BLOCK_QUERIES + column);
+      }
+      vstore4(values, 0, &q[d][block * BLOCK_QUERIES + column]);
+    }
+    for (uint part = item; part < TILE_PANELS * TILE_DEPTH * 8; part += TILE_ITEMS) {
+      uint panel = part / (TILE_DEPTH * 8), d = part / 8 % TILE_DEPTH, column = part % 8 * 4;
+      float4 values = (float4)(0.0f);
+      if (place_first + panel < end && depth + d < dimension) {
+        size_t source = scattered(place_first + panel, stride, panel_count);
+        values = vload4(0, panels + (source * dimension + depth + d) * PANEL_ROWS + column);
+      }
+      vstore4(values, 0, &x[d][panel * PANEL_ROWS + column]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+#pragma unroll 4
+    for (uint d = 0; d < TILE_DEPTH; d++) {
+      float4 row[ROW_GROUPS];
+#pragma unroll
+      for (uint g = 0; g < ROW_GROUPS; g++) {
+        row[g] = vload4(0, &x[d][g * (TILE_ROWS / ROW_GROUPS) + across]);
+      }
+#pragma unroll
+      for (uint group = 0; group < QUERY_GROUPS; group++) {
+        float4 query = vload4(0, &q[d][group * (TILE_QUERIES / QUERY_GROUPS) + down]);
+#pragma unroll
+        for (uint g = 0; g < ROW_GROUPS; g++) {
+          dot[group * 4 + 0][g] = MULTIPLY_ADD((float4)(query.x), row[g], dot[group * 4 + 0][g]);
+          dot[group * 4 + 1][g] = MULTIPLY_ADD((float4)(query.y), row[g], dot[group * 4 + 1][g]);
+          dot[group * 4 + 2][g] = MULTIPLY_ADD((float4)(query.z), row[g], dot[group * 4 + 2][g]);
+          dot[group * 4 + 3][g] = MULTIPLY_ADD((float4)(query.w), row[g], dot[group * 4 + 3][g]);
+        }
+      }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+#pragma unroll
+  for (uint g = 0; g < ROW_GROUPS; g++) {
+    uint column = g * (TILE_ROWS / ROW_GROUPS) + across;
+    uint place = place_first + column / PANEL_ROWS;
+    if (place >= end) continue;
+    uint panel = scattered(place, stride, panel_count);
+    uint lane = column % PANEL_ROWS;
+    uint row = panel * PANEL_ROWS + lane;
+    __global const float *term = terms + (size_t)panel * 2 * PANEL_ROWS + lane;
+    float4 scale = vload4(0, term);
+    float4 offset = vload4(0, term + PANEL_ROWS);
+    float norm = panel_norms[panel];
+#pragma unroll
+    for (uint i = 0; i < ITEM_QUERIES; i++) {
+      uint line = i / 4 * (TILE_QUERIES / QUERY_GROUPS) + down + i % 4;
+      uint query = block_first * BLOCK_QUERIES + line;
+      if (query >= query_count) continue;
+      float4 v = fma(dot[i][g], scale, offset);
+      float limit = thresholds[query] - error_bound(vload2(query, bounds), square, norm);
+      if (all(v < (float4)(limit))) continue;
+      __global ulong *list = lists + (size_t)query * capacity;
+      __global uint *count = counts + query;
+      if (!(v.x < limit) && row < row_count) {
+        append_row(list, count, capacity, v.x, first_row + row);
+      }
+      if (!(v.y < limit) && row + 1 < row_count) {
+        append_row(list, count, capacity, v.y, first_row + row + 1);
+      }
+      if (!(v.z < limit) && row + 2 < row_count) {
+        append_row(list, count, capacity, v.z, first_row + row + 2);
+      }
+      if (!(v.w < limit) && row + 3 < row_count) {
+        append_row(list, count, capacity, v.w, first_row + row + 3);
+      }
+    }
+  }
+}
+
+#endif

@@ -1,0 +1,45 @@
+public import TesseraCompute
+
+extension OpenCLDevice {
+  /// Cost: packs the centroids and, batch by batch, the points; then a search for one hit.
+  public func assignNearest(
+    _ points: Matrix<Float>, to centroids: Matrix<Float>, metric: Metric,
+    into labels: Matrix<Int32>, _ scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try assignNearest(
+      points, to: centroids, metric: metric, into: labels, scores, limits: SearchLimits())
+  }
+
+  func assignNearest(
+    _ points: Matrix<Float>, to centroids: Matrix<Float>, metric: Metric,
+    into labels: Matrix<Int32>, _ scores: Matrix<Float>, limits: SearchLimits
+  ) throws(TesseraError) {
+    try Shapes.assignNearest(points, to: centroids, into: labels, scores)
+    _ = try source(points, "assignNearest")
+    let panels = try pack(
+      centroids, "assignNearest: centroids", metric: metric, limits: limits)
+    let memory = try SearchMemory(
+      self, queryCount: points.rows, dimension: points.columns, rowCount: centroids.rows,
+      hitCount: 1, limits: limits)
+    for start in stride(from: 0, to: points.rows, by: memory.queryCount) {
+      let rows = start..<min(start + memory.queryCount, points.rows)
+      let batch = points.rows(rows)
+      let run = SearchRun(
+        device: self, panels: panels, memory: memory, queryCount: rows.count, limits: limits,
+        hostVectors: { [self] () throws(TesseraError) in
+          try SearchHostVectors(queries: onHost(batch), rows: onHost(centroids))
+        })
+      try run.begin(try source(batch, "assignNearest: points"))
+      _ = try run.search(
+        rows: try argument(labels.rows(rows), "assignNearest: labels"),
+        scores: try argument(scores.rows(rows), "assignNearest: scores"), reportedHits: 0
+      ) { () throws(TesseraError) in
+        try nonFinite(points, "assignNearest: points")
+      }
+    }
+  }
+
+  private func onHost(_ matrix: Matrix<Float>) throws(TesseraError) -> Vectors {
+    try Vectors(download(matrix), dimension: matrix.columns)
+  }
+}

@@ -1,0 +1,98 @@
+public import TesseraCompute
+
+extension OpenCLDevice {
+  public func cost(of search: SearchShape) -> SearchCost {
+    cost(of: search, limits: SearchLimits())
+  }
+
+  func cost(of search: SearchShape, limits: SearchLimits) -> SearchCost {
+    let rowBytes = search.dimension * search.element.byteCount
+    let staged = Self.stagedRows(search.rows, rowBytes: rowBytes, limits: limits)
+    let preparing = staged * (rowBytes + 4)
+    let batch = SearchMemory.Size(
+      info, queryCount: search.queryCount, dimension: search.dimension, rowCount: search.rows,
+      hitCount: min(search.k, search.rows), limits: limits)
+    let searching = batch.byteCount + batch.queryCount * rowBytes
+    let segments = SearchPanels.segmentRows(
+      rowCount: search.rows, dimension: search.dimension, segmentBytes: segmentBytes(limits))
+    let segment = SearchPanels.panelCount(segments.map(\.count).max() ?? 0)
+    return SearchCost(
+      residentBytes: SearchPanels.byteCount(rowCount: search.rows, dimension: search.dimension),
+      workingBytes: max(preparing, searching),
+      largestAllocationBytes: max(
+        segment * SearchPanels.panelBytes(search.dimension), staged * rowBytes,
+        batch.largestAllocationBytes))
+  }
+
+  /// Cost: the rows are uploaded in their own element type, and widened and packed on the device.
+  public func prepare(
+    _ vectors: Vectors, metric: Metric, firstID: Int64
+  ) throws(TesseraError) -> VectorSet {
+    try prepare(vectors, metric: metric, firstID: firstID, limits: SearchLimits())
+  }
+
+  func prepare(
+    _ vectors: Vectors, metric: Metric, firstID: Int64, limits: SearchLimits
+  ) throws(TesseraError) -> VectorSet {
+    try Shapes.prepare(vectors)
+    return OpenCLVectorSet(
+      vectors, firstID: firstID, panels: try pack(vectors, metric: metric, limits: limits))
+  }
+
+  /// Cost: 2 * queries * rows * dimension Float32 operations, and canonical scores for a few more
+  /// than k rows of each query. Queries that find more near ties than their list holds take a second
+  /// pass, and canonical scores for every row that ties.
+  public func nearest(
+    _ queries: Vectors, in set: VectorSet, k: Int
+  ) throws(TesseraError) -> Neighbors {
+    try nearest(queries, in: set, k: k, limits: SearchLimits())
+  }
+
+  func nearest(
+    _ queries: Vectors, in set: VectorSet, k: Int, limits: SearchLimits
+  ) throws(TesseraError) -> Neighbors {
+    try Shapes.nearest(queries, in: set, k: k)
+    guard let own = set as? OpenCLVectorSet, own.panels.panelNorms.buffer.context === context else {
+      throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
+    }
+    let hitCount = min(k, set.count)
+    guard queries.count > 0, hitCount > 0 else {
+      try Shapes.requireFinite(queries, "nearest: queries")
+      return Neighbors(
+        queryCount: queries.count, hitCount: hitCount, ids: [], scores: [],
+        statistics: SearchStatistics(certified: true, candidates: 0, rescored: 0))
+    }
+    let memory = try SearchMemory(
+      self, queryCount: queries.count, dimension: set.dimension, rowCount: set.count,
+      hitCount: hitCount, limits: limits)
+    let staging = try reserve(
+      min(memory.queryCount, queries.count) * queries.dimension * queries.element.byteCount)
+    var ids: [Int64] = []
+    var scores: [Float] = []
+    var statistics = SearchStatistics(certified: true, candidates: 0, rescored: 0)
+    ids.reserveCapacity(queries.count * hitCount)
+    scores.reserveCapacity(queries.count * hitCount)
+    for start in stride(from: 0, to: queries.count, by: memory.queryCount) {
+      let batch = queries.rows(start..<min(start + memory.queryCount, queries.count))
+      let run = SearchRun(
+        device: self, panels: own.panels, memory: memory, queryCount: batch.count, limits: limits,
+        hostVectors: { SearchHostVectors(queries: batch, rows: set.vectors) })
+      try run.begin(try stage(batch, in: staging))
+      let report = try run.search(
+        rows: .element(SearchReport.rowsStart(run.queryCount), of: memory.report, as: Int32.self),
+        scores: .element(
+          SearchReport.scoresStart(run.queryCount, hitCount: hitCount), of: memory.report,
+          as: Float.self), reportedHits: hitCount
+      ) {
+        Shapes.nonFinite("nearest: queries", rows: queries.nonFiniteRows(limit: 6))
+      }
+      ids += report.rows.lazy.map { set.firstID + Int64($0) }
+      scores += report.scores.lazy.map(Float.init(bitPattern:))
+      statistics.candidates += report.statistics.candidates
+      statistics.rescored += report.statistics.rescored
+    }
+    return Neighbors(
+      queryCount: queries.count, hitCount: hitCount, ids: ids, scores: scores,
+      statistics: statistics)
+  }
+}

@@ -1,0 +1,71 @@
+internal import TesseraCompute
+
+/// How one launch of the filter is spread over a device: macros, trailing arguments and grid.
+struct FilterShape {
+  let macros: [String: Int]
+  let arguments: [KernelArgument]
+  let grid: Grid
+
+  init(_ device: OpenCLDevice, queryCount: Int, panelCount: Int, dimension: Int) {
+    let blocks = (queryCount + 7) / 8
+    switch device.body {
+    case .wideItem:
+      self.init(
+        blocks: blocks, panelCount: panelCount, dimension: dimension,
+        computeUnits: device.info.computeUnits)
+    case .tile:
+      self.init(
+        blocks: blocks, panelCount: panelCount, dimension: dimension,
+        computeUnits: device.info.computeUnits, items: device.groupSize >= 256 ? 256 : 64)
+    }
+  }
+
+  /// Wide items: each takes a slice of panels that its second-level cache holds, against as many
+  /// queries as leave work for every unit.
+  private init(blocks: Int, panelCount: Int, dimension: Int, computeUnits: Int) {
+    let itemsWanted = 4 * computeUnits
+    let cached = max(1, (256 << 10) / SearchPanels.panelBytes(dimension))
+    // With few queries a slice is read once anyhow, and may be as short as the units need.
+    let slice = blocks > 8 ? cached : max(1, min(cached, panelCount / itemsWanted))
+    let slices = (panelCount + slice - 1) / slice
+    let groups = min((blocks + 7) / 8, (itemsWanted + slices - 1) / slices)
+    let blocksPerItem = (blocks + groups - 1) / groups
+    macros = [:]
+    arguments = [.int(slice), .int(blocksPerItem)]
+    grid = Grid(
+      groups: (slices, (blocks + blocksPerItem - 1) / blocksPerItem),
+      workPerGroup: 2 * 8 * SearchPanels.panelRows * dimension * slice * blocksPerItem)
+  }
+
+  /// Tiles: large ones reuse more, small ones keep every unit busy, and flat ones do not waste work
+  /// on queries that are not there.
+  private init(blocks: Int, panelCount: Int, dimension: Int, computeUnits: Int, items: Int) {
+    let side = items == 256 ? 16 : 8
+    // Local memory: (queries + rows) * depth * 4 bytes, of the 32 KiB that every device has.
+    func shape(queries: Int, rows: Int, each: Int, depth: Int) -> ([String: Int], Grid) {
+      let groups = (
+        (blocks * 8 + queries - 1) / queries,
+        (panelCount * SearchPanels.panelRows + rows - 1) / rows
+      )
+      return (
+        [
+          "TILE_QUERIES": queries, "TILE_ROWS": rows, "ITEM_QUERIES": each, "ITEM_ROWS": each,
+          "TILE_DEPTH": depth,
+        ],
+        Grid(
+          groups: groups, local: (items, 1), workPerGroup: 2 * queries * rows * dimension)
+      )
+    }
+    let flat = shape(queries: 8, rows: items * 2, each: 4, depth: 8)
+    let small = shape(queries: side * 4, rows: side * 4, each: 4, depth: 16)
+    let large = shape(queries: side * 8, rows: side * 8, each: 8, depth: 16)
+    arguments = []
+    if blocks * 16 <= side * 4 {
+      (macros, grid) = flat
+    } else if large.1.groups.x * large.1.groups.y >= 2 * computeUnits {
+      (macros, grid) = large
+    } else {
+      (macros, grid) = small
+    }
+  }
+}

@@ -1,0 +1,49 @@
+internal import COpenCL
+internal import TesseraCompute
+
+/// The vectors of a search on the host, for canonical scores there.
+struct SearchHostVectors {
+  let queries: Vectors
+  let rows: Vectors
+}
+
+extension OpenCLDevice {
+  /// Whether canonical scores can be computed here: in Float64, from Float32 numbers that are not
+  /// flushed to zero on the way.
+  var scoresCanonically: Bool {
+    let single = context.number(CL_DEVICE_SINGLE_FP_CONFIG, absent: cl_device_fp_config(0))
+    return info.hasFloat64 && single & cl_device_fp_config(CL_FP_DENORM) != 0
+  }
+}
+
+extension SearchRun {
+  /// What `search_rescore` does, on the host: lists with more than `limit` entries come here, and
+  /// go back with keys in place of entries.
+  func scoreOnHost(listsAbove limit: Int) throws(TesseraError) {
+    let counts = try device.context.read(queryCount, of: UInt32.self, from: memory.counts)
+    guard counts.contains(where: { $0 > limit }) else { return }
+    let vectors = try hostVectors()
+    for query in 0..<queryCount where counts[query] > limit {
+      let start = query * memory.capacity
+      var list = try device.context.read(
+        Int(counts[query]), of: UInt64.self, from: memory.lists, from: start)
+      let vector = vectors.queries.row(query)
+      for index in list.indices {
+        let row = list[index] & 0xFFFF_FFFF
+        let score = CanonicalScore.score(
+          panels.metric, vector, vectors.rows.row(Int(row)))
+        list[index] = UInt64(panels.metric.order.rank(score)) << 32 | row
+      }
+      try device.context.write(list, to: memory.lists, from: start)
+    }
+  }
+}
+
+extension ScoreOrder {
+  /// Bits that order scores as they rank, the best first.
+  fileprivate func rank(_ score: Float) -> UInt32 {
+    let bits = score.bitPattern
+    let ascending = bits ^ (bits >> 31 != 0 ? 0xFFFF_FFFF : 0x8000_0000)
+    return self == .smallestFirst ? ascending : ~ascending
+  }
+}

@@ -1,0 +1,88 @@
+internal import TesseraCompute
+
+/// Rows packed for the filter: panels of 32 rows in one or more segments, and their terms.
+/// `Kernels/cl/search_common.cl` has the layouts.
+struct SearchPanels: Sendable {
+  static let panelRows = 32
+
+  struct Segment: Sendable {
+    /// The rows it holds, of the whole set; the first is a multiple of 32.
+    let rows: Range<Int>
+    let panels: OpenCLStorage
+    let terms: OpenCLStorage
+
+    var panelCount: Int { SearchPanels.panelCount(rows.count) }
+
+    /// The step between panels that are visited one after the other: far apart, and without a
+    /// common divisor with their number, so that each is visited once.
+    var stride: Int {
+      var stride = max(1, Int(Double(panelCount) * 0.618))
+      while greatestCommonDivisor(stride, panelCount) != 1 { stride += 1 }
+      return stride
+    }
+  }
+
+  let metric: Metric
+  let dimension: Int
+  let rowCount: Int
+  let segments: [Segment]
+  /// The largest norm of each panel, over all segments.
+  let panelNorms: OpenCLStorage
+
+  static func panelCount(_ rowCount: Int) -> Int { (rowCount + panelRows - 1) / panelRows }
+
+  static func panelBytes(_ dimension: Int) -> Int { panelRows * dimension * 4 }
+
+  /// Scales and offsets of a panel.
+  static let termBytes = 2 * panelRows * 4
+
+  var byteCount: Int { Self.byteCount(rowCount: rowCount, dimension: dimension) }
+
+  static func byteCount(rowCount: Int, dimension: Int) -> Int {
+    panelCount(rowCount) * (panelBytes(dimension) + termBytes + 4)
+  }
+
+  /// The rows of each segment: as few segments as `segmentBytes` allows, of about one size.
+  static func segmentRows(rowCount: Int, dimension: Int, segmentBytes: Int) -> [Range<Int>] {
+    let panels = panelCount(rowCount)
+    let fitting = max(1, segmentBytes / panelBytes(dimension))
+    let count = (panels + fitting - 1) / fitting
+    return (0..<count).map { index in
+      let first = panels * index / count * panelRows
+      return first..<min(rowCount, panels * (index + 1) / count * panelRows)
+    }
+  }
+}
+
+private func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
+  b == 0 ? a : greatestCommonDivisor(b, a % b)
+}
+
+/// The constants of the error bound, which `search_common.cl` derives.
+struct SearchBound {
+  /// g: relative to the norms.
+  let slack: Float
+  /// What underflow can add.
+  let tiny: Float
+  /// The coefficient of the squared row norm.
+  let square: Float
+
+  init(_ metric: Metric, dimension: Int) {
+    let size = Float(dimension)
+    // Past 2^21 dimensions the Float32 sum proves nothing, and every row is scored canonically.
+    slack = dimension <= 1 << 21 ? (size + 16) * 0x1p-23 * 1.01 : .infinity
+    tiny = 16 * size * (metric == .cosine ? 0x1p-64 : 0x1p-126)
+    square = metric == .squaredL2 ? slack : 0
+  }
+}
+
+extension Metric {
+  /// What the kernels call it.
+  var kernelValue: Int {
+    switch self {
+    case .innerProduct: 0
+    case .squaredL2: 1
+    case .cosine: 2
+    }
+  }
+}

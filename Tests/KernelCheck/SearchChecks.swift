@@ -1,0 +1,61 @@
+import TesseraCompute
+
+/// Certified search: every kernel and each shape of the filter's tiles, with ragged edges.
+let searchChecks: [Check] =
+  [
+    // Flat tiles, and no list that needs tightening.
+    nearestCheck(rows: 40, dimension: 17, queries: 3, k: 40, .squaredL2),
+    // Small and large tiles; thresholds that rise.
+    nearestCheck(rows: 100, dimension: 5, queries: 35, k: 3, .cosine),
+    nearestCheck(rows: 140, dimension: 3, queries: 130, k: 1, .innerProduct),
+    // Lists that overflow, and are searched again.
+    nearestCheck(rows: 1100, dimension: 1, queries: 1, k: 2, .innerProduct, equal: true),
+    Check("nearest of bytes") { device in
+      let bytes = (0..<50 * 6).map { UInt8($0 * 37 % 256) }
+      let vectors = try Vectors(
+        HostMemory(copying: bytes), element: .uint8, count: 50, dimension: 6)
+      return try hits(device, vectors, vectors.rows(3..<12), k: 4, .squaredL2)
+    },
+    Check("assignNearest") { device in
+      let labels = try device.allocate(Int32.self, rows: 45, columns: 1)
+      let scores = try device.allocate(Float.self, rows: 45, columns: 1)
+      try device.assignNearest(
+        device.upload(numbers(45 * 4, seed: 1), rows: 45, columns: 4),
+        to: device.upload(numbers(37 * 4, seed: 2), rows: 37, columns: 4), metric: .squaredL2,
+        into: labels, scores)
+      return try [device.download(labels).map(Float.init), device.download(scores)]
+    },
+    Check("a row that is not finite") { device in
+      do {
+        _ = try device.prepare(Vectors([1, 2, 3, .nan], dimension: 2), metric: .innerProduct)
+        return "nothing was thrown"
+      } catch {
+        return "\(error)"
+      }
+    },
+  ]
+
+private func nearestCheck(
+  rows: Int, dimension: Int, queries: Int, k: Int, _ metric: Metric, equal: Bool = false
+) -> Check {
+  Check("nearest \(k) of \(rows) x \(dimension), \(queries) queries, \(metric)") { device in
+    let values =
+      equal ? [Float](repeating: 0.5, count: rows * dimension) : numbers(rows * dimension, seed: 1)
+    return try hits(
+      device, Vectors(values, dimension: dimension),
+      Vectors(numbers(queries * dimension, seed: 2), dimension: dimension), k: k, metric)
+  }
+}
+
+private struct Hits: Equatable, Sendable {
+  var ids: [Int64]
+  var scoreBits: [UInt32]
+}
+
+private func hits(
+  _ device: any Device, _ vectors: Vectors, _ queries: Vectors, k: Int, _ metric: Metric
+) throws -> Hits {
+  let set = try device.prepare(vectors, metric: metric, firstID: 7)
+  let found = try device.nearest(queries, in: set, k: k)
+  return Hits(ids: found.ids, scoreBits: found.scores.map(\.bitPattern))
+}
