@@ -30,6 +30,7 @@ typedef double double16 __attribute__((vector_size(128)));
 typedef double double8 __attribute__((vector_size(64)));
 typedef uint16_t ushort16 __attribute__((vector_size(32)));
 typedef uint32_t uint16w __attribute__((vector_size(64)));
+typedef int32_t int16w __attribute__((vector_size(64)));
 
 #if defined(__FMA__) || defined(__ARM_NEON) || defined(HAS_FMA)
 #define MULTIPLY_ADD(a, b, c) __builtin_elementwise_fma(a, b, c)
@@ -207,6 +208,66 @@ static void pack_quantized(const float *rows, size_t dimension, size_t count, in
     }
     results[r] = (csimd_quantized){step, sqrt(residual), sqrt(squares), sum};
   }
+}
+
+// All ones in the first `count` of 16 lanes.
+INLINE int16w first_lanes(size_t count) {
+  int16w lanes;
+  for (int32_t lane = 0; lane < 16; lane++) lanes[lane] = lane < (int32_t)count ? -1 : 0;
+  return lanes;
+}
+
+static csimd_rounded_query quantize_query(const float *row, size_t dimension, int exact,
+                                          size_t stride, int8_t *codes, csimd_query *query) {
+  // In the last vector row[0] stands in for what is not there.
+  float16 first_value = row[0] - (float16){0};
+  float16 lows = first_value, highs = first_value;
+  int16w whole = (int16w){0} - 1;
+  for (size_t first = 0; first < dimension; first += 16) {
+    size_t count = dimension - first < 16 ? dimension - first : 16;
+    float16 values = load16((const char *)(row + first), CSIMD_FLOAT32, count);
+    int16w present = first_lanes(count);
+    values = (float16)(((int16w)values & present) | ((int16w)first_value & ~present));
+    lows = __builtin_elementwise_min(lows, values);
+    highs = __builtin_elementwise_max(highs, values);
+    whole &= values == __builtin_elementwise_rint(values);
+  }
+  float low = __builtin_reduce_min(lows), high = __builtin_reduce_max(highs);
+  // Beyond 2^20 the middle of whole numbers need not be one.
+  int fractions = !exact || __builtin_reduce_and(whole) == 0 || high - low > 255 ||
+                  fmaxf(fabsf(low), fabsf(high)) > 0x1p20f;
+
+  float step = fractions ? high / 254 - low / 254 : 1;
+  float middle = fractions ? low / 2 + high / 2 : low + 128;
+  float inverse = step > 0x1p-120f ? 1 / step : 0;
+  double16 residual = {0};
+  int16w sums = {0}, squares = {0};
+  for (size_t first = 0; first < dimension; first += 16) {
+    size_t count = dimension - first < 16 ? dimension - first : 16;
+    float16 values = load16((const char *)(row + first), CSIMD_FLOAT32, count);
+    float16 lowest = (float16){0} - 128, highest = (float16){0} + 127;
+    float16 scaled = __builtin_elementwise_rint((values - middle) * inverse);
+    scaled = __builtin_elementwise_min(__builtin_elementwise_max(scaled, lowest), highest);
+    int16w present = first_lanes(count);
+    int16w code = __builtin_convertvector(scaled, int16w) & present;
+    double16 difference =
+        __builtin_convertvector(values, double16) -
+        (__builtin_convertvector(code, double16) * (double)step + (double)middle);
+    difference *= __builtin_convertvector(-present, double16);
+    residual += difference * difference;
+    sums += code;
+    squares += code * code;
+    typedef int8_t char16 __attribute__((vector_size(16)));
+    char16 bytes = __builtin_convertvector(code, char16);
+    for (size_t j = 0; j < count; j += 4)
+      memcpy(codes + (first + j) / 4 * stride, (const char *)&bytes + j, 4);
+  }
+  query->step = step;
+  query->middle = middle;
+  query->code_sum = __builtin_reduce_add(sums);
+  return (csimd_rounded_query){sqrt(add_lanes(residual)),
+                               (double)step * sqrt((double)__builtin_reduce_add(squares)) +
+                                   fabs((double)middle) * sqrt((double)dimension)};
 }
 
 // Keeps the lanes of a register for which `kept` is set, in order, at the front of what is stored
@@ -521,6 +582,7 @@ const csimd_kernels KERNELS = {
     .widen_rows = widen_rows,
     .pack = pack,
     .pack_quantized = pack_quantized,
+    .quantize_query = quantize_query,
     .filter = filter,
 #ifdef DOT4
     .filter_quantized = filter_quantized,

@@ -8,8 +8,9 @@ extension CPUDevice {
     let resident = CPUVectorSet.residentBytes(
       rows: search.rows, dimension: search.dimension, metric: search.metric, filter: filter)
     let k = min(search.k, max(1, search.rows))
-    let perQuery = SearchTask.bytesPerQuery(k: k, filter, dimension: search.dimension)
-    let atOnce = min(search.queryCount, workers.count * Self.queriesPerTask(bytes: perQuery))
+    let perQuery = SearchTask.bytesPerQuery(
+      k: k, filter, dimension: search.dimension, rows: search.rows)
+    let atOnce = min(search.queryCount, workers.count * Self.queriesPerTask(perQuery, resident))
     let queries = search.queryCount * (search.dimension * 4 + 16)
     let hits = search.queryCount * k * 12
     return SearchCost(
@@ -82,7 +83,8 @@ extension CPUDevice {
     let block = kernels.queryBlock
     let blocks = (queries.count + block - 1) / block
     let perTask = Self.queriesPerTask(
-      bytes: SearchTask.bytesPerQuery(k: hitCount, set.filter, dimension: set.dimension))
+      SearchTask.bytesPerQuery(
+        k: hitCount, set.filter, dimension: set.dimension, rows: set.count), set.residentBytes)
     // Two tasks for each worker even out cores of different speed; each streams all the rows, so
     // more would cost bandwidth.
     let fewest = workers.count * (blocks >= workers.count * 16 ? 2 : 1)
@@ -104,8 +106,11 @@ extension CPUDevice {
       statistics: statistics.withLock { $0 })
   }
 
-  /// How many queries a task takes on, so that its lists stay within 64 MiB.
-  private static func queriesPerTask(bytes: Int) -> Int { max(16, 64 << 20 / bytes) }
+  /// How many queries a task takes on. Its lists stay in the cache where the rows do too; where
+  /// the rows come from memory each time, more queries have to share the way.
+  private static func queriesPerTask(_ bytesPerQuery: Int, _ residentBytes: Int) -> Int {
+    max(16, (residentBytes <= 4 << 20 ? 1 << 20 : 16 << 20) / bytesPerQuery)
+  }
 
   public func assignNearest(
     _ points: Matrix<Float>, to centroids: Matrix<Float>, metric: Metric,

@@ -9,15 +9,14 @@ struct PackedQueries {
   private let values: HostStorage
   private let filter: Filter
   private let dimension: Int
-  private let block: Int
 
   /// - Throws: `.outOfMemory`.
   init(
-    _ source: PreparedQueries, _ range: Range<Int>, for set: CPUVectorSet, block: Int
+    _ source: PreparedQueries, _ range: Range<Int>, for set: CPUVectorSet, kernels: Kernels
   ) throws(TesseraError) {
     filter = set.filter
     dimension = set.dimension
-    self.block = block
+    let block = kernels.queryBlock
     queryStorage = try HostStorage(allocating: range.count * MemoryLayout<csimd_query>.stride)
     queries = queryStorage.start(as: csimd_query.self)
     values = try HostStorage(
@@ -35,7 +34,13 @@ struct PackedQueries {
         (queries[index].a, queries[index].b, queries[index].c) = Float32Bound.query(
           set.metric, length: length, dimension: dimension)
       case .quantized(_, let exact):
-        quantize(row, first: first, place, exact: exact, into: &queries[index], length, set.metric)
+        let target =
+          values.start(as: Int8.self)
+          + first * set.filter.queryBytes(dimension: dimension) + place.0 * 4
+        let rounded = kernels.table.pointee.quantize_query(
+          row, dimension, exact ? 1 : 0, place.of * 4, target, queries + index)
+        (queries[index].a, queries[index].b, queries[index].c) = QuantizedBound.query(
+          set.metric, length: length, residual: rounded.residual, size: rounded.size)
       }
     }
   }
@@ -43,47 +48,6 @@ struct PackedQueries {
   private func pack(_ row: UnsafePointer<Float>, first: Int, _ place: (Int, of: Int)) {
     let target = values.floats + first * dimension + place.0
     for d in 0..<dimension { target[d * place.of] = row[d] }
-  }
-
-  /// Writes the query as `step * code + middle` and notes what that loses.
-  private func quantize(
-    _ row: UnsafePointer<Float>, first: Int, _ place: (Int, of: Int), exact: Bool,
-    into query: inout csimd_query, _ length: Double, _ metric: Metric
-  ) {
-    let quads = (dimension + 3) / 4
-    let target = values.start(as: Int8.self) + first * quads * 4 + place.0 * 4
-    var (low, high) = (row[0], row[0])
-    var isWhole = exact
-    for d in 0..<dimension {
-      low = min(low, row[d])
-      high = max(high, row[d])
-      isWhole = isWhole && row[d] == row[d].rounded()
-    }
-    // Whole numbers against whole rows lose nothing.
-    isWhole = isWhole && high - low <= 255 && abs(low) < 0x1p20
-    query.step = isWhole ? 1 : (high / 254 - low / 254)
-    query.middle = isWhole ? low + 128 : low / 2 + high / 2
-    let (step, middle) = (Double(query.step), Double(query.middle))
-    let inverse = step > 0 ? 1 / step : 0
-    var residual = 0.0
-    var squares = 0.0
-    for d in 0..<quads * 4 {
-      let position = d / 4 * place.of * 4 + d % 4
-      guard d < dimension else {
-        target[position] = 0
-        continue
-      }
-      let scaled = ((Double(row[d]) - middle) * inverse).rounded(.toNearestOrEven)
-      let code = max(-128, min(127, scaled))
-      target[position] = Int8(code)
-      query.code_sum += Int32(code)
-      squares += code * code
-      let difference = Double(row[d]) - (step * code + middle)
-      residual += difference * difference
-    }
-    let size = step * squares.squareRoot() + abs(middle) * Double(dimension).squareRoot()
-    (query.a, query.b, query.c) = QuantizedBound.query(
-      metric, length: length, residual: residual.squareRoot(), size: size)
   }
 
   /// Runs the filter for the `count` queries of the block at `first`.

@@ -1,35 +1,60 @@
 internal import CSIMD
-internal import Synchronization
 internal import TesseraCompute
 
-/// Queries widened to Float32, with their canonical sums of squares.
+/// Queries as Float32, with their canonical sums of squares. Float32 rows stay where they are.
 final class PreparedQueries: @unchecked Sendable {
   // Safe: written only by `init`.
   let dimension: Int
   let squares: [Double]
-  private let values: HostStorage
+  private let start: UnsafePointer<Float>
+  private let source: Vectors
+  private let widened: HostStorage?
 
   /// - Throws: `.nonFinite`, naming the rows of `what`; `.outOfMemory`.
   init(_ queries: Vectors, _ what: String, kernels: Kernels, workers: Workers) throws(TesseraError)
   {
-    let values = try HostStorage(allocating: queries.count * queries.dimension * 4)
+    source = queries
+    dimension = queries.dimension
     let sums = try HostStorage(allocating: queries.count * 8)
-    try workers.split(queries.count, minimum: 256) { range throws(TesseraError) in
-      kernels.table.pointee.widen_rows(
-        queries.kernelRows, range.lowerBound, range.count,
-        values.floats + range.lowerBound * queries.dimension, sums.doubles + range.lowerBound)
+    if let rows = queries.denseFloats {
+      widened = nil
+      start = rows
+      try workers.split(queries.count, minimum: 256) { range in
+        guard let rows = queries.denseFloats else { return }
+        for query in range {
+          var itself = Int32(query)
+          kernels.table.pointee.canonical_sums(
+            rows + query * queries.dimension, queries.kernelRows, &itself, 1, 0,
+            sums.doubles + query)
+        }
+      }
+    } else {
+      let values = try HostStorage(allocating: queries.count * queries.dimension * 4)
+      widened = values
+      start = UnsafePointer(values.floats)
+      try workers.split(queries.count, minimum: 256) { range in
+        kernels.table.pointee.widen_rows(
+          queries.kernelRows, range.lowerBound, range.count,
+          values.floats + range.lowerBound * queries.dimension, sums.doubles + range.lowerBound)
+      }
     }
     let squares = Array(UnsafeBufferPointer(start: sums.doubles, count: queries.count))
     let bad = squares.indices.filter { !squares[$0].isFinite }
     guard bad.isEmpty else { throw Shapes.nonFinite(what, rows: bad) }
     self.squares = squares
-    self.values = values
-    dimension = queries.dimension
   }
 
   var count: Int { squares.count }
 
-  func row(_ query: Int) -> UnsafePointer<Float> {
-    UnsafePointer(values.floats + query * dimension)
+  func row(_ query: Int) -> UnsafePointer<Float> { start + query * dimension }
+}
+
+extension Vectors {
+  /// The rows as they lie, if they are aligned Float32 without gaps.
+  fileprivate var denseFloats: UnsafePointer<Float>? {
+    guard element == .float32, rowStride == dimension * 4, let start = baseAddress,
+      Int(bitPattern: start) % 4 == 0
+    else { return nil }
+    return start.assumingMemoryBound(to: Float.self)
   }
 }

@@ -35,10 +35,10 @@ struct SearchTask {
     self.k = k
     panels = set.kernelPanels
     panelsPerChunk = Self.panelsPerChunk(set.filter, dimension: set.dimension)
-    capacity = Self.capacity(k: k, set.filter, dimension: set.dimension)
+    capacity = Self.capacity(k: k, set.filter, dimension: set.dimension, rows: set.count)
     candidates = try HostStorage(allocating: range.count * capacity * Self.candidateBytes)
     scratch = try SelectionScratch(capacity: capacity)
-    packed = try PackedQueries(queries, range, for: set, block: kernels.queryBlock)
+    packed = try PackedQueries(queries, range, for: set, kernels: kernels)
     for index in 0..<range.count {
       let first = candidates.floats + index * capacity * 3
       lists[index].upper = first
@@ -57,17 +57,19 @@ struct SearchTask {
     min(64, max(1, 256 << 10 / filter.panelBytes(dimension: dimension)))
   }
 
-  private static func capacity(k: Int, _ filter: Filter, dimension: Int) -> Int {
-    2 * k + 2 * panelsPerChunk(filter, dimension: dimension) * panelWidth + 64 + Int(CSIMD_SLACK)
+  /// Room for twice k and two chunks, or for every row where there are fewer.
+  private static func capacity(k: Int, _ filter: Filter, dimension: Int, rows: Int) -> Int {
+    let room = 2 * k + 2 * panelsPerChunk(filter, dimension: dimension) * panelWidth + 64
+    return min(room, rows) + Int(CSIMD_SLACK)
   }
 
   /// An upper bound, a lower bound and a row.
   private static let candidateBytes = 12
 
   /// Bytes a task allocates for each of its queries.
-  static func bytesPerQuery(k: Int, _ filter: Filter, dimension: Int) -> Int {
+  static func bytesPerQuery(k: Int, _ filter: Filter, dimension: Int, rows: Int) -> Int {
     filter.queryBytes(dimension: dimension) + MemoryLayout<csimd_query>.stride
-      + capacity(k: k, filter, dimension: dimension) * candidateBytes
+      + capacity(k: k, filter, dimension: dimension, rows: rows) * candidateBytes
   }
 
   /// Searches `panelRange` and writes `hitCount` hits for every query of the task, best first,
@@ -76,12 +78,16 @@ struct SearchTask {
     _ panelRange: Range<Int>, hitCount: Int, ids: UnsafeMutablePointer<Int64>,
     scores: UnsafeMutablePointer<Float>
   ) -> SearchStatistics {
-    for begin in stride(from: panelRange.lowerBound, to: panelRange.upperBound, by: panelsPerChunk)
-    {
-      let end = min(begin + panelsPerChunk, panelRange.upperBound)
+    // Before there is a threshold every row passes, so the first chunk holds little more than k.
+    var size = min(panelsPerChunk, (k + panelWidth - 1) / panelWidth)
+    var begin = panelRange.lowerBound
+    while begin < panelRange.upperBound {
+      let end = min(begin + size, panelRange.upperBound)
       for first in stride(from: 0, to: range.count, by: kernels.queryBlock) {
         filter(first, begin..<end)
       }
+      begin = end
+      size = min(2 * size, panelsPerChunk)
     }
     for index in 0..<range.count {
       writeHits(
@@ -105,7 +111,9 @@ struct SearchTask {
   /// Raises a list's threshold and drops what falls below, so that the next chunk fits.
   private mutating func shorten(_ index: Int) {
     kernels.table.pointee.tighten(lists + index, k)
-    let fullest = capacity - Int(CSIMD_SLACK) - panelsPerChunk * panelWidth
+    // A list with room for every row cannot overflow.
+    let room = capacity - Int(CSIMD_SLACK)
+    let fullest = room >= set.count ? room : room - panelsPerChunk * panelWidth
     if lists[index].count > fullest { keepBest(index) }
     lists[index].limit = min(fullest + 1, lists[index].count + k / 2 + 64)
   }

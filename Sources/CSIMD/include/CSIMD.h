@@ -76,6 +76,12 @@ typedef struct {
   double residual, length, sum;
 } csimd_quantized;
 
+/// What rounding a query lost: the length of the difference, and what the rounding of sums is
+/// measured by, `step * |codes| + |middle| * sqrt(dimension)`.
+typedef struct {
+  double residual, size;
+} csimd_rounded_query;
+
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
   const char *name;
@@ -92,6 +98,12 @@ typedef struct {
   /// Packs widened rows as uint8 with `zero`: panel[d / 4][row][d % 4], zero padded. `exact`: the rows are whole numbers that need no scaling. One result a row.
   void (*pack_quantized)(const float *rows, size_t dimension, size_t count, int32_t zero, int exact,
                          uint8_t *panel, csimd_quantized *results);
+
+  /// Rounds a query to `step * code + middle`, its codes at codes[d / 4 * stride + d % 4], zero
+  /// padded. `exact`: the rows are whole numbers, so whole queries of their range are left whole.
+  /// Writes the query's step, middle and code sum.
+  csimd_rounded_query (*quantize_query)(const float *row, size_t dimension, int exact,
+                                        size_t stride, int8_t *codes, csimd_query *query);
 
   /// Appends to `queries` (`query_count` <= query_block of them) the rows of panels [begin, end)
   /// whose value plus error reaches the query's threshold, and those whose value is not a number.
