@@ -4,6 +4,7 @@
 #define KERNELS_NAME "avx2"
 #define TARGET "avx2,fma,f16c"
 #define HAS_FMA
+#define HAS_HALF
 #define WIDTH 8
 #define COLUMNS 2
 #define QUERY_BLOCK 6

@@ -4,6 +4,7 @@
 #define KERNELS_NAME "avx512"
 #define TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
 #define HAS_FMA
+#define HAS_HALF
 #define WIDTH 16
 #define COLUMNS 2
 #define QUERY_BLOCK 14

@@ -3,8 +3,8 @@
 // The including file defines KERNELS (the table's name), KERNELS_NAME, TARGET (clang's feature
 // list), WIDTH (floats per register), COLUMNS (registers of rows per step) and QUERY_BLOCK:
 // QUERY_BLOCK * COLUMNS accumulators, COLUMNS row registers and one broadcast have to fit the
-// register file. DOT4 multiplies bytes, COMPRESS and COUNT_KEPT gather kept lanes, where there is an
-// instruction for it.
+// register file. HAS_FMA and HAS_HALF say that there are such instructions; DOT4 multiplies bytes,
+// COMPRESS and COUNT_KEPT gather kept lanes, where there are instructions for that.
 
 #include "CSIMD.h"
 
@@ -47,6 +47,12 @@ INLINE float16 load16(const char *source, int32_t element, size_t count) {
     return values;
   }
   case CSIMD_FLOAT16: {
+#ifdef HAS_HALF
+    typedef _Float16 half16 __attribute__((vector_size(32)));
+    half16 halves = {0};
+    memcpy(&halves, source, count * 2);
+    return __builtin_convertvector(halves, float16);
+#else
     ushort16 stored = {0};
     memcpy(&stored, source, count * 2);
     uint16w bits = __builtin_convertvector(stored, uint16w);
@@ -56,6 +62,7 @@ INLINE float16 load16(const char *source, int32_t element, size_t count) {
     float16 magnitude = (float16)((bits & 0x7FFF) << 13) * 0x1p112f;
     uint16w full = (uint16w)((bits & 0x7C00) == 0x7C00) & 0x7F800000;
     return (float16)((uint16w)magnitude | full | sign);
+#endif
   }
   case CSIMD_BFLOAT16: {
     ushort16 stored = {0};
@@ -474,8 +481,14 @@ INLINE size_t count_at_least(const float *values, size_t count, float least) {
 
 static void tighten(csimd_query *query, size_t k) {
   if (k == 0 || query->count < k) return;
-  float low = INFINITY, high = -INFINITY;
-  for (size_t i = 0; i < query->count; i++) {
+  floats lows = INFINITY - (floats){0}, highs = -INFINITY - (floats){0};
+  size_t whole = query->count / WIDTH * WIDTH;
+  for (size_t i = 0; i < whole; i += WIDTH) {
+    lows = __builtin_elementwise_min(lows, load_floats(query->lower + i));
+    highs = __builtin_elementwise_max(highs, load_floats(query->lower + i));
+  }
+  float low = __builtin_reduce_min(lows), high = __builtin_reduce_max(highs);
+  for (size_t i = whole; i < query->count; i++) {
     low = fminf(low, query->lower[i]);
     high = fmaxf(high, query->lower[i]);
   }
@@ -495,8 +508,8 @@ static void tighten(csimd_query *query, size_t k) {
   if (!(low > query->threshold)) return;
   query->threshold = low;
 
-  size_t kept = 0, i = 0;
-  for (; i + WIDTH <= query->count; i += WIDTH) {
+  size_t kept = 0;
+  for (size_t i = 0; i < whole; i += WIDTH) {
     floats upper = load_floats(query->upper + i);
     floats lower = load_floats(query->lower + i);
     ints rows;
@@ -507,7 +520,7 @@ static void tighten(csimd_query *query, size_t k) {
     store_kept(query->rows + kept, rows, reached);
     kept += count_kept(reached);
   }
-  for (; i < query->count; i++) {
+  for (size_t i = whole; i < query->count; i++) {
     if (query->upper[i] >= low) {
       query->upper[kept] = query->upper[i];
       query->lower[kept] = query->lower[i];
