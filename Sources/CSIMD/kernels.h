@@ -247,7 +247,7 @@ static csimd_rounded_query quantize_query(const float *row, size_t dimension, in
   float step = fractions ? high / 254 - low / 254 : 1;
   float middle = fractions ? low / 2 + high / 2 : low + 128;
   float inverse = step > 0x1p-120f ? 1 / step : 0;
-  double16 residual = {0};
+  double16 residual = {0}, lengths = {0};
   int16w sums = {0}, squares = {0};
   for (size_t first = 0; first < dimension; first += 16) {
     size_t count = dimension - first < 16 ? dimension - first : 16;
@@ -257,11 +257,11 @@ static csimd_rounded_query quantize_query(const float *row, size_t dimension, in
     scaled = __builtin_elementwise_min(__builtin_elementwise_max(scaled, lowest), highest);
     int16w present = first_lanes(count);
     int16w code = __builtin_convertvector(scaled, int16w) & present;
-    double16 difference =
-        __builtin_convertvector(values, double16) -
-        (__builtin_convertvector(code, double16) * (double)step + (double)middle);
-    difference *= __builtin_convertvector(-present, double16);
+    double16 rounded = __builtin_convertvector(code, double16) * (double)step + (double)middle;
+    rounded *= __builtin_convertvector(-present, double16);
+    double16 difference = __builtin_convertvector(values, double16) - rounded;
     residual += difference * difference;
+    lengths += rounded * rounded;
     sums += code;
     squares += code * code;
     typedef int8_t char16 __attribute__((vector_size(16)));
@@ -272,7 +272,7 @@ static csimd_rounded_query quantize_query(const float *row, size_t dimension, in
   query->step = step;
   query->middle = middle;
   query->code_sum = __builtin_reduce_add(sums);
-  return (csimd_rounded_query){sqrt(add_lanes(residual)),
+  return (csimd_rounded_query){sqrt(add_lanes(residual)), add_lanes(lengths),
                                (double)step * sqrt((double)__builtin_reduce_add(squares)) +
                                    fabs((double)middle) * sqrt((double)dimension)};
 }

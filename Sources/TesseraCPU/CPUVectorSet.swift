@@ -133,6 +133,11 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
       dimension: dimension, row_count: count, zero: zero)
   }
 
+  /// Of a quantized set: no row, nor what it is rounded to, is longer.
+  var longestRow: Double {
+    UnsafeBufferPointer(start: f, count: panelCount).reduce(0) { max($0, Double($1)) }
+  }
+
   /// The canonical sum of squares of a row; 0 where the metric has no use for it.
   func squares(_ row: Int32) -> Double { squares?.doubles[Int(row)] ?? 0 }
 }

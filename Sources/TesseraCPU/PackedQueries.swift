@@ -9,6 +9,8 @@ struct PackedQueries {
   private let values: HostStorage
   private let filter: Filter
   private let dimension: Int
+  /// Where the filter's error shrinks as the threshold rises: each query's distance bound.
+  private let distances: HostStorage?
 
   /// - Throws: `.outOfMemory`.
   init(
@@ -21,6 +23,12 @@ struct PackedQueries {
     queries = queryStorage.start(as: csimd_query.self)
     values = try HostStorage(
       allocating: range.count * set.filter.queryBytes(dimension: set.dimension))
+    if case .quantized = set.filter, set.metric == .squaredL2 {
+      distances = try HostStorage(allocating: range.count * MemoryLayout<DistanceBound>.stride)
+    } else {
+      distances = nil
+    }
+    let longest = set.longestRow
     for index in 0..<range.count {
       let row = source.row(range.lowerBound + index)
       let length = source.squares[range.lowerBound + index].squareRoot()
@@ -40,9 +48,28 @@ struct PackedQueries {
         let rounded = kernels.table.pointee.quantize_query(
           row, dimension, exact ? 1 : 0, place.of * 4, target, queries + index)
         (queries[index].a, queries[index].b, queries[index].c) = QuantizedBound.query(
-          set.metric, length: length, residual: rounded.residual, size: rounded.size)
+          set.metric, length: length, rounded, longest: longest)
+        distances?.start(as: DistanceBound.self)[index] = DistanceBound(
+          querySquares: length * length, roundedSquares: rounded.squares,
+          residual: rounded.residual)
       }
     }
+  }
+
+  /// Raises a query's threshold to a lower bound of the exact value of its k-th best row.
+  func raiseThreshold(_ index: Int, to value: Float) {
+    let shift = distances?.start(as: DistanceBound.self)[index].shift ?? 0
+    queries[index].threshold = max(
+      queries[index].threshold, (Double(value) - shift).roundedDown)
+  }
+
+  /// Makes use of a threshold that has risen, where the filter's error depends on it.
+  func narrow(_ index: Int) {
+    guard let distances, queries[index].c < .infinity, queries[index].threshold.isFinite else {
+      return
+    }
+    let bound = distances.start(as: DistanceBound.self)[index]
+    (queries[index].a, queries[index].c) = bound.within(queries[index].threshold)
   }
 
   private func pack(_ row: UnsafePointer<Float>, first: Int, _ place: (Int, of: Int)) {

@@ -111,6 +111,7 @@ struct SearchTask {
   /// Raises a list's threshold and drops what falls below, so that the next chunk fits.
   private mutating func shorten(_ index: Int) {
     kernels.table.pointee.tighten(lists + index, k)
+    packed.narrow(index)
     // A list with room for every row cannot overflow.
     let room = capacity - Int(CSIMD_SLACK)
     let fullest = room >= set.count ? room : room - panelsPerChunk * panelWidth
@@ -123,10 +124,11 @@ struct SearchTask {
   private mutating func keepBest(_ index: Int) {
     rank(index)
     let worst = scratch.scores[position(k - 1)]
-    lists[index].threshold = max(
-      lists[index].threshold,
-      Filter.threshold(
+    packed.raiseThreshold(
+      index,
+      to: Filter.threshold(
         set.metric, score: worst, querySquares: queries.squares[range.lowerBound + index]))
+    packed.narrow(index)
     // Back into rising row order, on which ties rely.
     var positions = UnsafeMutableBufferPointer(start: scratch.keys, count: k)
     for place in 0..<k { positions[place] &= 0xFFFF_FFFF }

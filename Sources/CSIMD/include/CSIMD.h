@@ -76,10 +76,11 @@ typedef struct {
   double residual, length, sum;
 } csimd_quantized;
 
-/// What rounding a query lost: the length of the difference, and what the rounding of sums is
-/// measured by, `step * |codes| + |middle| * sqrt(dimension)`.
+/// What rounding a query did: the length of the difference, the sum of squares of the
+/// approximation, and what the rounding of sums is measured by, `step * |codes| + |middle| *
+/// sqrt(dimension)`.
 typedef struct {
-  double residual, size;
+  double residual, squares, size;
 } csimd_rounded_query;
 
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
