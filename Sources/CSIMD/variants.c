@@ -2,19 +2,20 @@
 
 extern const csimd_kernels csimd_portable;
 #if defined(__x86_64__)
-extern const csimd_kernels csimd_avx2, csimd_avx512, csimd_avx512vnni;
+extern const csimd_kernels csimd_avx2, csimd_avxvnni, csimd_avx512, csimd_avx512vnni;
 #elif defined(__aarch64__)
 extern const csimd_kernels csimd_neon;
 #endif
 
 const csimd_kernels *csimd_variant(size_t index) {
-  const csimd_kernels *runnable[4] = {&csimd_portable};
+  const csimd_kernels *runnable[5] = {&csimd_portable};
   size_t count = 1;
 #if defined(__x86_64__)
   __builtin_cpu_init();
   int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
              __builtin_cpu_supports("f16c");
   if (avx2) runnable[count++] = &csimd_avx2;
+  if (avx2 && __builtin_cpu_supports("avxvnni")) runnable[count++] = &csimd_avxvnni;
   int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (avx512) runnable[count++] = &csimd_avx512;

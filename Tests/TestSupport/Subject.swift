@@ -11,6 +11,7 @@ public struct Subject: Sendable, CustomStringConvertible {
       Subject("protocol defaults") { BareDevice() },
       Subject("cpu portable") { () throws(TesseraError) in try cpu("portable") },
       Subject("cpu avx2") { () throws(TesseraError) in try cpu("avx2") },
+      Subject("cpu avxvnni") { () throws(TesseraError) in try cpu("avxvnni") },
       Subject("cpu avx512") { () throws(TesseraError) in try cpu("avx512") },
       Subject("cpu avx512vnni") { () throws(TesseraError) in try cpu("avx512vnni") },
       Subject("cpu neon") { () throws(TesseraError) in try cpu("neon") },
