@@ -357,7 +357,8 @@ INLINE void filter_step(const csimd_panels *panels, const float *packed, const s
   for (size_t d = 0; d < panels->dimension; d++) {
     floats rows[COLUMNS];
 #pragma clang loop unroll(full)
-    for (size_t j = 0; j < COLUMNS; j++) rows[j] = load_floats(values + d * CSIMD_PANEL + j * WIDTH);
+    for (size_t j = 0; j < COLUMNS; j++)
+      rows[j] = load_floats(values + d * CSIMD_PANEL + j * WIDTH);
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < query_count; i++) {
       floats query = packed[d * query_count + i] - (floats){0};  // x - 0 folds to a broadcast
@@ -410,8 +411,8 @@ static void filter(const csimd_panels *panels, const float *packed, size_t query
 // The same over bytes. DOT4(sums, rows, query) adds to each 32-bit lane the four products of its
 // unsigned bytes of `rows` and the signed bytes of `query`, without saturating.
 INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
-                           const size_t query_count, size_t row, const float *errors, const float *cuts,
-                           csimd_query *queries) {
+                           const size_t query_count, size_t row, const float *errors,
+                           const float *cuts, csimd_query *queries) {
   size_t quads = (panels->dimension + 3) / 4;
   const uint8_t *values = (const uint8_t *)panels->values +
                           (row / CSIMD_PANEL * quads * CSIMD_PANEL + row % CSIMD_PANEL) * 4;

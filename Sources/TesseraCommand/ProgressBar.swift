@@ -1,4 +1,5 @@
-/// A line on a terminal's stderr that shows how far long work is, how fast, and how long it will take.
+/// A line on a terminal's stderr that shows how far long work is, how fast, and how long it will
+/// take.
 ///
 /// Shows nothing where stderr is no terminal, and nothing in the first fifth of a second.
 final class ProgressBar {

@@ -12,8 +12,8 @@ struct Recall: Encodable {
   /// Queries whose hits are the true neighbors in the same order.
   let identicalQueries: Int
 
-  /// Compares the first `k` of each row. Negative ids are padding and count as nothing; ids repeated in
-  /// a row count once.
+  /// Compares the first `k` of each row. Negative ids are padding and count as nothing; ids
+  /// repeated in a row count once.
   ///
   /// - Parameter found: The ids of one query, best first.
   init(queries: Int, k: Int, truth: IDTable, found: (Int) -> [Int64]) {

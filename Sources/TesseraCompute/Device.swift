@@ -44,14 +44,17 @@ public protocol Device: AnyObject, Sendable {
   ///
   /// Scores are canonical (``CanonicalScore``); best first, ties by lower id. Fewer than `k` rows
   /// give that many hits. Cost: O(queries * rows * dimension) at filter precision, and the
-  /// canonical score for the few rows the filter cannot rule out. Throws `.nonFinite`.
+  /// canonical score for the few rows the filter cannot rule out. Scores beyond Float32 are
+  /// infinite, and such rows tie. Throws `.nonFinite`, and `.wrongDevice` for a set of another
+  /// device that this one cannot read.
   func nearest(_ queries: Vectors, in set: VectorSet, k: Int) throws(TesseraError) -> Neighbors
 
   // MARK: Matrices
 
   /// `scores[i, j] = sum over d of queries[i, d] * vectors[j, d]`, accumulated in Float32 or wider;
   /// the order of additions differs by device, so each score is within
-  /// `dimension * 2^-23 * |queries[i]| * |vectors[j]|` of the exact one.
+  /// `dimension * 2^-23 * |queries[i]| * |vectors[j]|` of the exact one, and of what underflow
+  /// takes: `dimension * 2^-126`.
   func innerProducts(_ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>)
     throws(TesseraError)
 
@@ -94,7 +97,8 @@ public protocol Device: AnyObject, Sendable {
     throws(TesseraError)
 
   /// `result = alpha * A * B + beta * result`, A and B each optionally transposed; with beta 0 the
-  /// old result is not read. Float32, with the error bound of `innerProducts` for each product.
+  /// old result is not read, and with alpha 0 A and B need not be. Float32, with the error bound of
+  /// `innerProducts` for each product.
   func multiply(
     _ a: Matrix<Float>, transposed aTransposed: Bool, _ b: Matrix<Float>,
     transposed bTransposed: Bool, alpha: Float, beta: Float, into result: Matrix<Float>)

@@ -1,4 +1,5 @@
-/// Read-only bytes in host memory together with what keeps them alive: an array's copy, or a mapped file.
+/// Read-only bytes in host memory together with what keeps them alive: an array's copy, or a mapped
+/// file.
 ///
 /// Safe to share: the bytes never change after `init`, and `release` runs once, in `deinit`.
 public final class HostMemory: @unchecked Sendable {

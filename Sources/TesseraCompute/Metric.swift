@@ -4,7 +4,8 @@ public enum Metric: String, Sendable, Hashable, CaseIterable {
   case innerProduct = "ip"
   /// Squared Euclidean distance. Smaller is better.
   case squaredL2 = "l2"
-  /// Inner product of the vectors scaled to unit length; 0 where either has no length. Larger is better.
+  /// Inner product of the vectors scaled to unit length; 0 where either has no length. Larger is
+  /// better.
   case cosine
 
   /// Which end of the scores is best.

@@ -114,16 +114,16 @@ extension ReferenceDevice {
     let (parts, width) = (codes.columns, tables.columns)
     let codewords = width / parts
     let tables = try tables.hostElements("lookupScores")
-    let table = try codes.hostElements("lookupScores")
+    let stored = try codes.hostElements("lookupScores")
     let results = try scores.hostElements("lookupScores")
-    for (index, code) in table.enumerated() where Int(code) >= codewords {
+    for (index, code) in stored.enumerated() where Int(code) >= codewords {
       throw Shapes.outside("lookupScores: code", value: Int(code), at: index, limit: codewords)
     }
     for query in 0..<scores.rows {
       for row in 0..<codes.rows {
         var sum: Float = 0
         for part in 0..<parts {
-          sum += tables[query * width + part * codewords + Int(table[row * parts + part])]
+          sum += tables[query * width + part * codewords + Int(stored[row * parts + part])]
         }
         results[query * codes.rows + row] = sum
       }

@@ -33,9 +33,10 @@ public final class ReferenceDevice: Device {
   // MARK: Search
 
   public func cost(of search: SearchShape) -> SearchCost {
-    // One row of scores at a time.
-    SearchCost(
-      residentBytes: 0, workingBytes: search.rows * 16,
+    // Every row as an array of its own, and its score twice: as found, and sorted.
+    let perRow = search.dimension * MemoryLayout<Float>.stride + 40 + 2 * 16
+    return SearchCost(
+      residentBytes: 0, workingBytes: search.rows * perRow,
       largestAllocationBytes: search.rows * 16)
   }
 

@@ -8,7 +8,8 @@ public struct SplitMix64: RandomNumberGenerator, Sendable, Hashable {
 
   public init(seed: UInt64) { state = seed }
 
-  /// The stream that belongs to `stream` under `seed`; streams of one seed do not overlap in practice.
+  /// The stream that belongs to `stream` under `seed`; streams of one seed do not overlap in
+  /// practice.
   public init(seed: UInt64, stream: UInt64) {
     var keys = SplitMix64(seed: stream)
     self.init(seed: seed ^ keys.next())

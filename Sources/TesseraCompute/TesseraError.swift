@@ -57,7 +57,8 @@ extension TesseraError {
 }
 
 extension TesseraError: CustomStringConvertible {
-  /// The message, followed by the driver's status if there is one. For people; the wording may change.
+  /// The message, followed by the driver's status if there is one. For people; the wording may
+  /// change.
   public var description: String {
     guard let status else { return message }
     return "\(message) (status \(status))"

@@ -1,6 +1,7 @@
 /// Vectors in host memory, one row each: what goes into a device and what comes out of a file.
 ///
-/// A `Vectors` is a view. Slicing it copies nothing, and a mapped file is read only where it is used.
+/// A `Vectors` is a view. Slicing it copies nothing, and a mapped file is read only where it is
+/// used.
 public struct Vectors: Sendable {
   public let element: ElementType
   public let count: Int

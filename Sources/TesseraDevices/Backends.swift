@@ -42,8 +42,8 @@ struct Backends {
     return device
   }
 
-  /// The device expected to be done first. Where the CPU is the only one that searches, nothing has to
-  /// be measured.
+  /// The device expected to be done first. Where the CPU is the only one that searches, nothing has
+  /// to be measured.
   private func fastest(for search: SearchShape) throws(TesseraError) -> DeviceSelection {
     let cpu = try cpu()
     let (devices, problems) = openCL()

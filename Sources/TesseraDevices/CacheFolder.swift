@@ -24,7 +24,8 @@ package enum CacheFolder {
   }
 }
 
-/// A variable of the environment; nil if it is empty, because that is how shells unset for one call.
+/// A variable of the environment; nil if it is empty, because that is how shells unset for one
+/// call.
 package func environment(_ name: String) -> String? {
   guard let value = getenv(name), value.pointee != 0 else { return nil }
   return String(cString: value)

@@ -10,9 +10,9 @@ package import TesseraCompute
 
 /// A file that appears at its path complete, or not at all.
 ///
-/// Bytes go to a temporary file in the same folder. `commit` makes them durable and renames; until then
-/// whatever is at the path stays as it is. A file that is not committed leaves nothing behind: where the
-/// system can make a file without a name (Linux), not even when the process is killed.
+/// Bytes go to a temporary file in the same folder. `commit` makes them durable and renames; until
+/// then whatever is at the path stays as it is. A file that is not committed leaves nothing behind:
+/// where the system can make a file without a name (Linux), not even when the process is killed.
 ///
 /// Not for use from two tasks at once.
 package final class AtomicFile {
@@ -23,13 +23,13 @@ package final class AtomicFile {
   private var descriptor: Int32
   private var hasTemporaryName: Bool
 
-  /// Starts a file that will be at `path`. A link there is followed, and the file it names replaced; its
-  /// permissions are kept.
+  /// Starts a file that will be at `path`. A link there is followed, and the file it names
+  /// replaced; its permissions are kept.
   ///
-  /// - Parameter namedFromStart: Give the temporary file a name at once, even where the system could do
-  ///   without until `commit`.
-  /// - Throws: `.cannotCreate` if the folder is missing or refuses, or if something that is not a file
-  ///   is in the way.
+  /// - Parameter namedFromStart: Give the temporary file a name at once, even where the system
+  ///   could do without until `commit`.
+  /// - Throws: `.cannotCreate` if the folder is missing or refuses, or if something that is not a
+  ///   file is in the way.
   package init(_ path: String, namedFromStart: Bool = false) throws(TesseraError) {
     var status = stat()
     let exists = stat(path, &status) == 0

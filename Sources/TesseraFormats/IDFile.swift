@@ -1,6 +1,7 @@
 public import TesseraCompute
 
-/// Files of integers. The extension says the format: .npy (int32, int64, uint8), .ivecs and .ibin (int32).
+/// Files of integers. The extension says the format: .npy (int32, int64, uint8), .ivecs and .ibin
+/// (int32).
 public enum IDFile {
   /// The table in the file at `path`, mapped. An array of one dimension is a table of one column.
   ///
@@ -9,12 +10,12 @@ public enum IDFile {
     try IDTable(MappedTable(path, as: .ids))
   }
 
-  /// Writes `ids`, row-major, to `path`: the whole file, or nothing. An .npy file holds them as int64,
-  /// the others as int32.
+  /// Writes `ids`, row-major, to `path`: the whole file, or nothing. An .npy file holds them as
+  /// int64, the others as int32.
   ///
   /// - Throws: `.invalidShape` unless there are `rows * columns` ids, and at least one column;
-  ///   `.invalidArgument` for an id beyond 32 bits where the format has no more; `.cannotCreate` and
-  ///   `.inputOutput` as ``VectorFile/write(_:to:)``.
+  ///   `.invalidArgument` for an id beyond 32 bits where the format has no more; `.cannotCreate`
+  ///   and `.inputOutput` as ``VectorFile/write(_:to:)``.
   public static func write(
     _ ids: [Int64], rows: Int, columns: Int, to path: String
   ) throws(TesseraError) {

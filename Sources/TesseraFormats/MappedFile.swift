@@ -16,8 +16,8 @@ struct MappedFile {
   let memory: HostMemory
   var bytes: UnsafeRawBufferPointer { memory.bytes }
 
-  /// - Throws: `.inputNotFound` if there is no such file or it may not be read, `.malformedFile` if it
-  ///   is empty, `.inputOutput` if the system refuses to map it.
+  /// - Throws: `.inputNotFound` if there is no such file or it may not be read, `.malformedFile` if
+  ///   it is empty, `.inputOutput` if the system refuses to map it.
   init(_ path: String) throws(TesseraError) {
     // Non-blocking, because opening a pipe nobody writes to would wait for ever.
     let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
@@ -80,8 +80,9 @@ struct MappedFile {
 
   /// The error for bytes that are not what the format says: what is wrong, where, and what to do.
   ///
-  /// If the file begins like something else altogether, the error says that instead. Looking only now
-  /// keeps a proper file from being refused because its sizes happen to spell another signature.
+  /// If the file begins like something else altogether, the error says that instead. Looking only
+  /// now keeps a proper file from being refused because its sizes happen to spell another
+  /// signature.
   func malformed(
     _ problem: String, at offset: Int, _ remedy: String = "write or download it again"
   ) -> TesseraError {

@@ -2,7 +2,8 @@
 public enum Rounding: Sendable, Hashable {
   /// Refuse it: what is read back is what was written.
   case exact
-  /// Store the nearest value there is, ties to even. A number beyond the type's range is still refused.
+  /// Store the nearest value there is, ties to even. A number beyond the type's range is still
+  /// refused.
   case nearest
 }
 

@@ -1,6 +1,6 @@
 extension StringProtocol {
-  /// The text with nothing in it that breaks a line or steers a terminal: paths and file contents go
-  /// into messages.
+  /// The text with nothing in it that breaks a line or steers a terminal: paths and file contents
+  /// go into messages.
   var printable: String {
     var text = String.UnicodeScalarView()
     for scalar in unicodeScalars {

@@ -2,7 +2,8 @@ import TesseraCompute
 
 /// Writes a table row by row: the header, then each row in the layout that the extension names.
 ///
-/// Nothing is visible at the path until `finish`; a table that is not finished leaves nothing behind.
+/// Nothing is visible at the path until `finish`; a table that is not finished leaves nothing
+/// behind.
 final class TableWriter {
   let path: String
   /// The type the numbers are stored in.

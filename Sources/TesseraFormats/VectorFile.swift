@@ -6,17 +6,19 @@ public import TesseraCompute
 /// |---|---|---|
 /// | .npy | float32, float16, int8, uint8 | NumPy array of two dimensions, C order |
 /// | .fvecs, .bvecs | float32, uint8 | each row after its dimension (TexMex) |
-/// | .fbin, .f16bin, .u8bin, .i8bin | float32, float16, uint8, int8 | count, dimension, rows (big-ann) |
+/// | .fbin, .f16bin, .u8bin, .i8bin | as the name says | count, dimension, rows (big-ann) |
 public enum VectorFile {
-  /// The vectors in the file at `path`, mapped: nothing is copied, and rows are read when they are used.
+  /// The vectors in the file at `path`, mapped: nothing is copied, and rows are read when they are
+  /// used.
   ///
-  /// The sizes a file claims are checked against its length, and so is the dimension each row of .fvecs
-  /// and .bvecs repeats. Values are not looked at. Do not shorten the file while the vectors are in use.
+  /// The sizes a file claims are checked against its length, and so is the dimension each row of
+  /// .fvecs and .bvecs repeats. Values are not looked at. Do not shorten the file while the vectors
+  /// are in use.
   ///
   /// - Complexity: O(1), except .fvecs and .bvecs: O(count).
-  /// - Throws: `.invalidArgument` for an extension not listed above, `.inputNotFound` if there is no such
-  ///   file or it may not be read, `.malformedFile` if its bytes are not what the format says,
-  ///   `.inputOutput` if the system cannot map it.
+  /// - Throws: `.invalidArgument` for an extension not listed above, `.inputNotFound` if there is
+  ///   no such file or it may not be read, `.malformedFile` if its bytes are not what the format
+  ///   says, `.inputOutput` if the system cannot map it.
   public static func open(_ path: String) throws(TesseraError) -> Vectors {
     let table = try MappedTable(path, as: .vectors)
     guard let element = table.number.element else {
@@ -29,13 +31,15 @@ public enum VectorFile {
 
   /// Writes `vectors` to `path`: the whole file, or nothing.
   ///
-  /// An .npy file keeps the element type (bfloat16, which it lacks, becomes float32 without loss). The
-  /// other formats have one type each, and numbers are converted to it only if that keeps their value.
+  /// An .npy file keeps the element type (bfloat16, which it lacks, becomes float32 without loss).
+  /// The other formats have one type each, and numbers are converted to it only if that keeps their
+  /// value.
   ///
   /// - Complexity: O(count * dimension); one buffer of about a megabyte.
   /// - Throws: `.cannotCreate` for an unknown extension or a folder that is missing or refuses,
-  ///   `.invalidShape` for a dimension of 0 or sizes the format cannot hold, `.invalidArgument` for a
-  ///   number it cannot hold, `.inputOutput` if writing fails. A file already at `path` is then as it was.
+  ///   `.invalidShape` for a dimension of 0 or sizes the format cannot hold, `.invalidArgument` for
+  ///   a number it cannot hold, `.inputOutput` if writing fails. A file already at `path` is then
+  ///   as it was.
   public static func write(_ vectors: Vectors, to path: String) throws(TesseraError) {
     let source = NumberType(vectors.element)
     let writer = try TableWriter(

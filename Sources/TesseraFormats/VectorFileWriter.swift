@@ -2,9 +2,9 @@ public import TesseraCompute
 
 /// Writes a vector file a few rows at a time: sets larger than memory.
 ///
-/// Nothing is at the path until ``finish()``, which puts the whole file there. A writer that is let go
-/// before, or that threw an error, leaves nothing behind and what was at the path untouched. Use from one
-/// task at a time.
+/// Nothing is at the path until ``finish()``, which puts the whole file there. A writer that is let
+/// go before, or that threw an error, leaves nothing behind and what was at the path untouched. Use
+/// from one task at a time.
 public final class VectorFileWriter {
   private let writer: TableWriter
   private let rounding: Rounding
@@ -16,7 +16,8 @@ public final class VectorFileWriter {
   ///   - element: How numbers are stored. Only .npy leaves a choice.
   ///   - rounding: What happens to numbers that `element` does not have.
   /// - Throws: `.cannotCreate` for an unknown extension or a folder that is missing or refuses,
-  ///   `.invalidArgument` if the format does not have `element`, `.invalidShape` for sizes it cannot hold.
+  ///   `.invalidArgument` if the format does not have `element`, `.invalidShape` for sizes it
+  ///   cannot hold.
   public init(
     _ path: String, element: ElementType, count: Int, dimension: Int, rounding: Rounding = .exact
   ) throws(TesseraError) {
@@ -39,8 +40,8 @@ public final class VectorFileWriter {
   /// Appends whole rows, row-major: any number of them.
   ///
   /// - Throws: `.invalidShape` if `rows` does not divide into rows or is more than were announced,
-  ///   `.invalidArgument` for a number that the element type does not have, `.inputOutput`. After any
-  ///   error the file is given up.
+  ///   `.invalidArgument` for a number that the element type does not have, `.inputOutput`. After
+  ///   any error the file is given up.
   public func append(_ rows: [Float]) throws(TesseraError) {
     do throws(TesseraError) {
       let columns = writer.columns
@@ -66,7 +67,8 @@ public final class VectorFileWriter {
 
   /// Makes the file durable and puts it at its path, in place of what was there.
   ///
-  /// - Throws: `.invalidShape` if rows are missing, `.inputOutput`. After any error the file is given up.
+  /// - Throws: `.invalidShape` if rows are missing, `.inputOutput`. After any error the file is
+  ///   given up.
   public func finish() throws(TesseraError) {
     do throws(TesseraError) {
       try writer.finish()

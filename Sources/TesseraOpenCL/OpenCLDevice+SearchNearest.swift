@@ -40,8 +40,8 @@ extension OpenCLDevice {
   }
 
   /// Cost: 2 * queries * rows * dimension Float32 operations, and canonical scores for a few more
-  /// than k rows of each query. Queries that find more near ties than their list holds take a second
-  /// pass, and canonical scores for every row that ties.
+  /// than k rows of each query. Queries that find more near ties than their list holds take a
+  /// second pass, and canonical scores for every row that ties.
   public func nearest(
     _ queries: Vectors, in set: VectorSet, k: Int
   ) throws(TesseraError) -> Neighbors {

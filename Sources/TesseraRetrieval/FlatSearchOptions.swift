@@ -3,10 +3,11 @@ public import TesseraCompute
 extension FlatSearch {
   /// How to run a search; none of it changes the hits.
   public struct Options: Sendable {
-    /// Bytes the device and its working memory may hold · 1 or more · never more than nine tenths of
-    /// a GPU's memory or half of the host's, which is what nil means.
+    /// Bytes the device and its working memory may hold · 1 or more · never more than nine tenths
+    /// of a GPU's memory or half of the host's, which is what nil means.
     public var memoryBudget: Int?
-    /// Queries given to the device at a time · 1 or more · nil is 1024, or fewer where memory is short.
+    /// Queries given to the device at a time · 1 or more · nil is 1024, or fewer where memory is
+    /// short.
     public var batchSize: Int?
     /// Who takes over if the device fails · nil lets the error through.
     public var fallback: (any Device)?

@@ -1,6 +1,7 @@
 import TesseraCompute
 
-/// A device with memory of its own and nothing else, which does all work by the protocol's defaults.
+/// A device with memory of its own and nothing else, which does all work by the protocol's
+/// defaults.
 final class BareDevice: Device {
   let info = DeviceInfo(
     identifier: "bare", name: "Memory only", kind: .accelerator, variant: "defaults",

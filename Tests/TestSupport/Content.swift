@@ -41,7 +41,8 @@ public enum Content: String, Sendable, CaseIterable {
     self.rows(rows, dimension: columns, element: .float32, seed: seed)
   }
 
-  /// Queries for rows of this content; every other one is a copy of a row, so that exact hits occur.
+  /// Queries for rows of this content; every other one is a copy of a row, so that exact hits
+  /// occur.
   func queries(
     _ count: Int, for base: Sample, element: ElementType, seed: UInt64
   ) -> [Float] {

@@ -47,7 +47,8 @@ typedef struct {
   float threshold;
   /// The filter's error for a row of panel p is at most a * e[p] + b * f[p] + g[p] + c.
   float a, b, c;
-  /// For uint8 panels: a query number is `step * code + middle`, and the codes add up to `code_sum`.
+  /// For uint8 panels: a query number is `step * code + middle`, and the codes add up to
+  /// `code_sum`.
   float step, middle;
   int32_t code_sum;
 } csimd_query;
@@ -96,7 +97,8 @@ typedef struct {
   /// Packs `count` <= CSIMD_PANEL widened rows into a zero padded Float32 panel.
   void (*pack)(const float *rows, size_t dimension, size_t count, float *panel);
 
-  /// Packs widened rows as uint8 with `zero`: panel[d / 4][row][d % 4], zero padded. `exact`: the rows are whole numbers that need no scaling. One result a row.
+  /// Packs widened rows as uint8 with `zero`: panel[d / 4][row][d % 4], zero padded. `exact`: the
+  /// rows are whole numbers that need no scaling. One result a row.
   void (*pack_quantized)(const float *rows, size_t dimension, size_t count, int32_t zero, int exact,
                          uint8_t *panel, csimd_quantized *results);
 
