@@ -7,6 +7,8 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
   // Safe: written only by `init`, before anybody else sees the set.
   let filter: Filter
   let panelCount: Int
+  /// Of a quantized set: no row, nor what it is rounded to, is longer.
+  private(set) var longestRow = 0.0
   private let values: HostStorage
   private let rowFloats: HostStorage
   private let panelFloats: HostStorage
@@ -39,6 +41,9 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
     }
     let rows = nonFinite.withLock { $0.sorted() }
     guard rows.isEmpty else { throw Shapes.nonFinite(name, rows: rows) }
+    longestRow = UnsafeBufferPointer(start: f, count: panelCount).reduce(0) {
+      max($0, Double($1))
+    }
   }
 
   /// Scratch for one worker: a panel's rows as Float32, and their sums of squares.
@@ -131,11 +136,6 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
     return csimd_panels(
       values: values.bytes.baseAddress, scale: scale, offset: offset, sum: sum, e: e, f: f, g: g,
       dimension: dimension, row_count: count, zero: zero)
-  }
-
-  /// Of a quantized set: no row, nor what it is rounded to, is longer.
-  var longestRow: Double {
-    UnsafeBufferPointer(start: f, count: panelCount).reduce(0) { max($0, Double($1)) }
   }
 
   /// The canonical sum of squares of a row; 0 where the metric has no use for it.
