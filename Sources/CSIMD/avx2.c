@@ -8,5 +8,7 @@
 #define WIDTH 8
 #define COLUMNS 2
 #define QUERY_BLOCK 6
+#define SCORED_ROWS 2
+#define ESTIMATED_ROWS 2
 #include "kernels.h"
 #endif

@@ -8,6 +8,8 @@
 #define WIDTH 16
 #define COLUMNS 2
 #define QUERY_BLOCK 14
+#define SCORED_ROWS 4
+#define ESTIMATED_ROWS 8
 #include "compress_avx512.h"
 #include "kernels.h"
 #endif

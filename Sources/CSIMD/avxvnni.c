@@ -10,6 +10,8 @@
 #define WIDTH 8
 #define COLUMNS 2
 #define QUERY_BLOCK 6
+#define SCORED_ROWS 2
+#define ESTIMATED_ROWS 2
 #define DOT4(sums, rows, query) \
   (ints) _mm256_dpbusd_avx_epi32((__m256i)(sums), (__m256i)(rows), (__m256i)(query))
 #include "kernels.h"

@@ -5,5 +5,7 @@
 #define WIDTH 4
 #define COLUMNS 4
 #define QUERY_BLOCK 6
+#define SCORED_ROWS 2
+#define ESTIMATED_ROWS 2
 #include "kernels.h"
 #endif

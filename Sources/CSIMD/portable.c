@@ -5,4 +5,6 @@
 #define WIDTH 4
 #define COLUMNS 2
 #define QUERY_BLOCK 6
+#define SCORED_ROWS 1
+#define ESTIMATED_ROWS 1
 #include "kernels.h"

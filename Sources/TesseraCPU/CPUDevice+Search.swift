@@ -28,9 +28,9 @@ extension CPUDevice {
     _ vectors: Vectors, metric: Metric, firstID: Int64, as name: String
   ) throws(TesseraError) -> CPUVectorSet {
     try Shapes.prepare(vectors)
-    let filter = try chooseFilter(vectors, metric: metric)
     return try CPUVectorSet(
-      vectors, metric: metric, firstID: firstID, filter: filter, as: name, kernels: kernels,
+      vectors, metric: metric, firstID: firstID,
+      filters: chooseFilters(vectors, metric: metric), as: name, kernels: kernels,
       workers: workers)
   }
 
@@ -49,6 +49,7 @@ extension CPUDevice {
   func nearest(
     _ queries: PreparedQueries, in set: CPUVectorSet, k: Int
   ) throws(TesseraError) -> Neighbors {
+    let set = set.suited(to: k)
     guard set.count > 0, queries.count > 0 else {
       return .none(queryCount: queries.count, hitCount: min(k, set.count))
     }

@@ -7,13 +7,38 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
   // Safe: written only by `init`, before anybody else sees the set.
   let filter: Filter
   let panelCount: Int
-  /// Of a quantized set: no row, nor what it is rounded to, is longer.
-  private(set) var longestRow = 0.0
+  /// The length of the longest row.
+  private(set) var longest = 0.0
   private let values: HostStorage
   private let rowFloats: HostStorage
   private let panelFloats: HostStorage
   /// Canonical sums of squares, kept where scores need them.
-  private let squares: HostStorage?
+  private let rowSquares: HostStorage?
+  /// The same rows under a filter that is faster while no more than a share of them is asked for.
+  private var few: (set: CPUVectorSet, share: Double)?
+
+  /// The rows under the filters chosen for them.
+  ///
+  /// - Throws: `.nonFinite`, naming rows of `name`; `.outOfMemory`.
+  convenience init(
+    _ vectors: Vectors, metric: Metric, firstID: Int64, filters: ChosenFilters, as name: String,
+    kernels: Kernels, workers: Workers
+  ) throws(TesseraError) {
+    try self.init(
+      vectors, metric: metric, firstID: firstID, filter: filters.main, as: name, kernels: kernels,
+      workers: workers)
+    if let (filter, share) = filters.few {
+      let set = try CPUVectorSet(
+        vectors, metric: metric, firstID: firstID, filter: filter, as: name, kernels: kernels,
+        workers: workers)
+      few = (set, share)
+    }
+  }
+
+  /// The packing that suits a search for `k` hits.
+  func suited(to k: Int) -> CPUVectorSet {
+    if let few, Double(k) <= few.share * Double(count) { few.set } else { self }
+  }
 
   /// - Throws: `.nonFinite`, naming rows of `name`; `.outOfMemory`.
   init(
@@ -26,24 +51,26 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
     self.panelCount = panelCount
     values = try HostStorage(
       allocating: panelCount * filter.panelBytes(dimension: vectors.dimension))
-    rowFloats = try HostStorage(allocating: paddedCount * Self.floatsPerRow * 4)
+    rowFloats = try HostStorage(allocating: paddedCount * Self.floatsPerRow(filter) * 4)
     panelFloats = try HostStorage(allocating: panelCount * Self.floatsPerPanel * 4)
-    squares = metric == .cosine ? try HostStorage(allocating: paddedCount * 8) : nil
+    rowSquares = metric == .cosine ? try HostStorage(allocating: paddedCount * 8) : nil
     super.init(vectors, metric: metric, firstID: firstID)
 
     let nonFinite = Mutex<[Int]>([])
+    let longestSquares = Mutex(0.0)
     try workers.split(panelCount, minimum: 16) { [self] panels throws(TesseraError) in
-      let packer = try PanelPacker(dimension: dimension)
+      let packer = try PanelPacker(dimension: dimension, filter, kernels)
+      var largest = 0.0
       for panel in panels {
         let bad = pack(panel, with: packer, kernels)
         if !bad.isEmpty { nonFinite.withLock { $0 += bad } }
+        largest = max(largest, packer.largestSquares)
       }
+      longestSquares.withLock { $0 = max($0, largest) }
     }
     let rows = nonFinite.withLock { $0.sorted() }
     guard rows.isEmpty else { throw Shapes.nonFinite(name, rows: rows) }
-    longestRow = UnsafeBufferPointer(start: f, count: panelCount).reduce(0) {
-      max($0, Double($1))
-    }
+    longest = longestSquares.withLock { $0.squareRoot() }
   }
 
   /// Scratch for one worker: a panel's rows as Float32, and their sums of squares.
@@ -51,12 +78,28 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
     let rows: HostStorage
     let squares: HostStorage
     let quantized: HostStorage
+    /// Coordinates along leading directions, and what finding them needs.
+    let coordinates: HostStorage
+    let scratch: HostStorage
 
-    init(dimension: Int) throws(TesseraError) {
+    /// Of the rows at hand.
+    var largestSquares: Double {
+      UnsafeBufferPointer(start: squares.doubles, count: panelWidth).max() ?? 0
+    }
+
+    init(dimension: Int, _ filter: Filter, _ kernels: Kernels) throws(TesseraError) {
       rows = try HostStorage(allocating: panelWidth * dimension * 4)
       squares = try HostStorage(allocating: panelWidth * 8)
+      squares.doubles.update(repeating: 0, count: panelWidth)
       quantized = try HostStorage(
         allocating: panelWidth * MemoryLayout<csimd_quantized>.stride)
+      if case .leading(let basis) = filter {
+        coordinates = try HostStorage(allocating: panelWidth * basis.width * 4)
+        scratch = try HostStorage(allocating: basis.scratchBytes(kernels))
+      } else {
+        coordinates = try HostStorage(allocating: 0)
+        scratch = coordinates
+      }
     }
   }
 
@@ -78,6 +121,7 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
       scale[row] = 0
       offset[row] = 0
       sum[row] = 0
+      if case .leading = filter { reach[row] = 0 }
     }
     switch filter {
     case .float32:
@@ -97,26 +141,53 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
         (scale[first + r], sum[first + r], offset[first + r]) = (row.scale, row.sum, row.offset)
         error = (max(error.e, row.e), max(error.f, row.f), max(error.g, row.g))
       }
+    case .leading(let basis):
+      let results = packer.quantized.start(as: csimd_quantized.self)
+      let coordinates = packer.coordinates.floats
+      basis.project(
+        packer.rows.floats, count: rowCount, into: coordinates, scratch: packer.scratch,
+        kernels: kernels)
+      table.pack_quantized(
+        coordinates, basis.width, rowCount, filter.zero, 0,
+        target.assumingMemoryBound(to: UInt8.self), results)
+      for r in 0..<rowCount {
+        let remainder = Remainder(
+          metric, squares: squares[r],
+          coordinateSquares: kernels.squares(
+            coordinates + r * basis.width, dimension: basis.width),
+          slack: basis.slack)
+        let row = QuantizedBound.row(
+          metric, squares: squares[r], remainder.extending(results[r], metric))
+        (scale[first + r], sum[first + r], offset[first + r]) = (row.scale, row.sum, row.offset)
+        error = (max(error.e, row.e), max(error.f, row.f), max(error.g, row.g))
+        reach[first + r] = QuantizedBound.reach(metric, squares: squares[r], remainder)
+      }
     }
     (e[panel], f[panel], g[panel]) = error
-    if let kept = self.squares {
+    if let kept = rowSquares {
       kept.doubles.advanced(by: first).update(
         from: squares.baseAddress.unsafelyUnwrapped, count: rowCount)
     }
     return []
   }
 
-  private static let floatsPerRow = 3
+  private static func floatsPerRow(_ filter: Filter) -> Int {
+    if case .leading = filter { 4 } else { 3 }
+  }
   private static let floatsPerPanel = 3
   private var scale: UnsafeMutablePointer<Float> { rowFloats.floats }
   private var offset: UnsafeMutablePointer<Float> { rowFloats.floats + panelCount * panelWidth }
   private var sum: UnsafeMutablePointer<Float> { rowFloats.floats + 2 * panelCount * panelWidth }
+  /// Only of leading directions.
+  private var reach: UnsafeMutablePointer<Float> { rowFloats.floats + 3 * panelCount * panelWidth }
   private var e: UnsafeMutablePointer<Float> { panelFloats.floats }
   private var f: UnsafeMutablePointer<Float> { panelFloats.floats + panelCount }
   private var g: UnsafeMutablePointer<Float> { panelFloats.floats + 2 * panelCount }
 
   override var residentBytes: Int {
-    [values, rowFloats, panelFloats].reduce(squares?.byteCount ?? 0) { $0 + $1.byteCount }
+    let kept = [values, rowFloats, panelFloats].reduce(0) { $0 + $1.byteCount }
+    return kept + (rowSquares?.byteCount ?? 0) + filter.residentBytes
+      + (few?.set.residentBytes ?? 0)
   }
 
   /// What `residentBytes` will be.
@@ -124,22 +195,23 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
     rows: Int, dimension: Int, metric: Metric, filter: Filter
   ) -> Int {
     let panels = (rows + panelWidth - 1) / panelWidth
-    let perRow = floatsPerRow * 4 + (metric == .cosine ? 8 : 0)
+    let perRow = floatsPerRow(filter) * 4 + (metric == .cosine ? 8 : 0)
     return panels
       * (filter.panelBytes(dimension: dimension) + panelWidth * perRow + floatsPerPanel * 4)
   }
 
   /// The packed rows as the C kernels see them. Valid while the set is alive.
   var kernelPanels: csimd_panels {
-    var zero: Int32 = 0
-    if case .quantized(let filterZero, _) = filter { zero = filterZero }
+    var hasReach = false
+    if case .leading = filter { hasReach = true }
     return csimd_panels(
-      values: values.bytes.baseAddress, scale: scale, offset: offset, sum: sum, e: e, f: f, g: g,
-      dimension: dimension, row_count: count, zero: zero)
+      values: values.bytes.baseAddress, scale: scale, offset: offset, sum: sum,
+      reach: hasReach ? UnsafePointer(reach) : nil, e: e, f: f, g: g,
+      dimension: filter.width(dimension: dimension), row_count: count, zero: filter.zero)
   }
 
-  /// The canonical sum of squares of a row; 0 where the metric has no use for it.
-  func squares(_ row: Int32) -> Double { squares?.doubles[Int(row)] ?? 0 }
+  /// The canonical sum of squares of each row, where the metric has a use for them.
+  var squares: UnsafePointer<Double>? { rowSquares.map { UnsafePointer($0.doubles) } }
 }
 
 extension HostStorage {

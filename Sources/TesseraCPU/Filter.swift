@@ -10,8 +10,8 @@ internal import TesseraCompute
 /// - cosine: `q·x / X`, the cosine times the constant Q
 ///
 /// and knows how far its value v can be from the exact one. A row is dropped only if
-/// `v + error < threshold`, where k rows are known whose `v - error` reaches the threshold: then k
-/// rows have a strictly better canonical score. Hits are ordered by the score as rounded to
+/// `v + error < threshold`, where k rows are known whose canonical scores are worth the threshold
+/// at least: then those are strictly better. Hits are ordered by the score as rounded to
 /// Float32, and rows that tie by id, so the error has to cover that rounding too.
 ///
 /// The error for panel p is `a e[p] + b f[p] + g[p] + c`: a, b and c belong to the query, e, f and
@@ -22,13 +22,34 @@ enum Filter: Sendable {
   /// Rows rounded to `scale * (byte - zero)`, or whole numbers as they are. See
   /// ``QuantizedBound``.
   case quantized(zero: Int32, exact: Bool)
+  /// Coordinates along leading directions, rounded to bytes, and the length of what those leave
+  /// out. See ``Remainder``.
+  case leading(LeadingBasis)
+
+  /// What is subtracted from the bytes of the packed rows.
+  var zero: Int32 {
+    switch self {
+    case .float32: 0
+    case .quantized(let zero, _): zero
+    case .leading: 128
+    }
+  }
+
+  /// What the filter keeps besides the packed rows.
+  var residentBytes: Int {
+    if case .leading(let basis) = self { basis.residentBytes } else { 0 }
+  }
+
+  /// Numbers per packed row.
+  func width(dimension: Int) -> Int {
+    if case .leading(let basis) = self { basis.width } else { dimension }
+  }
 
   /// Bytes of the packed rows of one panel.
   func panelBytes(dimension: Int) -> Int {
-    switch self {
-    case .float32: panelWidth * dimension * 4
-    case .quantized: panelWidth * ((dimension + 3) / 4) * 4
-    }
+    let width = width(dimension: dimension)
+    if case .float32 = self { return panelWidth * width * 4 }
+    return panelWidth * ((width + 3) / 4) * 4
   }
 
   /// Bytes of one packed query.

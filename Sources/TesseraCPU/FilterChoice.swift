@@ -2,7 +2,8 @@ internal import TesseraCompute
 
 /// Which filter suits a set of rows.
 enum FilterChoice {
-  /// The filter to try first: whole numbers lose nothing as bytes, other numbers are worth a look.
+  /// The filter of all dimensions: whole numbers lose nothing as bytes, other numbers are worth a
+  /// look.
   static func candidate(_ element: ElementType, dimension: Int, _ kernels: Kernels) -> Filter {
     guard kernels.canQuantize, dimension <= QuantizedBound.largestDimension else {
       return .float32
@@ -20,46 +21,148 @@ enum FilterChoice {
       ? .float32 : candidate(element, dimension: dimension, kernels)
   }
 
-  // A sample large enough to rank, small enough to cost a millisecond or two.
-  static let sampleRows = 2048
-  static let sampleQueries = 28
-  static let sampleHits = 16
+  /// Numbers of leading directions worth trying: the fewer, the more rows pass.
+  static func widths(dimension: Int, rows: Int) -> [Int] {
+    // Learning them takes time with the cube of the dimension, keeping them memory.
+    guard dimension <= 2048 else { return [] }
+    return [32, 64, 96, 128, 192, 256, 384, 512, 768, 1024].filter {
+      $0 <= dimension * 3 / 4 && $0 <= rows / 64
+    }
+  }
+}
+
+/// The filters a set of rows gets.
+struct ChosenFilters {
+  var main: Filter
+  /// A filter that is faster while no more than this share of the rows is asked for.
+  var few: (filter: Filter, share: Double)?
 }
 
 extension CPUDevice {
-  /// The filter for `vectors`: bytes where rounding to them still tells rows apart, as a search
-  /// of a sample of the rows among themselves shows, else Float32.
-  func chooseFilter(_ vectors: Vectors, metric: Metric) throws(TesseraError) -> Filter {
-    let candidate = FilterChoice.candidate(
-      vectors.element, dimension: vectors.dimension, kernels)
-    guard case .quantized(_, exact: false) = candidate, vectors.count > 0 else { return candidate }
+  /// The filters that should search `vectors` fastest, as a sample of them tells.
+  func chooseFilters(_ vectors: Vectors, metric: Metric) throws(TesseraError) -> ChosenFilters {
+    let plain = FilterChoice.candidate(vectors.element, dimension: vectors.dimension, kernels)
+    guard case .quantized(_, let exact) = plain, vectors.count > 0 else {
+      return ChosenFilters(main: plain)
+    }
     do throws(TesseraError) {
-      return try tellsRowsApart(candidate, vectors, metric: metric) ? candidate : .float32
+      let trial = try FilterTrial(vectors, metric: metric, on: self)
+      var main = (filter: plain, costs: try trial.costs(plain))
+      if !exact {
+        let costs = try trial.costs(.float32)
+        if costs[0] < main.costs[0] { main = (.float32, costs) }
+      }
+      let widths = FilterChoice.widths(dimension: vectors.dimension, rows: vectors.count)
+      guard !widths.isEmpty, let directions = try trial.principalDirections() else {
+        return ChosenFilters(main: main.filter)
+      }
+      var few = main
+      for width in widths where Double(width) < few.costs[0] {
+        let filter = Filter.leading(try directions.leading(width, kernels: kernels))
+        let costs = try trial.costs(filter)
+        if costs[0] < few.costs[0] { few = (filter, costs) }
+      }
+      // A second packing has to be worth it.
+      let worthwhile = zip(few.costs, main.costs).prefix { $0 < 0.9 * $1 }.count
+      guard worthwhile > 0 else { return ChosenFilters(main: main.filter) }
+      if exact {
+        // Bytes packed twice would take more memory than the rows: one or the other.
+        return ChosenFilters(main: worthwhile == main.costs.count ? few.filter : main.filter)
+      }
+      return ChosenFilters(
+        main: main.filter, few: (few.filter, trial.share(ofRank: worthwhile - 1)))
     } catch  where error.code == .nonFinite {
       // The packing of all rows will name every one that is not finite.
-      return candidate
+      return ChosenFilters(main: plain)
+    }
+  }
+}
+
+/// A small search that shows how many rows a filter lets pass.
+private struct FilterTrial {
+  // Large enough to rank and to learn directions from, small enough for a few milliseconds.
+  private static let sampleRows = 4096
+  private static let sampleQueries = 28
+  /// Each twice the one before. Thresholds pass through all of them as hits are found; no more
+  /// than `judgedRanks` hits are asked for.
+  private static let ranks = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+  private static let judgedRanks = 7
+
+  private let device: CPUDevice
+  private let metric: Metric
+  private let sample: Vectors
+  private let queries: PreparedQueries
+  /// For each rank the merit of each query's hit there.
+  private let merits: [[Float]]
+
+  /// - Throws: `.nonFinite`, `.outOfMemory`.
+  init(_ vectors: Vectors, metric: Metric, on device: CPUDevice) throws(TesseraError) {
+    self.device = device
+    self.metric = metric
+    let step = max(1, vectors.count / Self.sampleRows)
+    sample = vectors.everyNth(step)
+    // Rows between those of the sample, where there are any, ask as strangers would.
+    let others = vectors.rows(step / 2..<vectors.count)
+    queries = try PreparedQueries(
+      others.everyNth(max(1, others.count / Self.sampleQueries)), "sample",
+      kernels: device.kernels, workers: device.workers)
+    let filter = FilterChoice.candidate(
+      vectors.element, dimension: vectors.dimension, device.kernels)
+    let found = try device.nearest(
+      queries, in: Self.set(sample, filter, metric, device), k: Self.ranks.max() ?? 1)
+    let sign: Float = metric == .squaredL2 ? -1 : 1
+    merits = Self.ranks.map { rank in
+      (0..<found.queryCount).map { query in
+        sign * found.scores[query * found.hitCount + min(rank, found.hitCount) - 1]
+      }
     }
   }
 
-  private func tellsRowsApart(
-    _ filter: Filter, _ vectors: Vectors, metric: Metric
-  ) throws(TesseraError) -> Bool {
-    let sample = vectors.everyNth(max(1, vectors.count / FilterChoice.sampleRows))
-    let set = try CPUVectorSet(
-      sample, metric: metric, firstID: 0, filter: filter, as: "sample", kernels: kernels,
-      workers: workers)
-    let queries = try PreparedQueries(
-      sample.everyNth(max(1, sample.count / FilterChoice.sampleQueries)), "sample",
-      kernels: kernels,
-      workers: workers)
-    let found = try nearest(queries, in: set, k: FilterChoice.sampleHits)
-    // In units of a Float32 multiply-add at filter speed: a row saves 3/4 of its dimensions, and a
-    // canonical score that Float32 would have spared costs about 10,000 with the visit to memory.
-    // A quarter of that, because 16 of 2,048 is a larger share, with more rows near the edge, than
-    // searches ask for. (Measured on Zen 5; the order of magnitude matters, not the digits.)
-    let saved = 0.75 * Double(vectors.dimension)
-    let wasted = found.statistics.rescored - queries.count * found.hitCount
-    let spent = 2_500 * Double(wasted) / Double(queries.count * set.count)
-    return spent < saved
+  private static func set(
+    _ rows: Vectors, _ filter: Filter, _ metric: Metric, _ device: CPUDevice
+  ) throws(TesseraError) -> CPUVectorSet {
+    try CPUVectorSet(
+      rows, metric: metric, firstID: 0, filter: filter, as: "sample", kernels: device.kernels,
+      workers: device.workers)
+  }
+
+  /// The share of rows that a rank stands for.
+  func share(ofRank index: Int) -> Double { Double(Self.ranks[index]) / Double(sample.count) }
+
+  /// What the filter costs for each row and query, in multiply-adds of bytes, at each rank.
+  ///
+  /// A Float32 takes as long as four bytes, turning a sum into a value as long as some 24, and a
+  /// row that passed as long as 32 for each dimension, or 4 where it holds whole numbers, and 3,000
+  /// for the visit to memory. (Measured with AVX-512 on Zen 5; the order of magnitude matters.)
+  func costs(_ filter: Filter) throws(TesseraError) -> [Double] {
+    let width = Double(filter.width(dimension: sample.dimension))
+    let visit = (sample.element.isFloatingPoint ? 32 : 4) * Double(sample.dimension) + 3_000
+    let scan: Double =
+      switch filter {
+      case .float32: 4 * width + 24
+      case .quantized: width + 24
+      case .leading: width + 30
+      }
+    let set = try Self.set(sample, filter, metric, device)
+    var task = try SearchTask(queries, 0..<queries.count, in: set, k: 1, kernels: device.kernels)
+    let pairs = Double(queries.count * sample.count)
+    let passing = merits.map { Double(task.passing($0)) / pairs }
+    return (0..<Self.judgedRanks).map { rank in
+      // After a share x of the rows the threshold is that of rank k / x: of k to 2 k for the last
+      // half of them, of 2 k to 4 k for the quarter before, and so on; at first, all pass.
+      var share = 1.0
+      var passed = 0.0
+      for (near, far) in zip(passing[rank...], passing[(rank + 1)...]) {
+        share /= 2
+        passed += share * (near + far) / 2
+      }
+      return scan + visit * (passed + share)
+    }
+  }
+
+  func principalDirections() throws(TesseraError) -> PrincipalDirections? {
+    let rows = try PreparedQueries(
+      sample, "sample", kernels: device.kernels, workers: device.workers)
+    return try PrincipalDirections(rows.row(0), count: rows.count, dimension: rows.dimension)
   }
 }

@@ -64,4 +64,23 @@ enum Float32Bound {
     case .cosine: (squares > 0 ? Float(1 / squares.squareRoot()) : 0, 0)
     }
   }
+
+  /// How far a canonical score's Float32 estimate can be off: relative to the score for squared
+  /// L2, absolute otherwise.
+  ///
+  /// Sixteen lanes and a tree make chains of d/16 + 4 additions, so that the sum of products is
+  /// within `(d/16 + 5) u` of it, times Q X, and a sum of squared differences within
+  /// `(d/16 + 7) u` of itself, each difference being rounded too. To that come the rounding of the
+  /// canonical score, of the estimate of a cosine, and of comparisons, fewer than 8. Infinite where lengths let Float32
+  /// underflow or overflow.
+  static func tolerance(
+    _ metric: Metric, length: Double, longest: Double, dimension: Int
+  ) -> Float {
+    let safe = 0x1p-30...0x1p40
+    guard safe.contains(length), safe.contains(longest), dimension <= 1 << 20 else {
+      return .infinity
+    }
+    let relative = Double(dimension / 16 + 16) * roundingUnit
+    return (metric == .innerProduct ? relative * length * longest : relative).roundedUp
+  }
 }

@@ -12,6 +12,16 @@ struct Kernels: @unchecked Sendable {
   /// Whether there is a filter on bytes.
   var canQuantize: Bool { table.pointee.filter_quantized != nil }
 
+  /// The canonical sum of squares of one vector.
+  func squares(_ vector: UnsafePointer<Float>, dimension: Int) -> Double {
+    var sum = 0.0
+    let rows = csimd_rows(
+      start: vector, stride: dimension * 4, dimension: dimension,
+      element: Int32(CSIMD_FLOAT32.rawValue))
+    table.pointee.widen_rows(rows, 0, 1, nil, &sum)
+    return sum
+  }
+
   /// The tables this machine can run, slowest first.
   static let runnable: [Kernels] = {
     var found: [Kernels] = []

@@ -1,98 +1,186 @@
 internal import CSIMD
 internal import TesseraCompute
 
-/// A task's queries as the filter wants them: interleaved in blocks, rounded to bytes where the
-/// rows are, each with its part of the error bound.
+/// A task's queries as the kernels want them: interleaved in blocks for the filter, rounded to
+/// bytes where the rows are, each with its part of the error bound and its canonical scorer.
 struct PackedQueries {
   let queries: UnsafeMutablePointer<csimd_query>
+  let scorers: UnsafeMutablePointer<csimd_scorer>
   private let queryStorage: HostStorage
+  private let scorerStorage: HostStorage
   private let values: HostStorage
-  private let filter: Filter
-  private let dimension: Int
-  /// Where the filter's error shrinks as the threshold rises: each query's distance bound.
-  private let distances: HostStorage?
+  private let passed: HostStorage
+  private let whole: HostStorage?
+  private let bounds: HostStorage
+  /// Of a filter on leading directions: the queries' coordinates and their sums of squares.
+  private let coordinates: HostStorage?
+  private let set: CPUVectorSet
 
+  /// - Parameter rowCount: Rows one run of the filter sees at most.
   /// - Throws: `.outOfMemory`.
   init(
-    _ source: PreparedQueries, _ range: Range<Int>, for set: CPUVectorSet, kernels: Kernels
+    _ source: PreparedQueries, _ range: Range<Int>, for set: CPUVectorSet, passing rowCount: Int,
+    kernels: Kernels
   ) throws(TesseraError) {
-    filter = set.filter
-    dimension = set.dimension
-    let block = kernels.queryBlock
+    self.set = set
     queryStorage = try HostStorage(allocating: range.count * MemoryLayout<csimd_query>.stride)
-    queries = queryStorage.start(as: csimd_query.self)
+    scorerStorage = try HostStorage(allocating: range.count * MemoryLayout<csimd_scorer>.stride)
+    bounds = try HostStorage(allocating: range.count * MemoryLayout<QueryBound>.stride)
     values = try HostStorage(
       allocating: range.count * set.filter.queryBytes(dimension: set.dimension))
-    if case .quantized = set.filter, set.metric == .squaredL2 {
-      distances = try HostStorage(allocating: range.count * MemoryLayout<DistanceBound>.stride)
-    } else {
-      distances = nil
-    }
-    let longest = set.longestRow
+    // The queries of a block fill their lists at once, the blocks one after the other.
+    let room = rowCount + Int(CSIMD_SLACK)
+    passed = try HostStorage(allocating: kernels.queryBlock * room * 4)
+    whole =
+      set.vectors.element.isFloatingPoint
+      ? nil : try HostStorage(allocating: range.count * set.dimension * 2)
+    coordinates = try Self.coordinates(source, range, set.filter, kernels)
+    queries = queryStorage.start(as: csimd_query.self)
+    scorers = scorerStorage.start(as: csimd_scorer.self)
     for index in 0..<range.count {
-      let row = source.row(range.lowerBound + index)
-      let length = source.squares[range.lowerBound + index].squareRoot()
-      let first = index / block * block
-      let place = (index - first, of: min(block, range.count - first))
       queries[index] = csimd_query()
+      queries[index].rows = passed.start(as: Int32.self) + index % kernels.queryBlock * room
       queries[index].threshold = -.infinity
-      switch set.filter {
-      case .float32:
-        pack(row, first: first, place)
-        (queries[index].a, queries[index].b, queries[index].c) = Float32Bound.query(
-          set.metric, length: length, dimension: dimension)
-      case .quantized(_, let exact):
-        let target =
-          values.start(as: Int8.self)
-          + first * set.filter.queryBytes(dimension: dimension) + place.0 * 4
-        let rounded = kernels.table.pointee.quantize_query(
-          row, dimension, exact ? 1 : 0, place.of * 4, target, queries + index)
-        (queries[index].a, queries[index].b, queries[index].c) = QuantizedBound.query(
-          set.metric, length: length, rounded, longest: longest)
-        distances?.start(as: DistanceBound.self)[index] = DistanceBound(
-          querySquares: length * length, roundedSquares: rounded.squares,
-          residual: rounded.residual)
+      let row = source.row(range.lowerBound + index)
+      let squares = source.squares[range.lowerBound + index]
+      scorers[index] = scorer(row, squares, index, kernels)
+      let first = index / kernels.queryBlock * kernels.queryBlock
+      let place = (index - first, of: min(kernels.queryBlock, range.count - first))
+      bounds.start(as: QueryBound.self)[index] = pack(
+        row, squares, index, first: first, place, kernels)
+    }
+  }
+
+  private static func coordinates(
+    _ source: PreparedQueries, _ range: Range<Int>, _ filter: Filter, _ kernels: Kernels
+  ) throws(TesseraError) -> HostStorage? {
+    guard case .leading(let basis) = filter else { return nil }
+    let result = try HostStorage(allocating: range.count * basis.width * 4)
+    let scratch = try HostStorage(allocating: basis.scratchBytes(kernels))
+    basis.project(
+      source.row(range.lowerBound), count: range.count, into: result.floats, scratch: scratch,
+      kernels: kernels)
+    return result
+  }
+
+  static func bytesPerQuery(_ filter: Filter, dimension: Int) -> Int {
+    filter.queryBytes(dimension: dimension) + MemoryLayout<csimd_query>.stride
+      + MemoryLayout<csimd_scorer>.stride + MemoryLayout<QueryBound>.stride + dimension * 4
+  }
+
+  private func scorer(
+    _ row: UnsafePointer<Float>, _ squares: Double, _ index: Int, _ kernels: Kernels
+  ) -> csimd_scorer {
+    var scorer = csimd_scorer()
+    scorer.query = row
+    scorer.rows = set.vectors.kernelRows
+    scorer.metric = set.metric.kernelMetric
+    scorer.squares = squares
+    scorer.row_squares = set.squares
+    scorer.tolerance = Float32Bound.tolerance(
+      set.metric, length: squares.squareRoot(), longest: set.longest, dimension: set.dimension)
+    if let whole {
+      let target = whole.start(as: Int16.self) + index * set.dimension
+      if kernels.table.pointee.whole_numbers(row, set.dimension, target) != 0 {
+        scorer.whole = UnsafePointer(target)
       }
     }
+    scorer.exact = scorer.estimates ? 0 : 1
+    return scorer
   }
 
-  /// Raises a query's threshold to a lower bound of the exact value of its k-th best row.
-  func raiseThreshold(_ index: Int, to value: Float) {
-    let shift = distances?.start(as: DistanceBound.self)[index].shift ?? 0
-    queries[index].threshold = max(
-      queries[index].threshold, (Double(value) - shift).roundedDown)
-  }
-
-  /// Makes use of a threshold that has risen, where the filter's error depends on it.
-  func narrow(_ index: Int) {
-    guard let distances, queries[index].c < .infinity, queries[index].threshold.isFinite else {
-      return
+  /// Packs one query into its place of the block that begins at `first`.
+  private func pack(
+    _ row: UnsafePointer<Float>, _ squares: Double, _ index: Int, first: Int,
+    _ place: (Int, of: Int), _ kernels: Kernels
+  ) -> QueryBound {
+    let query = queries + index
+    let length = squares.squareRoot()
+    let block =
+      values.start(as: Int8.self) + first * set.filter.queryBytes(dimension: set.dimension)
+    switch set.filter {
+    case .float32:
+      let target = UnsafeMutableRawPointer(block).assumingMemoryBound(to: Float.self) + place.0
+      for d in 0..<set.dimension { target[d * place.of] = row[d] }
+      (query.pointee.a, query.pointee.b, query.pointee.c) = Float32Bound.query(
+        set.metric, length: length, dimension: set.dimension)
+      return QueryBound(querySquares: squares)
+    case .quantized(_, let exact):
+      let rounded = kernels.table.pointee.quantize_query(
+        row, set.dimension, exact ? 1 : 0, place.of * 4, block + place.0 * 4, query)
+      (query.pointee.a, query.pointee.b, query.pointee.c) = QuantizedBound.query(
+        set.metric, length: length, rounded)
+      return QueryBound(querySquares: squares, rounded: rounded)
+    case .leading(let basis):
+      let leading = coordinates.unsafelyUnwrapped.floats + index * basis.width
+      let remainder = Remainder(
+        set.metric, squares: squares,
+        coordinateSquares: kernels.squares(leading, dimension: basis.width), slack: basis.slack)
+      let rounded = remainder.extending(
+        kernels.table.pointee.quantize_query(
+          leading, basis.width, 0, place.of * 4, block + place.0 * 4, query), set.metric)
+      (query.pointee.a, query.pointee.b, query.pointee.c) = QuantizedBound.query(
+        set.metric, length: length, rounded)
+      query.pointee.reach = remainder.reach.roundedUp
+      return QueryBound(querySquares: squares, rounded: rounded)
     }
-    let bound = distances.start(as: DistanceBound.self)[index]
-    (queries[index].a, queries[index].c) = bound.within(queries[index].threshold)
   }
 
-  private func pack(_ row: UnsafePointer<Float>, first: Int, _ place: (Int, of: Int)) {
-    let target = values.floats + first * dimension + place.0
-    for d in 0..<dimension { target[d * place.of] = row[d] }
+  /// Makes use of hits found: `merit` is that of the k-th best so far.
+  func raise(_ index: Int, merit: Float) {
+    let bound = bounds.start(as: QueryBound.self)[index]
+    guard queries[index].c < .infinity else { return }
+    if let rounded = bound.rounded, set.metric == .squaredL2 {
+      (queries[index].threshold, queries[index].a) = QuantizedBound.within(
+        score: -merit, rounded)
+    } else {
+      let score = set.metric == .squaredL2 ? -merit : merit
+      queries[index].threshold = Filter.threshold(
+        set.metric, score: score, querySquares: bound.querySquares)
+    }
   }
 
-  /// Runs the filter for the `count` queries of the block at `first`.
+  /// Runs the filter for a block of queries over some panels.
   func filter(
-    _ panels: UnsafePointer<csimd_panels>, _ first: Int, _ count: Int, _ chunk: Range<Int>,
+    _ panels: UnsafePointer<csimd_panels>, _ block: Range<Int>, _ chunk: Range<Int>,
     with kernels: Kernels
   ) {
-    let offset = first * filter.queryBytes(dimension: dimension)
+    let offset = block.lowerBound * set.filter.queryBytes(dimension: set.dimension)
     let start = values.bytes.baseAddress.unsafelyUnwrapped + offset
-    switch filter {
+    let table = kernels.table.pointee
+    switch set.filter {
     case .float32:
-      kernels.table.pointee.filter(
-        panels, start.assumingMemoryBound(to: Float.self), count, chunk.lowerBound,
-        chunk.upperBound, queries + first)
-    case .quantized:
-      kernels.table.pointee.filter_quantized(
-        panels, start.assumingMemoryBound(to: Int8.self), count, chunk.lowerBound,
-        chunk.upperBound, queries + first)
+      table.filter(
+        panels, start.assumingMemoryBound(to: Float.self), block.count, chunk.lowerBound,
+        chunk.upperBound, queries + block.lowerBound)
+    case .quantized, .leading:
+      table.filter_quantized(
+        panels, start.assumingMemoryBound(to: Int8.self), block.count, chunk.lowerBound,
+        chunk.upperBound, queries + block.lowerBound)
+    }
+  }
+}
+
+extension csimd_scorer {
+  /// Whether merits may be estimated first. Whole numbers are summed as fast as they would be
+  /// estimated.
+  var estimates: Bool { whole == nil && tolerance < .infinity }
+}
+
+/// What raising a query's threshold needs to know of it.
+struct QueryBound {
+  var querySquares: Double
+  /// What rounding the query to bytes did, if it was.
+  var rounded: csimd_rounded_query?
+}
+
+extension Metric {
+  /// The metric as the C kernels call it.
+  var kernelMetric: Int32 {
+    switch self {
+    case .innerProduct: Int32(CSIMD_INNER_PRODUCT.rawValue)
+    case .squaredL2: Int32(CSIMD_SQUARED_L2.rawValue)
+    case .cosine: Int32(CSIMD_COSINE.rawValue)
     }
   }
 }

@@ -20,13 +20,8 @@ final class PreparedQueries: @unchecked Sendable {
       widened = nil
       start = rows
       try workers.split(queries.count, minimum: 256) { range in
-        guard let rows = queries.denseFloats else { return }
-        for query in range {
-          var itself = Int32(query)
-          kernels.table.pointee.canonical_sums(
-            rows + query * queries.dimension, queries.kernelRows, &itself, 1, 0,
-            sums.doubles + query)
-        }
+        kernels.table.pointee.widen_rows(
+          queries.kernelRows, range.lowerBound, range.count, nil, sums.doubles + range.lowerBound)
       }
     } else {
       let values = try HostStorage(allocating: queries.count * queries.dimension * 4)

@@ -8,14 +8,12 @@ internal import TesseraCompute
 /// `q'·x'` is a sum of whole numbers, exact in 32 bits.
 /// - inner product: `|q·x - q'·x'| <= Q t + r |x'|` (Cauchy-Schwarz, twice).
 /// - cosine: the same, everything about a row divided by X.
-/// - squared L2: distances of the rounded and of the true vectors differ by at most m = r + t (the
-///   triangle inequality), so the filter compares `q'·x' - |x'|²/2`. Where the k-th best row is
-///   known to lie within a distance R of the query, the value of any row that matters is off by at
-///   most `R m + 3 m²`: if it is lower than the threshold by more, the rounded distance exceeds
-///   R + m and the true one R; and a row that is kept has a rounded distance of at most
-///   `R + sqrt(6) m`, so that its true value is no further away. At first R is the sum of the
-///   lengths of query and longest row; each rise of the threshold lowers it. Near rows are thus
-///   told apart far better than by lengths, which count the way from the origin.
+/// - squared L2: distances of the rounded and of the true vectors differ by at most r + t (the
+///   triangle inequality). So a row may be dropped if its rounded distance exceeds R + r + t, where
+///   the k-th best row found so far lies at the distance R. In the filter's terms: its value
+///   `q'·x' - |x'|²/2 = (|q'|² - |q'-x'|²) / 2` is below `(|q'|² - (R+r)²) / 2` by more than
+///   `(R+r) t + t²/2`. Near rows are thus told apart far better than by lengths, which count the
+///   way from the origin.
 ///
 /// To that come roundings by u = 2^-24: at most 5 in turning the whole number into a value, of at
 /// most `(step |codes| + |middle| sqrt(d)) |x'|`, and a few of `Q X`, or of `(Q + X)²` for squared
@@ -31,26 +29,27 @@ enum QuantizedBound {
     length == 0 || lengths.contains(length)
   }
 
-  /// A query's part. `longest` is the length of the longest row.
+  /// A query's part. For squared L2 `a` is known with the first hits: ``within(score:_:)``.
   static func query(
-    _ metric: Metric, length: Double, _ rounded: csimd_rounded_query, longest: Double
+    _ metric: Metric, length: Double, _ rounded: csimd_rounded_query
   ) -> (a: Float, b: Float, c: Float) {
     guard isMeasurable(length) else { return (0, 0, .infinity) }
     let rounding = 8 * roundingUnit * rounded.size + 16 * roundingUnit * length
     guard metric == .squaredL2 else {
       return (length.roundedUp, (rounded.residual + rounding).roundedUp, underflow.roundedUp)
     }
-    let (a, c) = within(length + longest, length: length, residual: rounded.residual)
-    return (a, rounding.roundedUp, c)
+    let c = 4 * roundingUnit * length * length + underflow
+    return (0, rounding.roundedUp, c.roundedUp)
   }
 
-  /// What squared L2 adds for a query whose k-th best row is known to lie within `radius`.
+  /// The threshold and `a` for squared L2, where the k-th best row found so far has `score`.
   static func within(
-    _ radius: Double, length: Double, residual: Double
-  ) -> (a: Float, c: Float) {
-    let c =
-      radius * residual + 3 * residual * residual + 4 * roundingUnit * length * length + underflow
-    return ((radius + 6 * residual).roundedUp, c.roundedUp)
+    score: Float, _ rounded: csimd_rounded_query
+  ) -> (threshold: Float, a: Float) {
+    // The score is within 2^-24 of its unrounded self.
+    let radius = (Double(score) * (1 + 0x1p-23) + 0x1p-148).squareRoot() + rounded.residual
+    let threshold = (rounded.squares * (1 - 0x1p-32) - radius * radius * (1 + 0x1p-32)) / 2
+    return (threshold.roundedDown, radius.roundedUp)
   }
 
   /// A row's part, and what the filter multiplies and adds for it.
@@ -64,7 +63,7 @@ enum QuantizedBound {
     case .innerProduct:
       return (row.residual.roundedUp, longer.roundedUp, 0, row.step, Float(row.sum), 0)
     case .squaredL2:
-      let g = 3 * row.residual * row.residual + 4 * roundingUnit * longer * longer
+      let g = row.residual * row.residual / 2 + 4 * roundingUnit * longer * longer
       return (
         row.residual.roundedUp, longer.roundedUp, g.roundedUp, row.step, Float(row.sum),
         Float(-row.length * row.length / 2)
@@ -77,23 +76,11 @@ enum QuantizedBound {
       )
     }
   }
-}
 
-/// What the error of squared L2 needs to know of a query as its threshold rises.
-struct DistanceBound {
-  let querySquares: Double
-  let roundedSquares: Double
-  let residual: Double
-
-  /// The filter's values are those of the rounded query; the true query's are this much larger.
-  var shift: Double { (querySquares - roundedSquares) / 2 }
-
-  /// The query's part of the error where the k-th best row's filter value is at least `threshold`.
-  func within(_ threshold: Float) -> (a: Float, c: Float) {
-    let squares = querySquares - 2 * (Double(threshold) + shift)
-    // Sums of squares are exact to 2^-33 of themselves.
-    let radius = max(0, squares + querySquares * 0x1p-30).squareRoot()
-    return QuantizedBound.within(
-      radius, length: querySquares.squareRoot(), residual: residual)
+  /// What the filter multiplies a query's reach by.
+  static func reach(_ metric: Metric, squares: Double, _ remainder: Remainder) -> Float {
+    guard isMeasurable(squares.squareRoot()) else { return 0 }
+    guard metric == .cosine else { return remainder.reach.roundedUp }
+    return squares > 0 ? (remainder.reach / squares.squareRoot()).roundedUp : 0
   }
 }

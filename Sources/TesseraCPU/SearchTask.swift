@@ -3,24 +3,20 @@ internal import TesseraCompute
 
 /// One thread's share of a search: some of the queries against some of the panels.
 ///
-/// The panels are taken in chunks that stay in the second-level cache while every query block runs
-/// over them. What passes the filter goes to the query's candidate list; the list's threshold, the
-/// k-th best lower bound so far, rises as it fills. At the end the survivors get their canonical
-/// score, and the k best of those are the answer.
+/// The panels are taken in chunks that stay in the second-level cache while every block of queries
+/// runs over them. Rows that pass the filter are scored canonically at once, while they are in the
+/// cache for the other queries too, and join the query's hits if they can; the k-th best of those
+/// is the threshold for what follows.
 struct SearchTask {
   private let set: CPUVectorSet
   private let kernels: Kernels
-  private let queries: PreparedQueries
   private let range: Range<Int>
   private let k: Int
   private let panelsPerChunk: Int
-  /// Room in each list: the filter may append a whole chunk before anybody looks.
-  private let capacity: Int
 
   private let panels: csimd_panels
   private let packed: PackedQueries
-  private let candidates: HostStorage
-  private let scratch: SelectionScratch
+  private let lists: HitLists
   private var statistics = SearchStatistics(certified: true, candidates: 0, rescored: 0)
 
   /// - Throws: `.outOfMemory`.
@@ -30,46 +26,32 @@ struct SearchTask {
   ) throws(TesseraError) {
     self.set = set
     self.kernels = kernels
-    self.queries = queries
     self.range = range
     self.k = k
     panels = set.kernelPanels
     panelsPerChunk = Self.panelsPerChunk(set.filter, dimension: set.dimension)
-    capacity = Self.capacity(k: k, set.filter, dimension: set.dimension, rows: set.count)
-    candidates = try HostStorage(allocating: range.count * capacity * Self.candidateBytes)
-    scratch = try SelectionScratch(capacity: capacity)
-    packed = try PackedQueries(queries, range, for: set, kernels: kernels)
-    for index in 0..<range.count {
-      let first = candidates.floats + index * capacity * 3
-      lists[index].upper = first
-      lists[index].lower = first + capacity
-      lists[index].rows = UnsafeMutableRawPointer(first + 2 * capacity)
-        .assumingMemoryBound(to: Int32.self)
-      lists[index].limit = k
-    }
+    packed = try PackedQueries(
+      queries, range, for: set, passing: panelsPerChunk * panelWidth, kernels: kernels)
+    lists = try HitLists(
+      range.count, capacity: Self.capacity(k: k, set.filter, dimension: set.dimension),
+      atMost: set.count)
   }
 
-  /// Each query's candidates, threshold and part of the bound.
-  private var lists: UnsafeMutablePointer<csimd_query> { packed.queries }
-
   private static func panelsPerChunk(_ filter: Filter, dimension: Int) -> Int {
-    // A quarter of a 1 MiB cache for rows; the rest for queries, lists and the neighbour.
+    // A quarter of a 1 MiB cache for panels; the rest for rows, queries, hits and the neighbour.
     min(64, max(1, 256 << 10 / filter.panelBytes(dimension: dimension)))
   }
 
-  /// Room for twice k and two chunks, or for every row where there are fewer.
-  private static func capacity(k: Int, _ filter: Filter, dimension: Int, rows: Int) -> Int {
-    let room = 2 * k + 2 * panelsPerChunk(filter, dimension: dimension) * panelWidth + 64
-    return min(room, rows) + Int(CSIMD_SLACK)
+  /// Hits a list has room for: a chunk may add all its rows before anybody looks.
+  private static func capacity(k: Int, _ filter: Filter, dimension: Int) -> Int {
+    HitLists.fullest(k: k) + panelsPerChunk(filter, dimension: dimension) * panelWidth
   }
-
-  /// An upper bound, a lower bound and a row.
-  private static let candidateBytes = 12
 
   /// Bytes a task allocates for each of its queries.
   static func bytesPerQuery(k: Int, _ filter: Filter, dimension: Int, rows: Int) -> Int {
-    filter.queryBytes(dimension: dimension) + MemoryLayout<csimd_query>.stride
-      + capacity(k: k, filter, dimension: dimension, rows: rows) * candidateBytes
+    PackedQueries.bytesPerQuery(filter, dimension: dimension)
+      + HitLists.bytesPerQuery(
+        capacity: capacity(k: k, filter, dimension: dimension), atMost: rows)
   }
 
   /// Searches `panelRange` and writes `hitCount` hits for every query of the task, best first,
@@ -78,120 +60,109 @@ struct SearchTask {
     _ panelRange: Range<Int>, hitCount: Int, ids: UnsafeMutablePointer<Int64>,
     scores: UnsafeMutablePointer<Float>
   ) -> SearchStatistics {
-    // Before there is a threshold every row passes, so the first chunk holds little more than k.
-    var size = min(panelsPerChunk, (k + panelWidth - 1) / panelWidth)
-    var begin = panelRange.lowerBound
-    while begin < panelRange.upperBound {
-      let end = min(begin + size, panelRange.upperBound)
-      for first in stride(from: 0, to: range.count, by: kernels.queryBlock) {
-        filter(first, begin..<end)
-      }
-      begin = end
-      size = min(2 * size, panelsPerChunk)
+    let guesses = guessThresholds(panelRange)
+    search(0..<range.count, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
+    for first in stride(from: 0, to: range.count, by: kernels.queryBlock) {
+      let block = first..<min(first + kernels.queryBlock, range.count)
+      let missed = block.filter { !finish($0, reaching: guesses?[$0]) }
+      guard !missed.isEmpty else { continue }
+      // A guess was too high. The block is done again without one.
+      forget(block)
+      for index in block { packed.scorers[index].exact = packed.scorers[index].estimates ? 0 : 1 }
+      search(block, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
+      for index in block { _ = finish(index, reaching: nil) }
     }
     for index in 0..<range.count {
-      writeHits(
-        index, to: ids + index * hitCount, scores + index * hitCount, hitCount: hitCount)
+      lists.write(
+        index, to: ids + index * hitCount, scores + index * hitCount, hitCount: hitCount, set)
     }
     return statistics
   }
 
-  private mutating func filter(_ first: Int, _ chunk: Range<Int>) {
-    let count = min(kernels.queryBlock, range.count - first)
-    for i in first..<first + count { statistics.candidates -= lists[i].count }
+  /// Makes the hits of a query canonical. Returns whether the k-th of them reaches `guess`: then no
+  /// better row was dropped.
+  private mutating func finish(_ index: Int, reaching guess: Float?) -> Bool {
+    if packed.scorers[index].exact == 0 { statistics.rescored += lists.hits[index].count }
+    let last = lists.finish(index, k: k, packed.scorers + index, kernels)
+    guard let guess else { return true }
+    return last.map { $0 >= guess } ?? false
+  }
+
+  /// How many rows of the set pass the filter where each query's last hit has one of `merits`.
+  mutating func passing(_ merits: [Float]) -> Int {
+    for (index, merit) in merits.enumerated() {
+      packed.raise(index, merit: merit)
+      lists.hits[index].least = .infinity
+    }
+    let before = statistics.candidates
+    search(
+      0..<range.count, Chunks(0..<set.panelCount, k: set.count, largest: panelsPerChunk), k: k)
+    return statistics.candidates - before
+  }
+
+  /// Sets thresholds that will probably let through about half more than k rows, by a search of
+  /// every 16th panel: a threshold that grows from nothing lets through k ln(rows / k) rows. A guess
+  /// that k rows do not reach is found out in the end.
+  ///
+  /// - Returns: the merits guessed, or nil where that is not worth it.
+  private mutating func guessThresholds(_ panelRange: Range<Int>) -> [Float]? {
+    let share = 16
+    let expected = Double(k) / Double(share)
+    // As many of the k best are in the sample, give or take; six deviations, since rows near
+    // each other are often alike.
+    let rank = Int(expected + 6 * expected.squareRoot()) + 2
+    guard k >= 32, panelRange.count / share * panelWidth >= 8 * rank else { return nil }
+    search(
+      0..<range.count, Chunks(panelRange, step: share, k: rank, largest: panelsPerChunk), k: rank)
+    return (0..<range.count).map { index in
+      let merit = lists.cut(index, k: rank, packed.scorers + index, kernels)
+      // What surely is below the guess is no hit; an estimate may be as far again below.
+      let least = packed.scorers[index].exact != 0 ? merit : lists.hits[index].least
+      forget(index..<index + 1)
+      lists.hits[index].least = least
+      packed.raise(index, merit: merit)
+      return merit
+    }
+  }
+
+  /// Drops the hits and thresholds of some queries.
+  private func forget(_ queries: Range<Int>) {
+    for index in queries {
+      lists.hits[index].count = 0
+      lists.hits[index].least = -.infinity
+      packed.queries[index].threshold = -.infinity
+    }
+  }
+
+  /// Searches some of the task's queries, chunk after chunk, all blocks of queries on each.
+  private mutating func search(_ queries: Range<Int>, _ chunks: Chunks, k: Int) {
+    for chunk in chunks {
+      for first in stride(from: queries.lowerBound, to: queries.upperBound, by: kernels.queryBlock)
+      {
+        search(first..<min(first + kernels.queryBlock, queries.upperBound), on: chunk, k: k)
+      }
+    }
+  }
+
+  /// One block of queries against one chunk.
+  private mutating func search(_ block: Range<Int>, on chunk: [Range<Int>], k: Int) {
+    let table = kernels.table.pointee
     withUnsafePointer(to: panels) { panels in
-      packed.filter(panels, first, count, chunk, with: kernels)
+      for piece in chunk { packed.filter(panels, block, piece, with: kernels) }
     }
-    for i in first..<first + count {
-      statistics.candidates += lists[i].count
-      if lists[i].count >= lists[i].limit { shorten(i) }
+    for index in block {
+      table.prefetch_rows(
+        set.vectors.kernelRows, packed.queries[index].rows, packed.queries[index].count)
     }
-  }
-
-  /// Raises a list's threshold and drops what falls below, so that the next chunk fits.
-  private mutating func shorten(_ index: Int) {
-    kernels.table.pointee.tighten(lists + index, k)
-    packed.narrow(index)
-    // A list with room for every row cannot overflow.
-    let room = capacity - Int(CSIMD_SLACK)
-    let fullest = room >= set.count ? room : room - panelsPerChunk * panelWidth
-    if lists[index].count > fullest { keepBest(index) }
-    lists[index].limit = min(fullest + 1, lists[index].count + k / 2 + 64)
-  }
-
-  /// Cuts a list to its k best by canonical score: the bound alone cannot tell its rows apart
-  /// (duplicates, extreme magnitudes).
-  private mutating func keepBest(_ index: Int) {
-    rank(index)
-    let worst = scratch.scores[position(k - 1)]
-    packed.raiseThreshold(
-      index,
-      to: Filter.threshold(
-        set.metric, score: worst, querySquares: queries.squares[range.lowerBound + index]))
-    packed.narrow(index)
-    // Back into rising row order, on which ties rely.
-    var positions = UnsafeMutableBufferPointer(start: scratch.keys, count: k)
-    for place in 0..<k { positions[place] &= 0xFFFF_FFFF }
-    positions.sort()
-    let list = lists[index]
-    for place in 0..<k {
-      let position = Int(positions[place])
-      list.upper[place] = list.upper[position]
-      list.lower[place] = list.lower[position]
-      list.rows[place] = list.rows[position]
+    for index in block where packed.queries[index].count > 0 {
+      let passed = packed.queries[index]
+      statistics.candidates += passed.count
+      if packed.scorers[index].exact != 0 { statistics.rescored += passed.count }
+      table.score(packed.scorers + index, passed.rows, passed.count, lists.hits + index)
+      packed.queries[index].count = 0
+      if lists.isFull(index, k: k) {
+        packed.raise(index, merit: lists.cut(index, k: k, packed.scorers + index, kernels))
+      }
     }
-    lists[index].count = k
-  }
-
-  /// Scores a list's rows canonically and sorts the best k of them to the front of the scratch
-  /// keys. A key is the score's place, then the position in the list, which rises with the row.
-  private mutating func rank(_ index: Int) {
-    let list = lists[index]
-    let query = range.lowerBound + index
-    kernels.table.pointee.canonical_sums(
-      queries.row(query), set.vectors.kernelRows, list.rows, list.count,
-      set.metric == .squaredL2 ? 1 : 0, scratch.sums)
-    let largestFirst: Int32 = set.metric.order == .largestFirst ? 1 : 0
-    for position in 0..<list.count {
-      let score = CanonicalScore.finish(
-        set.metric, sum: scratch.sums[position], querySquares: queries.squares[query],
-        vectorSquares: set.squares(list.rows[position]))
-      scratch.scores[position] = score
-      scratch.keys[position] =
-        UInt64(csimd_order_key(score, largestFirst)) << 32 | UInt64(position)
-    }
-    csimd_select_keys(scratch.keys, list.count, k)
-    statistics.rescored += list.count
-  }
-
-  /// The position in its list of the hit at `place`, after ``rank(_:)``.
-  private func position(_ place: Int) -> Int { Int(scratch.keys[place] & 0xFFFF_FFFF) }
-
-  /// The hits of one query, best first.
-  private mutating func writeHits(
-    _ index: Int, to ids: UnsafeMutablePointer<Int64>, _ scores: UnsafeMutablePointer<Float>,
-    hitCount: Int
-  ) {
-    kernels.table.pointee.tighten(lists + index, k)
-    rank(index)
-    for place in 0..<hitCount {
-      ids[place] = set.firstID + Int64(lists[index].rows[position(place)])
-      scores[place] = scratch.scores[position(place)]
-    }
-  }
-}
-
-/// Room for ranking one candidate list.
-struct SelectionScratch {
-  private let storage: HostStorage
-  let keys: UnsafeMutablePointer<UInt64>
-  let sums: UnsafeMutablePointer<Double>
-  let scores: UnsafeMutablePointer<Float>
-
-  init(capacity: Int) throws(TesseraError) {
-    storage = try HostStorage(allocating: capacity * 20)
-    keys = storage.start(as: UInt64.self)
-    sums = storage.doubles + capacity
-    scores = storage.floats + 4 * capacity
   }
 }

@@ -31,19 +31,18 @@ typedef struct {
   int32_t element;
 } csimd_rows;
 
-/// Appending writes whole registers: lists need this much room past their last candidate.
+/// How scores are formed; the values of Tessera's Metric.
+enum csimd_metric { CSIMD_INNER_PRODUCT = 0, CSIMD_SQUARED_L2 = 1, CSIMD_COSINE = 2 };
+
+/// Appending writes whole registers: lists need this much room past their last row.
 #define CSIMD_SLACK 16
 
-/// One query's side of the filter, and its candidates: the rows that passed. Whoever calls the
-/// filter leaves room for every row it may append, and CSIMD_SLACK.
+/// One query's side of the filter, and the rows that passed. Whoever calls the filter leaves room
+/// for every row it may append, and CSIMD_SLACK.
 typedef struct {
-  /// What the exact value of each candidate is at most and at least, and its row.
-  float *upper, *lower;
   int32_t *rows;
   size_t count;
-  /// The count from which the caller means to tighten the list. The kernels ignore it.
-  size_t limit;
-  /// A lower bound of the k-th best exact value; -infinity at first.
+  /// A lower bound of the exact value of any row that may still be a hit; -infinity at first.
   float threshold;
   /// The filter's error for a row of panel p is at most a * e[p] + b * f[p] + g[p] + c.
   float a, b, c;
@@ -51,18 +50,23 @@ typedef struct {
   /// `code_sum`.
   float step, middle;
   int32_t code_sum;
+  /// What the panels' `reach` is multiplied by.
+  float reach;
 } csimd_query;
 
 /// The packed rows a filter runs over, Float32 or uint8. Where the rows' numbers are
 /// `scale * (stored - zero)` (Float32 panels: as stored), its value for a row is
 /// `dot * scale[row] + offset[row]`, and for uint8 panels
-/// `(dot - zero * code_sum) * step * scale[row] + middle * sum[row] + offset[row]`.
+/// `(dot - zero * code_sum) * step * scale[row] + middle * sum[row] + offset[row]`, and
+/// `reach[row]` times the query's `reach` where the panels hold leading dimensions only.
 typedef struct {
   const void *values;
   const float *scale;
   const float *offset;
   /// Only uint8 panels: what a query's `middle` is multiplied by.
   const float *sum;
+  /// Only of leading dimensions, else NULL.
+  const float *reach;
   const float *e, *f, *g;
   size_t dimension;
   size_t row_count;
@@ -84,6 +88,35 @@ typedef struct {
   double residual, squares, size;
 } csimd_rounded_query;
 
+/// What the canonical score of one query against rows needs.
+typedef struct {
+  const float *query;
+  /// The query as 16-bit numbers where those and the rows are whole numbers, else NULL: such sums
+  /// are exact in any order.
+  const int16_t *whole;
+  csimd_rows rows;
+  int32_t metric;
+  /// Canonical sums of squares of the query and the rows; only the cosine reads them.
+  double squares;
+  const double *row_squares;
+  /// Whether hits get canonical merits at once. Else they get Float32 estimates: sixteen lanes,
+  /// added as a tree.
+  int32_t exact;
+  /// How far an estimate can be from the canonical merit: relative to it for squared L2, absolute
+  /// otherwise.
+  float tolerance;
+} csimd_scorer;
+
+/// The best rows of one query so far, in rising row order. A merit is the canonical score or an
+/// estimate of it, negated for squared L2: larger is better.
+typedef struct {
+  float *merits;
+  int32_t *rows;
+  size_t count;
+  /// The least merit that may still be a hit; -infinity at first.
+  float least;
+} csimd_hits;
+
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
   const char *name;
@@ -91,8 +124,15 @@ typedef struct {
   size_t query_block;
 
   /// Widens `count` rows from `first` on, and writes each one's canonical sum of squares, which is
-  /// not finite if the row is not. `target`: count * dimension floats.
+  /// not finite if the row is not. `target`: count * dimension floats, or NULL for aligned Float32
+  /// rows, which need no widening.
   void (*widen_rows)(csimd_rows rows, size_t first, size_t count, float *target, double *squares);
+
+  /// The coordinates of `count` widened rows along `width` directions, a multiple of CSIMD_PANEL,
+  /// which are packed in Float32 panels. `target`: count * width floats. `scratch`: query_block *
+  /// dimension floats.
+  void (*project)(const float *directions, size_t dimension, size_t width, const float *rows,
+                  size_t count, float *scratch, float *target);
 
   /// Packs `count` <= CSIMD_PANEL widened rows into a zero padded Float32 panel.
   void (*pack)(const float *rows, size_t dimension, size_t count, float *panel);
@@ -119,14 +159,24 @@ typedef struct {
   void (*filter_quantized)(const csimd_panels *panels, const int8_t *packed, size_t query_count,
                            size_t begin, size_t end, csimd_query *queries);
 
-  /// Raises the threshold to about the k-th largest lower bound of the candidates, never above it,
-  /// and drops the candidates that cannot reach it. Does nothing while there are fewer than k.
-  void (*tighten)(csimd_query *query, size_t k);
+  /// Writes a query as 16-bit numbers. Returns whether all of them are whole and within -255...255.
+  int (*whole_numbers)(const float *query, size_t dimension, int16_t *whole);
 
-  /// The canonical Float64 sums of `query` (dimension floats) against the listed rows: squared
-  /// differences if `squared_l2`, products otherwise.
-  void (*canonical_sums)(const float *query, csimd_rows rows, const int32_t *listed, size_t count,
-                         int squared_l2, double *sums);
+  /// Finds the merits of the listed rows, and appends those that may be hits. The caller leaves
+  /// room for all of them.
+  void (*score)(const csimd_scorer *scorer, const int32_t *listed, size_t count,
+                csimd_hits *hits);
+
+  /// Makes all merits of a list canonical, and those to come.
+  void (*settle)(csimd_scorer *scorer, csimd_hits *hits);
+
+  /// Asks for rows that will be scored soon.
+  void (*prefetch_rows)(csimd_rows rows, const int32_t *listed, size_t count);
+
+  /// Leaves the k best of at least k hits, ties by lower row, and returns the last's merit. Where
+  /// merits are estimates, leaves all that may be among the k best, and returns what the k-th best
+  /// surely reaches.
+  float (*keep_best)(const csimd_scorer *scorer, csimd_hits *hits, size_t k);
 
   /// The nearest codeword of one subvector at the canonical squared L2, ties to the lower.
   /// `codewords` is Float64, transposed: [width][padded count], the padding at infinity.

@@ -1,0 +1,222 @@
+// The filters: estimates of every row, and the rows that pass. Part of kernels.h.
+
+// Keeps the lanes of a register for which `kept` is set, in order, at the front of what is stored
+// at `target`; what follows there is lost.
+#ifdef COMPRESS
+INLINE void store_kept(void *target, ints lanes, ints kept) { COMPRESS(target, lanes, kept); }
+INLINE size_t count_kept(ints kept) { return COUNT_KEPT(kept); }
+#else
+INLINE void store_kept(void *target, ints lanes, ints kept) {
+  int32_t *next = target;
+  for (size_t j = 0; j < WIDTH; j++) {
+    *next = lanes[j];
+    next -= kept[j];  // true is -1
+  }
+}
+INLINE size_t count_kept(ints kept) { return (size_t)-__builtin_reduce_add(kept); }
+#endif
+
+INLINE ints lane_numbers(void) {
+  ints numbers;
+  for (int32_t j = 0; j < WIDTH; j++) numbers[j] = j;
+  return numbers;
+}
+
+// Appends the rows of COLUMNS registers, from `row` on, whose value is not below the cut. A value
+// that is not a number bounds nothing, so its row is kept.
+static __attribute__((noinline)) void append(const csimd_panels *panels, csimd_query *query,
+                                             const floats *values, float cut, size_t row) {
+  for (size_t j = 0; j < COLUMNS; j++) {
+    ints rows = (int32_t)(row + j * WIDTH) + lane_numbers();
+    ints kept = ~(values[j] < cut) & (rows < (int32_t)panels->row_count);
+    store_kept(query->rows + query->count, rows, kept);
+    query->count += count_kept(kept);
+  }
+}
+
+// The value below which each query may drop rows of panel p.
+INLINE void find_cuts(const csimd_panels *panels, size_t p, const csimd_query *queries,
+                      const size_t query_count, float *cuts) {
+  for (size_t i = 0; i < query_count; i++) {
+    float error = queries[i].a * panels->e[p] + queries[i].b * panels->f[p] + panels->g[p] +
+                  queries[i].c;
+    cuts[i] = queries[i].threshold - error;
+  }
+}
+
+INLINE void keep(const csimd_panels *panels, const floats *values, float cut, size_t row,
+                 csimd_query *query) {
+  ints kept = {0};
+#pragma clang loop unroll(full)
+  for (size_t j = 0; j < COLUMNS; j++) kept |= ~(ints)(values[j] < cut);
+  if (__builtin_expect(__builtin_reduce_or(kept) != 0, 0))
+    append(panels, query, values, cut, row);
+}
+
+INLINE floats load_floats(const float *source) { return *(const floats_anywhere *)source; }
+
+// The products of `query_count` queries, a constant once inlined, with COLUMNS registers of rows of
+// a Float32 panel.
+INLINE void multiply_step(const float *values, const float *packed, const size_t query_count,
+                          size_t dimension, floats sums[QUERY_BLOCK][COLUMNS]) {
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < query_count; i++)
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = (floats){0};
+
+#pragma clang loop unroll(disable)
+  for (size_t d = 0; d < dimension; d++) {
+    floats rows[COLUMNS];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++)
+      rows[j] = load_floats(values + d * CSIMD_PANEL + j * WIDTH);
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < query_count; i++) {
+      floats query = packed[d * query_count + i] - (floats){0};  // x - 0 folds to a broadcast
+#pragma clang loop unroll(full)
+      for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = MULTIPLY_ADD(query, rows[j], sums[i][j]);
+    }
+  }
+}
+
+// COLUMNS registers of rows against the queries of a block.
+INLINE void filter_step(const csimd_panels *panels, const float *packed, const size_t query_count,
+                        size_t row, const float *cuts, csimd_query *queries) {
+  const float *values = (const float *)panels->values +
+                        row / CSIMD_PANEL * panels->dimension * CSIMD_PANEL + row % CSIMD_PANEL;
+  floats sums[QUERY_BLOCK][COLUMNS];
+  multiply_step(values, packed, query_count, panels->dimension, sums);
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < query_count; i++) {
+    floats results[COLUMNS];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++)
+      results[j] = MULTIPLY_ADD(sums[i][j], load_floats(panels->scale + row + j * WIDTH),
+                                load_floats(panels->offset + row + j * WIDTH));
+    keep(panels, results, cuts[i], row, &queries[i]);
+  }
+}
+
+#ifdef DOT4
+// The same over bytes. DOT4(sums, rows, query) adds to each 32-bit lane the four products of its
+// unsigned bytes of `rows` and the signed bytes of `query`, without saturating.
+INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
+                           const size_t query_count, size_t row, const float *cuts,
+                           csimd_query *queries) {
+  size_t quads = (panels->dimension + 3) / 4;
+  const uint8_t *values = (const uint8_t *)panels->values +
+                          (row / CSIMD_PANEL * quads * CSIMD_PANEL + row % CSIMD_PANEL) * 4;
+  ints sums[QUERY_BLOCK][COLUMNS];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < query_count; i++)
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = (ints){0};
+
+#pragma clang loop unroll(disable)
+  for (size_t d = 0; d < quads; d++) {
+    ints rows[COLUMNS];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++)
+      memcpy(&rows[j], values + (d * CSIMD_PANEL + j * WIDTH) * 4, sizeof rows[j]);
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < query_count; i++) {
+      int32_t query;
+      memcpy(&query, packed + (d * query_count + i) * 4, 4);
+#pragma clang loop unroll(full)
+      for (size_t j = 0; j < COLUMNS; j++)
+        sums[i][j] = DOT4(sums[i][j], rows[j], query - (ints){0});
+    }
+  }
+
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < query_count; i++) {
+    const csimd_query *query = &queries[i];
+    floats results[COLUMNS];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++) {
+      size_t first = row + j * WIDTH;
+      floats dot = __builtin_convertvector(sums[i][j] - panels->zero * query->code_sum, floats);
+      floats rest = MULTIPLY_ADD(query->middle - (floats){0}, load_floats(panels->sum + first),
+                                 load_floats(panels->offset + first));
+      results[j] = MULTIPLY_ADD(dot * query->step, load_floats(panels->scale + first), rest);
+      if (panels->reach)
+        results[j] = MULTIPLY_ADD(query->reach - (floats){0}, load_floats(panels->reach + first),
+                                  results[j]);
+    }
+    keep(panels, results, cuts[i], row, &queries[i]);
+  }
+}
+#else
+#define quantized_step filter_step
+#endif
+
+// Panels [begin, end) against a block of queries, over bytes or floats.
+INLINE void filter_block(const csimd_panels *panels, const void *packed, const size_t query_count,
+                         size_t begin, size_t end, csimd_query *queries, const int bytes) {
+  for (size_t p = begin; p < end; p++) {
+    float cuts[QUERY_BLOCK];
+    find_cuts(panels, p, queries, query_count, cuts);
+    for (size_t r = 0; r < CSIMD_PANEL; r += COLUMNS * WIDTH) {
+      size_t row = p * CSIMD_PANEL + r;
+      if (bytes) quantized_step(panels, packed, query_count, row, cuts, queries);
+      else filter_step(panels, packed, query_count, row, cuts, queries);
+    }
+  }
+}
+
+// The query count becomes a constant, so that loops over it unroll into registers: CALL(n) for
+// the n that is `count`.
+#define CASE(n, CALL) \
+  case n: \
+    if (n <= QUERY_BLOCK) CALL((n <= QUERY_BLOCK ? n : 1)); \
+    break;
+#define FOR_COUNT(count, CALL) \
+  switch (count) { \
+    CASE(1, CALL) CASE(2, CALL) CASE(3, CALL) CASE(4, CALL) CASE(5, CALL) CASE(6, CALL) \
+    CASE(7, CALL) CASE(8, CALL) CASE(9, CALL) CASE(10, CALL) CASE(11, CALL) CASE(12, CALL) \
+    CASE(13, CALL) CASE(14, CALL) \
+  }
+
+static void filter(const csimd_panels *panels, const float *packed, size_t query_count,
+                   size_t begin, size_t end, csimd_query *queries) {
+#define FILTER_FLOATS(n) filter_block(panels, packed, n, begin, end, queries, 0)
+  FOR_COUNT(query_count, FILTER_FLOATS)
+}
+
+#ifdef DOT4
+static void filter_quantized(const csimd_panels *panels, const int8_t *packed, size_t query_count,
+                             size_t begin, size_t end, csimd_query *queries) {
+#define FILTER_BYTES(n) filter_block(panels, packed, n, begin, end, queries, 1)
+  FOR_COUNT(query_count, FILTER_BYTES)
+}
+#endif
+
+// One panel of directions against a block of interleaved rows.
+INLINE void project_panel(const float *panel, const float *packed, const size_t count,
+                          size_t dimension, float *target, size_t width) {
+  for (size_t r = 0; r < CSIMD_PANEL; r += COLUMNS * WIDTH) {
+    floats sums[QUERY_BLOCK][COLUMNS];
+    multiply_step(panel + r, packed, count, dimension, sums);
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < count; i++)
+#pragma clang loop unroll(full)
+      for (size_t j = 0; j < COLUMNS; j++)
+        memcpy(target + i * width + r + j * WIDTH, &sums[i][j], sizeof sums[i][j]);
+  }
+}
+
+static void project(const float *directions, size_t dimension, size_t width, const float *rows,
+                    size_t count, float *scratch, float *target) {
+  for (size_t first = 0; first < count; first += QUERY_BLOCK) {
+    size_t block = count - first < QUERY_BLOCK ? count - first : QUERY_BLOCK;
+    for (size_t i = 0; i < block; i++)
+      for (size_t d = 0; d < dimension; d++)
+        scratch[d * block + i] = rows[(first + i) * dimension + d];
+    for (size_t p = 0; p < width; p += CSIMD_PANEL) {
+      const float *panel = directions + p * dimension;
+      float *out = target + first * width + p;
+#define PROJECT_PANEL(n) project_panel(panel, scratch, n, dimension, out, width)
+      FOR_COUNT(block, PROJECT_PANEL)
+    }
+  }
+}
