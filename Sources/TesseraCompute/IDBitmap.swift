@@ -4,8 +4,8 @@ struct IDBitmap: Sendable {
   /// The ids there are bits for. Others are not selected.
   let span: Range<Int64>
 
-  /// More than anybody has rows; 128 GiB of bits.
-  private static let longestSpan: UInt64 = 1 << 40
+  /// More than anybody has rows; 4 GiB of bits.
+  private static let longestSpan: UInt64 = 1 << 35
 
   init(_ words: [UInt64], firstID: Int64) {
     // No row has the id Int64.max, since its set would end beyond 64 bits.

@@ -28,7 +28,7 @@ public struct IDSelector: Sendable {
   /// The ids listed, in any order; repeating one changes nothing.
   ///
   /// - Complexity: O(`ids.count`); one bit of memory for each id from the lowest to the highest.
-  /// - Throws: `.invalidArgument` if that would be more than 2^40 bits.
+  /// - Throws: `.invalidArgument` if that would be more than 2^35 bits.
   public static func ids(_ ids: some Collection<Int64>) throws(TesseraError) -> IDSelector {
     IDSelector(form: .bitmap(try IDBitmap(ids)))
   }
