@@ -5,6 +5,10 @@
 // one segment, place i standing for panel i * stride mod panel_count, so that every launch sees a
 // fair sample of rows that were stored in an order of their own.
 //
+// Macro SELECTED: only some rows may be hits. Place i then stands for entry i * stride mod
+//   panel_count of `kept`, which has a panel and the mask of its rows that are selected, two words,
+//   for each of the panel_count panels with such a row.
+//
 // BODY_WIDE: a work item takes `slice` panels, which stay in its cache, against `blocks` blocks of
 //   8 queries: 8 x 32 values in sixteen float16 accumulators. Work-group size 1.
 //   global = (slices, groups of blocks)
@@ -12,6 +16,15 @@
 //   ITEM_QUERIES x ITEM_ROWS of them, TILE_DEPTH dimensions at a time. TILE_ROWS is a multiple of
 //   32, TILE_QUERIES of 8, the items' counts of 4.
 //   global = (tiles of queries * items, tiles of panels)
+
+// The panel a place stands for, and the mask of its rows that may be hits.
+#ifdef SELECTED
+#define KEPT_PARAMETER , __global const uint *restrict kept, ulong kept_offset
+#define PANEL_AT(place) vload2(scattered(place, stride, panel_count), kept + kept_offset)
+#else
+#define KEPT_PARAMETER
+#define PANEL_AT(place) with_rows(scattered(place, stride, panel_count), row_count)
+#endif
 
 #define FILTER_PARAMETERS                                                                          \
   __global const float *restrict panels, ulong panels_offset, __global const float *restrict terms,\
@@ -21,7 +34,8 @@
       __global const float *restrict thresholds, ulong thresholds_offset,                          \
       __global ulong *restrict lists, ulong lists_offset, __global uint *restrict counts,          \
       ulong counts_offset, uint dimension, float square, uint query_count, uint capacity,          \
-      uint first_row, uint row_count, uint panel_count, uint stride, uint first, uint end
+      uint first_row, uint row_count, uint panel_count, uint stride, uint first,                   \
+      uint end KEPT_PARAMETER
 
 #define ADD_OFFSETS                                                                                \
   panels += panels_offset;                                                                         \
@@ -44,17 +58,22 @@ static inline uint scattered(uint place, uint stride, uint panel_count) {
   return (uint)((ulong)place * stride % panel_count);
 }
 
+// A panel and the mask of the rows it has: the last may not be full.
+static inline uint2 with_rows(uint panel, uint row_count) {
+  uint left = row_count - panel * PANEL_ROWS;
+  return (uint2)(panel, left < PANEL_ROWS ? (1u << left) - 1 : 0xFFFFFFFFu);
+}
+
 #ifdef BODY_WIDE
 
-static inline void append_passing(float16 low, float16 high, float limit, uint row, uint row_count,
-                           uint first_row, __global ulong *list, __global uint *count,
-                           uint capacity) {
+static inline void append_passing(float16 low, float16 high, float limit, uint row, uint rows,
+                                  __global ulong *list, __global uint *count, uint capacity) {
   float values[32];
   vstore16(low, 0, values);
   vstore16(high, 1, values);
   for (uint lane = 0; lane < PANEL_ROWS; lane++) {
-    if (!(values[lane] < limit) && row + lane < row_count) {
-      append_row(list, count, capacity, values[lane], first_row + row + lane);
+    if (!(values[lane] < limit) && (rows >> lane & 1) != 0) {
+      append_row(list, count, capacity, values[lane], row + lane);
     }
   }
 }
@@ -70,7 +89,8 @@ __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
     if (!any_searched(thresholds, query, query + BLOCK_QUERIES)) continue;
     __global const float *q = queries + (size_t)query * dimension;
     for (uint place = slice_first; place < slice_end; place++) {
-      uint panel = scattered(place, stride, panel_count);
+      uint2 panel_rows = PANEL_AT(place);
+      uint panel = panel_rows.x;
       __global const float *x = panels + (size_t)panel * dimension * PANEL_ROWS;
       float16 low[8], high[8];
 #pragma unroll
@@ -97,7 +117,7 @@ __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
         float limit = thresholds[query + i] - error_bound(vload2(query + i, bounds), square, norm);
         if (!all((v_low < (float16)(limit)) & (v_high < (float16)(limit))) &&
             query + i < query_count) {
-          append_passing(v_low, v_high, limit, panel * PANEL_ROWS, row_count, first_row,
+          append_passing(v_low, v_high, limit, first_row + panel * PANEL_ROWS, panel_rows.y,
                          lists + (size_t)(query + i) * capacity, counts + query + i, capacity);
         }
       }
@@ -149,7 +169,7 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
       uint panel = part / (TILE_DEPTH * 8), d = part / 8 % TILE_DEPTH, column = part % 8 * 4;
       float4 values = (float4)(0.0f);
       if (place_first + panel < end && depth + d < dimension) {
-        size_t source = scattered(place_first + panel, stride, panel_count);
+        size_t source = PANEL_AT(place_first + panel).x;
         values = vload4(0, panels + (source * dimension + depth + d) * PANEL_ROWS + column);
       }
       vstore4(values, 0, &x[d][panel * PANEL_ROWS + column]);
@@ -181,9 +201,12 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
     uint column = g * (TILE_ROWS / ROW_GROUPS) + across;
     uint place = place_first + column / PANEL_ROWS;
     if (place >= end) continue;
-    uint panel = scattered(place, stride, panel_count);
+    uint2 panel_rows = PANEL_AT(place);
+    uint panel = panel_rows.x;
     uint lane = column % PANEL_ROWS;
-    uint row = panel * PANEL_ROWS + lane;
+    uint row = first_row + panel * PANEL_ROWS + lane;
+    uint rows = panel_rows.y >> lane;
+    if ((rows & 15) == 0) continue;
     __global const float *term = terms + (size_t)panel * 2 * PANEL_ROWS + lane;
     float4 scale = vload4(0, term);
     float4 offset = vload4(0, term + PANEL_ROWS);
@@ -198,18 +221,10 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
       if (all(v < (float4)(limit))) continue;
       __global ulong *list = lists + (size_t)query * capacity;
       __global uint *count = counts + query;
-      if (!(v.x < limit) && row < row_count) {
-        append_row(list, count, capacity, v.x, first_row + row);
-      }
-      if (!(v.y < limit) && row + 1 < row_count) {
-        append_row(list, count, capacity, v.y, first_row + row + 1);
-      }
-      if (!(v.z < limit) && row + 2 < row_count) {
-        append_row(list, count, capacity, v.z, first_row + row + 2);
-      }
-      if (!(v.w < limit) && row + 3 < row_count) {
-        append_row(list, count, capacity, v.w, first_row + row + 3);
-      }
+      if (!(v.x < limit) && (rows & 1) != 0) append_row(list, count, capacity, v.x, row);
+      if (!(v.y < limit) && (rows & 2) != 0) append_row(list, count, capacity, v.y, row + 1);
+      if (!(v.z < limit) && (rows & 4) != 0) append_row(list, count, capacity, v.z, row + 2);
+      if (!(v.w < limit) && (rows & 8) != 0) append_row(list, count, capacity, v.w, row + 3);
     }
   }
 }

@@ -35,11 +35,14 @@ extension CPUDevice {
   }
 
   public func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int
+    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
     try Shapes.nearest(queries, in: set, k: k)
     guard let set = set as? CPUVectorSet else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
+    }
+    if let selector {
+      return try ReferenceDevice.shared.nearest(queries, in: set, k: k, only: selector)
     }
     return try nearest(
       PreparedQueries(queries, "nearest: queries", kernels: kernels, workers: workers), in: set,

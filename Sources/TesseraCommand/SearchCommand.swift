@@ -18,6 +18,9 @@ struct SearchCommand: ParsableCommand {
         tessera search --base big.fbin --queries q.fbin -k 10 --memory 2G
         tessera search --base base.fvecs --queries q.fvecs -k 10 --metric l2 \\
           --truth truth.ivecs --device opencl --json
+        tessera search --base base.npy --queries q.npy -k 10 --ids 5000:9000
+        tessera search --base base.npy --queries q.npy -k 10 --ids keep.npy
+        tessera search --base big.fbin --queries q.fbin -k 10 --plan
       """)
 
   @Option(help: "The vectors to search.", completion: .file())
@@ -38,6 +41,18 @@ struct SearchCommand: ParsableCommand {
   @Option(help: "Ask only the first N queries of the file.")
   var limit: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Search only these rows of the base: FIRST:END, or a file.",
+      discussion: "END is not among them. A file holds ids (.npy, .ivecs, .ibin), or one uint8 a "
+        + "row in an .npy of one column: 1 to search the row, 0 to leave it out.",
+      valueName: "rows"),
+    completion: .file(), transform: { try RowSelection($0) })
+  var ids: RowSelection?
+
+  @Flag(help: "Print what the search would keep and use, and do not search.")
+  var plan = false
+
   @OptionGroup var devices: DeviceOptions
   @OptionGroup var search: SearchOptions
   @OptionGroup var output: OutputOptions
@@ -45,6 +60,9 @@ struct SearchCommand: ParsableCommand {
   func validate() throws {
     if k < 1 { throw ValidationError("-k is \(k), it must be at least 1") }
     if let limit, limit < 1 { throw ValidationError("--limit is \(limit), it must be at least 1") }
+    if plan, search.out != nil || truth != nil || search.repeats > 1 {
+      throw ValidationError("--plan does not search; leave out --out, --truth and --repeat")
+    }
   }
 
   func run() throws {
@@ -52,6 +70,8 @@ struct SearchCommand: ParsableCommand {
     let base = try VectorFile.open(base)
     let queries = try openQueries(dimension: base.dimension)
     let truth = try openTruth(queryCount: queries.count)
+    let selector = try ids?.selector(rowCount: base.count, base: self.base)
+    let selectedRows = selector?.count(in: 0..<Int64(base.count)) ?? base.count
     let loadSeconds = loadStart.secondsAgo
     let files = try search.out.map { prefix throws(TesseraError) in
       try OutputFiles([Self.idsPath(prefix), Self.scoresPath(prefix)])
@@ -66,7 +86,13 @@ struct SearchCommand: ParsableCommand {
       options: .init(
         memoryBudget: search.memory, batchSize: search.batch, fallback: selection.fallback,
         vectorsName: self.base, queriesName: self.queries, note: output.note))
-    let reports = try ask(flat, queries)
+    if plan {
+      let plan = try flat.plan(queryCount: queries.count, k: k, only: selector)
+      let summary = PlanSummary(
+        of: plan, base, selectedRows: selectedRows, metric: metric, queries: queries.count, k: k)
+      return try show(summary, summary.table())
+    }
+    let reports = try ask(flat, queries, only: selector)
     let last = reports[reports.count - 1]
 
     let neighbors = last.neighbors
@@ -77,8 +103,13 @@ struct SearchCommand: ParsableCommand {
       }.recall
     }
     let summary = Summary(
-      of: reports, base, metric: metric, k: k, loadSeconds: loadSeconds, recall: recall)
-    if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
+      of: reports, base, selectedRows: selectedRows, metric: metric, k: k,
+      loadSeconds: loadSeconds, recall: recall)
+    try show(summary, summary.table())
+  }
+
+  private func show(_ summary: some Encodable, _ table: Table) throws {
+    if output.json { try JSONOutput.print(summary) } else { table.print() }
   }
 
   private func openQueries(dimension: Int) throws(TesseraError) -> Vectors {
@@ -111,7 +142,9 @@ struct SearchCommand: ParsableCommand {
     return truth
   }
 
-  private func ask(_ flat: FlatSearch, _ queries: Vectors) throws(TesseraError) -> [SearchReport] {
+  private func ask(
+    _ flat: FlatSearch, _ queries: Vectors, only selector: IDSelector?
+  ) throws(TesseraError) -> [SearchReport] {
     var reports: [SearchReport] = []
     for round in 1...search.repeats {
       let progress = ProgressBar(
@@ -119,7 +152,9 @@ struct SearchCommand: ParsableCommand {
         total: queries.count, unit: "queries", isQuiet: output.quiet)
       defer { progress.finish() }
       reports.append(
-        try flat.nearest(queries, k: k) { progress.update(Double($0.done) / Double($0.total)) })
+        try flat.nearest(queries, k: k, only: selector) {
+          progress.update(Double($0.done) / Double($0.total))
+        })
     }
     return reports
   }

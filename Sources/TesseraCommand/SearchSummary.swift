@@ -8,6 +8,8 @@ extension SearchCommand {
     let variant: String
     let metric: String
     let rows: Int
+    /// Rows that could be hits: fewer with `--ids`.
+    let selectedRows: Int
     let dimension: Int
     let queries: Int
     let k: Int
@@ -16,10 +18,14 @@ extension SearchCommand {
     let certified: Bool
     let candidatesPerQuery: Double
     let rescoredPerQuery: Double
-    /// Pieces the base was cut into.
+    /// Pieces of the base that were searched.
     let chunks: Int
     /// Queries given to the device at a time.
     let batch: Int
+    /// Kept by the largest prepared chunk beyond the file's rows.
+    let residentBytes: Int
+    /// Planned for the work on one chunk, and given back.
+    let workingBytes: Int
     /// The most memory the process had resident, mapped files included.
     let peakBytes: Int
     let recall: Double?
@@ -31,8 +37,8 @@ extension SearchCommand {
     }
 
     init(
-      of reports: [SearchReport], _ base: Vectors, metric: Metric, k: Int, loadSeconds: Double,
-      recall: Double?
+      of reports: [SearchReport], _ base: Vectors, selectedRows: Int, metric: Metric, k: Int,
+      loadSeconds: Double, recall: Double?
     ) {
       let last = reports[reports.count - 1]
       let statistics = last.neighbors.statistics
@@ -43,6 +49,7 @@ extension SearchCommand {
       variant = last.device.variant
       self.metric = metric.rawValue
       rows = base.count
+      self.selectedRows = selectedRows
       dimension = base.dimension
       queries = queryCount
       self.k = k
@@ -54,6 +61,8 @@ extension SearchCommand {
       rescoredPerQuery = Double(statistics.rescored) * perQuery
       chunks = last.chunkCount
       batch = last.batchSize
+      residentBytes = last.residentBytes
+      workingBytes = last.workingBytes
       peakBytes = HostLimits.peakResidentBytes
       self.recall = recall
     }
@@ -68,6 +77,7 @@ extension SearchCommand {
       var table = Table()
       table.add("device", "\(device) (\(variant))")
       table.add("base", "\(rows) x \(dimension), \(metric)")
+      if selectedRows < rows { table.add("selected", "\(selectedRows) of \(rows) rows") }
       table.add("queries", "\(queries), k = \(k)")
       table.add("prepare", "\(seconds.prepare.short) s")
       table.add("search", seconds.search.map(\.short).joined(separator: ", ") + " s")
@@ -76,6 +86,7 @@ extension SearchCommand {
         "certified",
         (certified ? "yes" : "no") + ", \(candidatesPerQuery.short) candidates and "
           + "\(rescoredPerQuery.short) exact scores a query")
+      table.add("prepared rows", residentBytes.asBytes + (chunks > 1 ? " a chunk" : ""))
       table.add("peak memory", peakBytes.asBytes + (chunks > 1 ? ", \(chunks) chunks" : ""))
       if let recall { table.add("recall", recall.short) }
       return table

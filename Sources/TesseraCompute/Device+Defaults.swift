@@ -25,9 +25,16 @@ extension Device {
   }
 
   public func nearest(
+    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+  ) throws(TesseraError) -> Neighbors {
+    try ReferenceDevice.shared.nearest(queries, in: set, k: k, only: selector)
+  }
+
+  /// The `k` nearest rows of all.
+  public func nearest(
     _ queries: Vectors, in set: VectorSet, k: Int
   ) throws(TesseraError) -> Neighbors {
-    try ReferenceDevice.shared.nearest(queries, in: set, k: k)
+    try nearest(queries, in: set, k: k, only: nil)
   }
 
   public func innerProducts(

@@ -39,15 +39,18 @@ public protocol Device: AnyObject, Sendable {
   /// Cost: one pass over the rows. Throws `.nonFinite`, naming rows that hold NaN or infinity.
   func prepare(_ vectors: Vectors, metric: Metric, firstID: Int64) throws(TesseraError) -> VectorSet
 
-  /// The `k` nearest rows of `set` to every query: exact, certified, ids and scores bit-identical
-  /// on every device, for every batch and thread count.
+  /// The `k` nearest rows of `set` to every query, of those that `selector` selects (nil: of all):
+  /// exact, certified, ids and scores bit-identical on every device, for every batch and thread
+  /// count.
   ///
-  /// Scores are canonical (``CanonicalScore``); best first, ties by lower id. Fewer than `k` rows
-  /// give that many hits. Cost: O(queries * rows * dimension) at filter precision, and the
-  /// canonical score for the few rows the filter cannot rule out. Scores beyond Float32 are
-  /// infinite, and such rows tie. Throws `.nonFinite`, and `.wrongDevice` for a set of another
-  /// device that this one cannot read.
-  func nearest(_ queries: Vectors, in set: VectorSet, k: Int) throws(TesseraError) -> Neighbors
+  /// Scores are canonical (``CanonicalScore``); best first, ties by lower id. Fewer than `k`
+  /// selected rows give that many hits, none give none. Cost: O(queries * rows * dimension) at
+  /// filter precision, and the canonical score for the few rows the filter cannot rule out; devices
+  /// pass over panels of 32 rows of which none is selected. Scores beyond Float32 are infinite, and
+  /// such rows tie. Throws `.nonFinite`, and `.wrongDevice` for a set of another device that this
+  /// one cannot read.
+  func nearest(_ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?)
+    throws(TesseraError) -> Neighbors
 
   // MARK: Matrices
 

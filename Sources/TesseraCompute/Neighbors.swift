@@ -23,7 +23,7 @@ public struct SearchStatistics: Sendable, Hashable {
 /// The hits of a batch of queries, best first, ties by lower id.
 public struct Neighbors: Sendable, Hashable {
   public let queryCount: Int
-  /// Hits per query: `k`, or the number of vectors where there are fewer. Never padded.
+  /// Hits per query: `k`, or the number of rows searched where there are fewer. Never padded.
   public let hitCount: Int
   /// `queryCount` x `hitCount`, row-major.
   public private(set) var ids: [Int64]

@@ -49,24 +49,27 @@ public final class ReferenceDevice: Device {
   }
 
   public func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int
+    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
     try Shapes.nearest(queries, in: set, k: k)
     try Shapes.requireFinite(queries, "nearest: queries")
-    let hitCount = min(k, set.count)
-    let vectors = (0..<set.count).map { set.vectors.row($0) }
+    let vectors = (0..<set.count)
+      .map { (id: set.firstID + Int64($0), row: $0) }
+      .filter { selector?.contains($0.id) ?? true }
+      .map { (id: $0.id, values: set.vectors.row($0.row)) }
+    let hitCount = min(k, vectors.count)
     var ids: [Int64] = []
     var scores: [Float] = []
     for index in 0..<queries.count {
       let query = queries.row(index)
       let ranked =
-        vectors.enumerated()
-        .map { (score: CanonicalScore.score(set.metric, query, $1), id: set.firstID + Int64($0)) }
+        vectors
+        .map { (score: CanonicalScore.score(set.metric, query, $0.values), id: $0.id) }
         .sorted { set.metric.order.ranks($0, ahead: $1) }
       ids += ranked.prefix(hitCount).map(\.id)
       scores += ranked.prefix(hitCount).map(\.score)
     }
-    let scored = queries.count * set.count
+    let scored = queries.count * vectors.count
     return Neighbors(
       queryCount: queries.count, hitCount: hitCount, ids: ids, scores: scores,
       statistics: SearchStatistics(certified: true, candidates: scored, rescored: scored))

@@ -18,6 +18,11 @@ open class VectorSet: @unchecked Sendable {
   public var count: Int { vectors.count }
   public var dimension: Int { vectors.dimension }
 
+  /// How many rows `selector` lets a search return.
+  package func count(of selector: IDSelector?) -> Int {
+    selector?.count(in: firstID..<firstID + Int64(count)) ?? count
+  }
+
   /// Bytes this set keeps beyond the caller's rows, on the device and on the host together.
   open var residentBytes: Int { 0 }
 }

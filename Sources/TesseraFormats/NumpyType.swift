@@ -35,6 +35,11 @@ enum NumpyType {
       switch plain.first {
       case "O": "save it with np.stack(x).astype(\(kind.numpyType))"
       case "U", "S", "a", "M", "m": "save numbers"
+      // As wider numbers, flags would be read as ids.
+      case "b",
+        "?" where kind.numbers.contains(.uint8):
+
+        "save it with np.ascontiguousarray(x, dtype=np.uint8)"
       case "c": "save its parts, x.real and x.imag"
       default: convert
       }

@@ -25,7 +25,8 @@ extension OpenCLDevice {
       let rows = start..<min(start + memory.queryCount, points.rows)
       let batch = points.rows(rows)
       let run = SearchRun(
-        device: self, panels: panels, memory: memory, queryCount: rows.count, limits: limits,
+        device: self, panels: panels, parts: panels.segments.map(SearchPart.init), memory: memory,
+        queryCount: rows.count, limits: limits,
         hostVectors: { [self] () throws(TesseraError) in
           try SearchHostVectors(queries: onHost(batch), rows: onHost(centroids))
         })

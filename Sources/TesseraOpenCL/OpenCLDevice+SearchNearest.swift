@@ -40,22 +40,25 @@ extension OpenCLDevice {
   }
 
   /// Cost: 2 * queries * rows * dimension Float32 operations, and canonical scores for a few more
-  /// than k rows of each query. Queries that find more near ties than their list holds take a
-  /// second pass, and canonical scores for every row that ties.
+  /// than k rows of each query; of rows, those in panels with a selected row. Queries that find
+  /// more near ties than their list holds take a second pass, and canonical scores for every row
+  /// that ties.
   public func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int
+    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    try nearest(queries, in: set, k: k, limits: SearchLimits())
+    try nearest(queries, in: set, k: k, only: selector, limits: SearchLimits())
   }
 
   func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, limits: SearchLimits
+    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector? = nil,
+    limits: SearchLimits
   ) throws(TesseraError) -> Neighbors {
     try Shapes.nearest(queries, in: set, k: k)
     guard let own = set as? OpenCLVectorSet, own.panels.panelNorms.buffer.context === context else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
     }
-    let hitCount = min(k, set.count)
+    let rowCount = set.count(of: selector)
+    let hitCount = min(k, rowCount)
     guard queries.count > 0, hitCount > 0 else {
       try Shapes.requireFinite(queries, "nearest: queries")
       return Neighbors(
@@ -63,8 +66,9 @@ extension OpenCLDevice {
         statistics: SearchStatistics(certified: true, candidates: 0, rescored: 0))
     }
     let memory = try SearchMemory(
-      self, queryCount: queries.count, dimension: set.dimension, rowCount: set.count,
+      self, queryCount: queries.count, dimension: set.dimension, rowCount: rowCount,
       hitCount: hitCount, limits: limits)
+    let parts = try own.parts(only: selector, on: self)
     let staging = try reserve(
       min(memory.queryCount, queries.count) * queries.dimension * queries.element.byteCount)
     var ids: [Int64] = []
@@ -75,7 +79,8 @@ extension OpenCLDevice {
     for start in stride(from: 0, to: queries.count, by: memory.queryCount) {
       let batch = queries.rows(start..<min(start + memory.queryCount, queries.count))
       let run = SearchRun(
-        device: self, panels: own.panels, memory: memory, queryCount: batch.count, limits: limits,
+        device: self, panels: own.panels, parts: parts, memory: memory, queryCount: batch.count,
+        limits: limits,
         hostVectors: { SearchHostVectors(queries: batch, rows: set.vectors) })
       try run.begin(try stage(batch, in: staging))
       let report = try run.search(

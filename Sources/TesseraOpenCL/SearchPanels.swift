@@ -12,14 +12,6 @@ struct SearchPanels: Sendable {
     let terms: OpenCLStorage
 
     var panelCount: Int { SearchPanels.panelCount(rows.count) }
-
-    /// The step between panels that are visited one after the other: far apart, and without a
-    /// common divisor with their number, so that each is visited once.
-    var stride: Int {
-      var stride = max(1, Int(Double(panelCount) * 0.618))
-      while greatestCommonDivisor(stride, panelCount) != 1 { stride += 1 }
-      return stride
-    }
   }
 
   let metric: Metric
@@ -52,10 +44,6 @@ struct SearchPanels: Sendable {
       return first..<min(rowCount, panels * (index + 1) / count * panelRows)
     }
   }
-}
-
-private func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
-  b == 0 ? a : greatestCommonDivisor(b, a % b)
 }
 
 /// The constants of the error bound, which `search_common.cl` derives.

@@ -9,6 +9,8 @@ internal import TesseraCompute
 struct SearchRun {
   let device: OpenCLDevice
   let panels: SearchPanels
+  /// Where in them hits may lie.
+  let parts: [SearchPart]
   let memory: SearchMemory
   let queryCount: Int
   let limits: SearchLimits
@@ -56,16 +58,16 @@ struct SearchRun {
 
   /// Finds the hits of every query whose list does not overflow.
   private func searchAll() throws(TesseraError) {
-    let panelCount = SearchPanels.panelCount(panels.rowCount)
+    let panelCount = parts.reduce(0) { $0 + $1.panelCount }
     // The first launch lets every row pass, so it is a small one, and the lists hold its rows.
     let firstRows = min(memory.capacity, 4 * hitCount)
     var done = 0
     var next = max(1, firstRows / SearchPanels.panelRows)
     while done < panelCount {
       next = min(next, panelCount)
-      for segment in panels.segments {
-        let share = segment.panelCount
-        try filter(segment, places: done * share / panelCount..<next * share / panelCount)
+      for part in parts {
+        let share = part.panelCount
+        try filter(part, places: done * share / panelCount..<next * share / panelCount)
       }
       try tighten()
       (done, next) = (next, 4 * next)
@@ -84,9 +86,9 @@ struct SearchRun {
       ], over: Grid(items: queryCount, local: device.groupSize, workPerItem: 8))
     let half = memory.capacity / 2
     let step = max(1, (memory.capacity - half) / SearchPanels.panelRows)
-    for segment in panels.segments {
-      for place in stride(from: 0, to: segment.panelCount, by: step) {
-        try filter(segment, places: place..<min(place + step, segment.panelCount))
+    for part in parts {
+      for place in stride(from: 0, to: part.panelCount, by: step) {
+        try filter(part, places: place..<min(place + step, part.panelCount))
         try tighten()
         try score(listsAbove: half)
         try keepBest(ofListsAbove: half, asEntries: true)
@@ -103,23 +105,26 @@ struct SearchRun {
 
   // MARK: The steps
 
-  private func filter(
-    _ segment: SearchPanels.Segment, places: Range<Int>
-  ) throws(TesseraError) {
+  private func filter(_ part: SearchPart, places: Range<Int>) throws(TesseraError) {
     guard !places.isEmpty else { return }
+    let segment = part.segment
     let shape = FilterShape(
       device, queryCount: queryCount, panelCount: places.count, dimension: panels.dimension)
+    let selected = part.kept.map { [KernelArgument.all(of: $0, as: UInt32.self)] }
     try device.launch(
-      "search_filter", of: KernelSource("search_filter", shape.macros),
+      "search_filter",
+      of: KernelSource(
+        "search_filter",
+        selected == nil ? shape.macros : shape.macros.merging(["SELECTED": 1]) { $1 }),
       [
         .all(of: segment.panels, as: Float.self), .all(of: segment.terms, as: Float.self),
         .element(
           segment.rows.lowerBound / SearchPanels.panelRows, of: panels.panelNorms, as: Float.self),
         queries, bounds, thresholds, lists, counts, .int(panels.dimension), .float(bound.square),
         .int(queryCount), .int(memory.capacity), .int(segment.rows.lowerBound),
-        .int(segment.rows.count), .int(segment.panelCount), .int(segment.stride),
+        .int(segment.rows.count), .int(part.panelCount), .int(part.stride),
         .int(places.lowerBound), .int(places.upperBound),
-      ] + shape.arguments, over: shape.grid)
+      ] + (selected ?? []) + shape.arguments, over: shape.grid)
   }
 
   private func tighten() throws(TesseraError) {

@@ -11,5 +11,21 @@ final class OpenCLVectorSet: VectorSet, @unchecked Sendable {
     super.init(vectors, metric: panels.metric, firstID: firstID)
   }
 
+  /// What a search of the rows that `selector` selects visits.
+  func parts(
+    only selector: IDSelector?, on device: OpenCLDevice
+  ) throws(TesseraError) -> [SearchPart] {
+    var parts: [SearchPart] = []
+    for segment in panels.segments {
+      guard let selector else {
+        parts.append(SearchPart(segment))
+        continue
+      }
+      let part = try SearchPart(segment, only: selector, firstID: firstID, on: device)
+      if part.panelCount > 0 { parts.append(part) }
+    }
+    return parts
+  }
+
   override var residentBytes: Int { panels.byteCount }
 }

@@ -5,7 +5,7 @@ public import TesseraCompute
 ///
 /// Rows that fit are prepared once and stay on the device for every later call. Others are cut into
 /// chunks; each is prepared, asked all queries, and its hits merged. The hits are the same bytes
-/// either way, for every batch size and memory budget.
+/// either way, for every batch size and memory budget. A search may be limited to some of the rows.
 ///
 ///     let search = try FlatSearch(base, metric: .innerProduct, on: Devices.choose(.auto))
 ///     let hits = try search.nearest(queries, k: 10).neighbors
@@ -15,12 +15,19 @@ public final class FlatSearch: Sendable {
   public let options: Options
   private let state: Mutex<State>
 
-  /// What changes from one search to the next.
-  private struct State {
+  /// Where rows are searched, and what may be held there.
+  struct Place {
     var device: any Device
     var memoryBudget: Int
+  }
+
+  /// What changes from one search to the next.
+  private struct State {
+    var place: Place
     var prepared: VectorSet?
   }
+
+  var place: Place { state.withLock(\.place) }
 
   /// - Throws: `.invalidArgument` for a batch size or memory budget below 1, `.invalidShape` for
   ///   vectors without dimensions.
@@ -41,11 +48,17 @@ public final class FlatSearch: Sendable {
     self.vectors = vectors
     self.metric = metric
     self.options = options
-    state = Mutex(
-      State(device: device, memoryBudget: options.memoryBudget(on: device)))
+    state = Mutex(State(place: options.place(on: device)))
   }
 
-  /// The `k` nearest rows to every query, ids counted from row 0.
+  /// Who takes over where `place` failed, if anybody does.
+  func fallback(for place: Place) -> Place? {
+    guard let fallback = options.fallback, fallback !== place.device else { return nil }
+    return options.place(on: fallback)
+  }
+
+  /// The `k` nearest rows to every query, of those that `selector` selects (nil: of all), ids
+  /// counted from row 0.
   ///
   /// A device that runs out of memory is asked again with smaller chunks, three times; then, and
   /// on any other failure of the device, the fallback takes over. Searches of one `FlatSearch` run
@@ -56,7 +69,8 @@ public final class FlatSearch: Sendable {
   /// - Throws: `.invalidShape`, `.invalidArgument` and `.nonFinite` for what cannot be searched;
   ///   `.outOfMemory`, `.deviceFailure` and `.buildFailure` from a device without a fallback.
   public func nearest(
-    _ queries: Vectors, k: Int, progress: (SearchProgress) -> Void = { _ in }
+    _ queries: Vectors, k: Int, only selector: IDSelector? = nil,
+    progress: (SearchProgress) -> Void = { _ in }
   ) throws(TesseraError) -> SearchReport {
     guard queries.dimension == vectors.dimension else {
       throw TesseraError(
@@ -70,107 +84,85 @@ public final class FlatSearch: Sendable {
     // A closure with typed throws needs its type spelled out, hence the result.
     return try state.withLock { state -> Result<SearchReport, TesseraError> in
       Result { () throws(TesseraError) in
-        try self.persist(queries, k: k, &state, progress)
+        try self.persist(queries, k: k, only: selector, &state, progress)
       }
     }.get()
   }
 
   /// Searches until it works or nothing is left to try.
   private func persist(
-    _ queries: Vectors, k: Int, _ state: inout State, _ progress: (SearchProgress) -> Void
+    _ queries: Vectors, k: Int, only selector: IDSelector?, _ state: inout State,
+    _ progress: (SearchProgress) -> Void
   ) throws(TesseraError) -> SearchReport {
     var shrinksLeft = 3
     while true {
       do throws(TesseraError) {
-        let plan = try plan(queries, k: k, state)
+        let plan = try plan(queryCount: queries.count, k: k, only: selector, in: state.place)
         do throws(TesseraError) {
-          return try search(queries, k: k, plan, &state, progress)
+          return try search(queries, k: k, only: selector, plan, &state, progress)
         } catch {
           guard error.code == .outOfMemory, shrinksLeft > 0 else { throw error }
           shrinksLeft -= 1
           state.prepared = nil
-          state.memoryBudget = max(1, plan.rows.cost.peakBytes / 2)
-          options.note(
-            "\(state.device.info.identifier): \(error); trying again with smaller pieces")
+          state.place.memoryBudget = max(1, plan.cost.peakBytes / 2)
+          options.note("\(plan.device.identifier): \(error); trying again with smaller pieces")
         }
       } catch {
-        guard error.isFailureOfDevice, let fallback = options.fallback, fallback !== state.device
-        else { throw error }
+        guard error.isFailureOfDevice, let fallback = fallback(for: state.place) else {
+          throw error
+        }
         options.note(
-          "\(state.device.info.identifier) failed: \(error); \(fallback.info.identifier) takes over"
-        )
-        state = State(
-          device: fallback, memoryBudget: options.memoryBudget(on: fallback))
+          "\(state.place.device.info.identifier) failed: \(error); "
+            + "\(fallback.device.info.identifier) takes over")
+        state = State(place: fallback)
       }
     }
   }
 
   private func search(
-    _ queries: Vectors, k: Int, _ plan: Plan, _ state: inout State,
+    _ queries: Vectors, k: Int, only selector: IDSelector?, _ plan: Plan, _ state: inout State,
     _ progress: (SearchProgress) -> Void
   ) throws(TesseraError) -> SearchReport {
+    let device = state.place.device
     let batches = stride(from: 0, to: queries.count, by: plan.batchSize).map {
       $0..<min($0 + plan.batchSize, queries.count)
     }
-    let chunks = stride(from: 0, to: vectors.count, by: max(1, plan.rows.rowsPerChunk)).map {
-      $0..<min($0 + plan.rows.rowsPerChunk, vectors.count)
-    }
-    let streams = chunks.count > 1
-    if streams { state.prepared = nil }
+    if plan.streams { state.prepared = nil }
+    // Without a row to search no device looks at the queries.
+    if plan.chunks.isEmpty { try Shapes.requireFinite(queries, options.queriesName) }
     var found = batches.map { Neighbors.none(queryCount: $0.count) }
+    var doneRows = 0
+    let totalRows = plan.chunks.reduce(0) { $0 + $1.count }
+    var residentBytes = 0
     var prepareSeconds = 0.0
     var searchSeconds = 0.0
-    for (piece, rows) in chunks.enumerated() {
+    for (piece, rows) in plan.chunks.enumerated() {
       let start = ContinuousClock.now
-      let set =
-        if let prepared = state.prepared { prepared } else { try prepare(rows, on: state.device) }
-      if !streams { state.prepared = set }
+      let set = if let prepared = state.prepared { prepared } else { try prepare(rows, on: device) }
+      if !plan.streams { state.prepared = set }
+      residentBytes = max(residentBytes, set.residentBytes)
       prepareSeconds += start.secondsAgo
       let searchStart = ContinuousClock.now
       for (index, batch) in batches.enumerated() {
-        let hits = try nearest(queries, batch, in: set, k: k, on: state.device)
+        let hits = try nearest(queries, batch, in: set, k: k, only: selector, on: device)
         found[index] =
           piece == 0 ? hits : found[index].merged(with: hits, k: k, order: metric.order)
         progress(
           SearchProgress(
-            done: rows.lowerBound * queries.count + rows.count * batch.upperBound,
-            total: vectors.count * queries.count))
+            done: doneRows * queries.count + rows.count * batch.upperBound,
+            total: totalRows * queries.count))
       }
+      doneRows += rows.count
       // A file larger than memory should not push everything else out of it.
-      if streams { vectors.rows(rows).evict() }
+      if plan.streams { vectors.rows(rows).evict() }
       searchSeconds += searchStart.secondsAgo
     }
     return SearchReport(
-      neighbors: Neighbors(joining: found), device: state.device.info, chunkCount: chunks.count,
-      batchSize: plan.batchSize, peakBytes: plan.rows.cost.peakBytes,
+      neighbors: Neighbors(joining: found), device: device.info, chunkCount: plan.chunks.count,
+      batchSize: plan.batchSize, residentBytes: residentBytes,
+      workingBytes: plan.cost.workingBytes, peakBytes: plan.cost.peakBytes,
       prepareSeconds: prepareSeconds,
-      searchSeconds: streams ? searchSeconds + prepareSeconds : searchSeconds)
-  }
-
-  /// How queries and rows are cut.
-  private struct Plan {
-    let batchSize: Int
-    let rows: SearchPlan
-  }
-
-  /// Batches shrink, unless their size was asked for, until at least one row fits beside them.
-  private func plan(
-    _ queries: Vectors, k: Int, _ state: State
-  ) throws(TesseraError) -> Plan {
-    var batchSize = min(options.batchSize ?? 1024, max(1, queries.count))
-    while true {
-      let shape = SearchShape(
-        rows: vectors.count, dimension: vectors.dimension, element: vectors.element,
-        metric: metric, queryCount: batchSize, k: k)
-      do throws(TesseraError) {
-        return Plan(
-          batchSize: batchSize,
-          rows: try SearchPlan(shape, on: state.device, memoryBudget: state.memoryBudget))
-      } catch {
-        guard options.batchSize == nil, batchSize > 1 else { throw error }
-        batchSize /= 2
-      }
-    }
+      searchSeconds: plan.streams ? searchSeconds + prepareSeconds : searchSeconds)
   }
 
   private func prepare(
@@ -185,11 +177,12 @@ public final class FlatSearch: Sendable {
   }
 
   private func nearest(
-    _ queries: Vectors, _ batch: Range<Int>, in set: VectorSet, k: Int, on device: any Device
+    _ queries: Vectors, _ batch: Range<Int>, in set: VectorSet, k: Int,
+    only selector: IDSelector?, on device: any Device
   ) throws(TesseraError) -> Neighbors {
     let some = queries.rows(batch)
     do throws(TesseraError) {
-      return try device.nearest(some, in: set, k: k)
+      return try device.nearest(some, in: set, k: k, only: selector)
     } catch {
       throw error.naming(options.queriesName, some, from: batch.lowerBound)
     }
@@ -197,8 +190,9 @@ public final class FlatSearch: Sendable {
 }
 
 extension FlatSearch.Options {
-  fileprivate func memoryBudget(on device: any Device) -> Int {
-    min(memoryBudget ?? .max, device.searchableBytes)
+  fileprivate func place(on device: any Device) -> FlatSearch.Place {
+    FlatSearch.Place(
+      device: device, memoryBudget: min(memoryBudget ?? .max, device.searchableBytes))
   }
 }
 

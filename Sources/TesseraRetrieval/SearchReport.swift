@@ -6,11 +6,17 @@ public struct SearchReport: Sendable {
   public let neighbors: Neighbors
   /// The device that found them: the fallback, if the chosen one failed.
   public let device: DeviceInfo
-  /// Pieces the rows were cut into; 1 where everything fits the memory.
+  /// Pieces of the rows that were searched: 1 where everything fits the memory, 0 where no row is
+  /// selected.
   public let chunkCount: Int
   /// Queries given to the device at a time.
   public let batchSize: Int
-  /// The most the device and its working memory held, in bytes, beyond the caller's rows.
+  /// Bytes the largest prepared piece kept beyond the caller's rows.
+  public let residentBytes: Int
+  /// Bytes planned for the work on one piece and one batch, and given back.
+  public let workingBytes: Int
+  /// The most the device and its working memory were planned to hold, in bytes, beyond the caller's
+  /// rows.
   public let peakBytes: Int
   /// Seconds spent making rows ready. 0 where they were ready from the search before.
   public let prepareSeconds: Double
@@ -19,7 +25,7 @@ public struct SearchReport: Sendable {
   public let searchSeconds: Double
 }
 
-/// How far a search is, in query-row pairs.
+/// How far a search is, in pairs of a query and a row of the pieces that are searched.
 public struct SearchProgress: Sendable, Hashable {
   public let done: Int
   public let total: Int

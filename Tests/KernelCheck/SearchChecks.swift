@@ -10,6 +10,17 @@ let searchChecks: [Check] =
     nearestCheck(rows: 140, dimension: 3, queries: 130, k: 1, .innerProduct),
     // Lists that overflow, and are searched again.
     nearestCheck(rows: 1100, dimension: 1, queries: 1, k: 2, .innerProduct, equal: true),
+    // Selected rows: flat, small and large tiles; panels left out, and lists that overflow.
+    nearestCheck(rows: 70, dimension: 17, queries: 3, k: 9, .squaredL2, only: .range(38..<72)),
+    nearestCheck(
+      rows: 200, dimension: 5, queries: 35, k: 3, .cosine,
+      only: .flags((0..<150).map { $0 % 3 == 0 && $0 / 32 % 2 == 0 })),
+    nearestCheck(
+      rows: 140, dimension: 3, queries: 130, k: 1, .innerProduct,
+      only: .flags((0..<200).map { $0 % 2 == 0 })),
+    nearestCheck(
+      rows: 1100, dimension: 1, queries: 1, k: 2, .innerProduct, equal: true,
+      only: .range(20..<1150)),
     Check("nearest of bytes") { device in
       let bytes = (0..<50 * 6).map { UInt8($0 * 37 % 256) }
       let vectors = try Vectors(
@@ -36,14 +47,19 @@ let searchChecks: [Check] =
   ]
 
 private func nearestCheck(
-  rows: Int, dimension: Int, queries: Int, k: Int, _ metric: Metric, equal: Bool = false
+  rows: Int, dimension: Int, queries: Int, k: Int, _ metric: Metric, equal: Bool = false,
+  only selector: IDSelector? = nil
 ) -> Check {
-  Check("nearest \(k) of \(rows) x \(dimension), \(queries) queries, \(metric)") { device in
+  let of = selector == nil ? "of" : "of selected rows of"
+  return Check(
+    "nearest \(k) \(of) \(rows) x \(dimension), \(queries) queries, \(metric)"
+  ) { device in
     let values =
       equal ? [Float](repeating: 0.5, count: rows * dimension) : numbers(rows * dimension, seed: 1)
     return try hits(
       device, Vectors(values, dimension: dimension),
-      Vectors(numbers(queries * dimension, seed: 2), dimension: dimension), k: k, metric)
+      Vectors(numbers(queries * dimension, seed: 2), dimension: dimension), k: k, metric,
+      only: selector)
   }
 }
 
@@ -53,9 +69,10 @@ private struct Hits: Equatable, Sendable {
 }
 
 private func hits(
-  _ device: any Device, _ vectors: Vectors, _ queries: Vectors, k: Int, _ metric: Metric
+  _ device: any Device, _ vectors: Vectors, _ queries: Vectors, k: Int, _ metric: Metric,
+  only selector: IDSelector? = nil
 ) throws -> Hits {
   let set = try device.prepare(vectors, metric: metric, firstID: 7)
-  let found = try device.nearest(queries, in: set, k: k)
+  let found = try device.nearest(queries, in: set, k: k, only: selector)
   return Hits(ids: found.ids, scoreBits: found.scores.map(\.bitPattern))
 }

@@ -33,6 +33,12 @@ import Testing
       Failure(64, "\(search) --repeat 0", "--repeat is 0"),
       Failure(64, "\(search) --memory lots", "lots", "512M"),
       Failure(64, "\(search) --limit 0", "--limit is 0"),
+      Failure(64, "\(search) --ids 9:4", "9:4 is no range", "FIRST:END"),
+      Failure(64, "\(search) --ids 5:", "5: is no range"),
+      Failure(64, "\(search) --ids=-1:3", "-1:3 is no range"),
+      Failure(64, "\(search) --ids 1:2:3", "1:2:3 is no range"),
+      Failure(64, "\(search) --ids rows.txt", "rows.txt", ".ivecs", "0:1000"),
+      Failure(64, "\(search) --plan", "--plan does not search", "--out"),
       Failure(64, "generate --rows -1 --dimension 4 out.npy", "--rows"),
       Failure(64, "generate --rows 1 --dimension 0 out.npy", "--dimension is 0"),
       Failure(64, "generate --rows 9 --dimension 4 --element i1 out.fvecs", "out.fvecs"),
@@ -51,6 +57,13 @@ import Testing
         65, "search --base narrow.npy --queries nan.npy -k 1 --batch 2 --out out", "nan.npy",
         "row 2", "remove or repair"),
       Failure(65, "\(search) --truth ids.npy", "ids.npy", "6 queries, 30"),
+      Failure(65, "\(search) --ids 0:501", "--ids 0:501", "500 rows", "end at 500"),
+      Failure(65, "\(search) --ids 5:5", "--ids 5:5", "selects none of the 500 rows of base.npy"),
+      Failure(65, "\(search) --ids far.npy", "far.npy", "id 500 in row 1", "500 rows"),
+      Failure(65, "\(search) --ids negative.ivecs", "negative.ivecs", "id -1 in row 0"),
+      Failure(65, "\(search) --ids flags.npy", "flags.npy", "3 flags for 500 rows"),
+      Failure(65, "\(search) --ids text.npy", "text.npy"),
+      Failure(65, "\(search) --ids base.npy", "base.npy", "ids are int32, int64"),
       Failure(65, "\(search) --limit 31", "queries.npy", "30"),
       Failure(65, "\(kmeans) -k 501", "base.npy", "501 clusters asked of 500"),
       Failure(65, "kmeans --input nan.npy -k 2 --out out.npy", "nan.npy", "row 2"),
@@ -62,6 +75,7 @@ import Testing
         66, "search --base none.npy --queries queries.npy -k 1", "none.npy", "check the path"),
       Failure(66, "search --base base.npy --queries none.npy -k 1", "none.npy"),
       Failure(66, "\(search) --truth none.npy", "none.npy"),
+      Failure(66, "\(search) --ids none.npy", "none.npy", "check the path"),
       Failure(66, "kmeans --input none.npy -k 1 --out out.npy", "none.npy"),
       Failure(66, "eval --found none.npy --truth ids.npy", "none.npy"),
       // No such device.
@@ -107,6 +121,11 @@ import Testing
     values[12] = .nan
     try VectorFile.write(Vectors(values, dimension: 5), to: shell.path("nan.npy"))
     try IDFile.write((0..<18).map(Int64.init), rows: 6, columns: 3, to: shell.path("ids.npy"))
+    try IDFile.write([3, 500], rows: 2, columns: 1, to: shell.path("far.npy"))
+    try IDFile.write([-1, 3], rows: 1, columns: 2, to: shell.path("negative.ivecs"))
+    let flags = try Vectors(
+      HostMemory(copying: [1, 0, 1] as [UInt8]), element: .uint8, count: 3, dimension: 1)
+    try VectorFile.write(flags, to: shell.path("flags.npy"))
     try IDFile.write([1, 2, 3], rows: 1, columns: 3, to: shell.path("other.npy"))
     try FileManager.default.createDirectory(
       atPath: shell.path("folder"), withIntermediateDirectories: false)

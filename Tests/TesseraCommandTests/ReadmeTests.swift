@@ -1,3 +1,4 @@
+import Foundation
 import Tessera
 import Testing
 
@@ -27,5 +28,26 @@ struct ReadmeTests {
             .innerProduct, queries.row(query), base.row(Int(hits.ids[best]))))
     }
     #expect(hits.statistics.certified)
+
+    let some = try search.nearest(queries, k: 10, only: .range(0..<100)).neighbors
+    #expect(some.ids.allSatisfy { $0 < 100 } && some.hitCount == 10)
+  }
+
+  @Test("the commands work as printed, one after the other")
+  func commands() throws {
+    let readme = try String(
+      contentsOf: URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "../../README.md"), encoding: .utf8)
+    let section = try #require(readme.range(of: "\n## Command line\n")).upperBound
+    let end = try #require(readme[section...].range(of: "\n## ")).lowerBound
+    let lines = readme[section..<end].split(separator: "\n")
+      .filter { $0.hasPrefix("    tessera ") }
+    #expect(lines.count > 6)
+    let shell = try Shell()
+    for line in lines where !line.hasPrefix("    tessera demo") {
+      let outcome = try shell.bash(
+        "\"$TESSERA\" " + line.trimmingPrefix("    tessera "))
+      #expect(outcome.status == 0, "\(line): \(outcome.errors)")
+    }
   }
 }

@@ -119,6 +119,72 @@ import Testing
     #expect(try without.json()["recall"] == nil)
   }
 
+  @Test("selected rows: however they are said and on every device, the same bytes")
+  func selectedRows() throws {
+    let rows = Array(100..<140)
+    try IDFile.write(
+      (rows + rows.reversed()).map(Int64.init), rows: 80, columns: 1, to: shell.path("ids.npy"))
+    try IDFile.write(rows.map(Int64.init), rows: 8, columns: 5, to: shell.path("ids.ivecs"))
+    let flags = try Vectors(
+      HostMemory(copying: (0..<500).map { UInt8(rows.contains($0) ? 1 : 0) }), element: .uint8,
+      count: 500, dimension: 1)
+    try VectorFile.write(flags, to: shell.path("flags.npy"))
+    let (base, queries) = try (
+      VectorFile.open(shell.path("base.npy")), VectorFile.open(shell.path("queries.npy"))
+    )
+    let device = ReferenceDevice.shared
+    let set = try device.prepare(
+      base.rows(100..<140), metric: .squaredL2, firstID: 100)
+    let expected = try device.nearest(queries, in: set, k: 7)
+    let plain = try found("plain", "--metric", "l2", "--ids", "100:140")
+    let ids = try IDFile.open(shell.path("plain.ids.npy"))
+    #expect((0..<30).flatMap(ids.row) == expected.ids)
+    var ways = [
+      ["--ids", "ids.npy"], ["--ids", "ids.ivecs"], ["--ids", "flags.npy"],
+      ["--ids", "flags.npy", "--device", "reference"], ["--ids", "100:140", "--memory", "100K"],
+      ["--ids", "ids.npy", "--memory", "3K", "--device", "reference"],
+    ]
+    for device in Devices.all().devices where device.info.identifier.hasPrefix("opencl") {
+      ways += [["--ids", "ids.npy", "--device", device.info.identifier]]
+    }
+    for (index, way) in ways.enumerated() {
+      let outcome = try shell.bash(
+        "\"$TESSERA\" search --base base.npy --queries queries.npy -k 7 --metric l2 "
+          + "--out way\(index) --json --quiet " + way.joined(separator: " "))
+      #expect(outcome.status == 0, "\(way): \(outcome.errors)")
+      #expect(try outcome.json()["selectedRows"] as? Int == 40, "\(way)")
+      #expect(try shell.bytes("way\(index).ids.npy") == plain[0], "\(way)")
+      #expect(try shell.bytes("way\(index).scores.npy") == plain[1], "\(way)")
+    }
+  }
+
+  @Test("a plan foretells what a search then uses, and writes nothing")
+  func plan() throws {
+    let before = shell.names
+    for extra in [[], ["--memory", "50K"], ["--memory", "50K", "--ids", "100:140"]] {
+      let command =
+        "\"$TESSERA\" search --base base.npy --queries queries.npy -k 7 --device cpu --json "
+        + extra.joined(separator: " ")
+      let plan = try shell.bash("\(command) --plan").json()
+      let done = try shell.bash(command).json()
+      for key in ["chunks", "batch", "selectedRows", "rows", "queries", "k", "workingBytes"] {
+        #expect(plan[key] as? Int == done[key] as? Int && plan[key] is Int, "\(key), \(extra)")
+      }
+      let foretold = try #require(plan["residentBytes"] as? Int)
+      let resident = try #require(done["residentBytes"] as? Int)
+      #expect(resident > 0 && resident <= foretold * 11 / 10, "\(extra)")
+      let rowsPerChunk = try #require(plan["rowsPerChunk"] as? Int)
+      #expect((rowsPerChunk < 500) == !extra.isEmpty)
+      #expect(plan["seconds"] == nil && done["seconds"] != nil)
+    }
+    let table = try shell.tessera(
+      "search", "--base", "base.npy", "--queries", "queries.npy", "-k", "7", "--plan", "--ids",
+      "3:9", "--device", "cpu")
+    #expect(table.status == 0 && table.output.contains("6 of 500 rows"))
+    #expect(table.output.contains("working memory") && table.output.contains("1, of 500 rows"))
+    #expect(shell.names == before)
+  }
+
   @Test("recall counts what the truth has and the search has not")
   func recall() throws {
     _ = try found("truth", "--metric", "l2")

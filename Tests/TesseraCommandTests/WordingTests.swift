@@ -21,6 +21,19 @@ import Testing
     #expect(throws: TesseraError.self) { try ByteSize.parse(text) }
   }
 
+  @Test("what looks like a range of rows is one; other names are files")
+  func rowSelections() throws {
+    #expect(try RowSelection("0:10") == .range(0..<10))
+    #expect(try RowSelection("7:7") == .range(7..<7))
+    for file in ["ids.npy", "5", "-", "a:b", "./1:2", "rows 1:2.npy"] {
+      #expect(try RowSelection(file) == .file(file))
+    }
+    for text in [":", "5:", ":5", "5:4", "-1:3", "1:2:3", "1:99999999999999999999"] {
+      let error = #expect(throws: TesseraError.self) { try RowSelection(text) }
+      #expect(error?.code == .invalidArgument && error?.message.hasPrefix(text) == true)
+    }
+  }
+
   @Test(
     "numbers are short",
     arguments: [

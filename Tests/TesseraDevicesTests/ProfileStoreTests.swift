@@ -70,7 +70,7 @@ private final class BrokenDevice: Device {
   let info = FakeDevice("opencl:0").info
 
   func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int
+    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
     throw TesseraError(.deviceFailure, "broken")
   }

@@ -47,15 +47,17 @@ struct SearchInput {
   @discardableResult
   func expectReference(
     _ subject: SearchSubject, _ limits: SearchLimits? = nil, firstID: Int64 = 0,
-    comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
+    only selector: IDSelector? = nil, comment: Comment? = nil,
+    sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> SearchStatistics {
     let limits = limits ?? subject.limits()
     let device = subject.device
     let set = try device.prepare(rows, metric: metric, firstID: firstID, limits: limits)
-    let got = try device.nearest(queries, in: set, k: k, limits: limits)
+    let got = try device.nearest(queries, in: set, k: k, only: selector, limits: limits)
     let reference = ReferenceDevice.shared
     let want = try reference.nearest(
-      queries, in: reference.prepare(rows, metric: metric, firstID: firstID), k: k)
+      queries, in: reference.prepare(rows, metric: metric, firstID: firstID), k: k,
+      only: selector)
     #expect(got.queryCount == want.queryCount && got.hitCount == want.hitCount)
     #expect(got.ids == want.ids, comment, sourceLocation: sourceLocation)
     #expect(

@@ -43,12 +43,12 @@ final class FaultyDevice: Device {
   }
 
   func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int
+    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
     log.withLock { $0.batches.append(queries.count) }
     let failure = failures.withLock { $0.isEmpty ? nil : $0.removeFirst() }
     if let failure { throw TesseraError(failure, "as the test asked") }
-    return try ReferenceDevice.shared.nearest(queries, in: set, k: k)
+    return try ReferenceDevice.shared.nearest(queries, in: set, k: k, only: selector)
   }
 
   func allocate(byteCount: Int) throws(TesseraError) -> Storage {

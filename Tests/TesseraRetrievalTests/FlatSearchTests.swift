@@ -175,6 +175,95 @@ import Testing
     #expect(noQueries.queryCount == 0)
   }
 
+  @Test(
+    "selected rows: cut anyhow, the hits are those of the whole set",
+    arguments: Metric.allCases, [1 << 40, 5000, 1111, 310])
+  func selected(_ metric: Metric, _ memory: Int) throws {
+    let (base, queries) = try (Self.vectors(97, seed: 1), Self.vectors(20, seed: 2))
+    let device = ReferenceDevice.shared
+    let set = try device.prepare(base, metric: metric)
+    for selector in [
+      IDSelector.range(30..<60), .range(0..<1), .range(96..<500), .range(-5..<97),
+      .flags((0..<97).map { $0 % 3 == 1 }), try .ids([0, 40, 41, 96]),
+    ] {
+      for k in [1, 10, 200] {
+        let whole = try device.nearest(queries, in: set, k: k, only: selector)
+        let faulty = FaultyDevice()
+        let search = try FlatSearch(
+          base, metric: metric, on: faulty, options: .init(memoryBudget: memory))
+        let report = try search.nearest(queries, k: k, only: selector)
+        #expect(report.neighbors == whole)
+        let plan = try search.plan(queryCount: 20, k: k, only: selector)
+        #expect(faulty.prepared == plan.chunks.map(\.count))
+        #expect(report.chunkCount == plan.chunks.count && report.batchSize == plan.batchSize)
+        #expect(report.workingBytes == plan.cost.workingBytes)
+      }
+    }
+  }
+
+  @Test("chunks without a selected row are not prepared, others only where rows are selected")
+  func skippedChunks() throws {
+    let (base, queries) = try (Self.vectors(50, seed: 1), Self.vectors(4, seed: 2))
+    // Chunks of 10 rows.
+    let options = FlatSearch.Options(memoryBudget: 1040)
+    for (selector, prepared) in [
+      (IDSelector.range(15..<25), [5, 5]), (.range(20..<30), [10]), (.range(50..<70), []),
+      (.range(7..<7), []), (try .ids([3, 48]), [10, 10]), (.flags([]), []),
+    ] {
+      let device = FaultyDevice()
+      let search = try FlatSearch(base, metric: .squaredL2, on: device, options: options)
+      let report = try search.nearest(queries, k: 3, only: selector)
+      #expect(device.prepared == prepared)
+      #expect(report.chunkCount == prepared.count)
+      #expect(report.neighbors.queryCount == 4)
+      #expect((report.neighbors.hitCount == 0) == prepared.isEmpty)
+    }
+  }
+
+  @Test("rows that fit are prepared whole, so that another selection finds them ready")
+  func reuseBySelections() throws {
+    let (base, queries) = try (Self.vectors(50, seed: 1), Self.vectors(4, seed: 2))
+    let device = FaultyDevice()
+    let search = try FlatSearch(base, metric: .squaredL2, on: device)
+    let none = try search.nearest(queries, k: 3, only: .range(60..<70))
+    #expect(none.neighbors.hitCount == 0 && device.prepared.isEmpty)
+    #expect(try search.nearest(queries, k: 3, only: .range(0..<5)).neighbors.ids.max() ?? 9 < 5)
+    #expect(try search.nearest(queries, k: 3, only: .range(5..<9)).neighbors.ids.min() ?? 0 >= 5)
+    let all = try search.nearest(queries, k: 3).neighbors
+    #expect(try all.ids == Self.whole(base, queries, .squaredL2, k: 3).ids)
+    #expect(device.prepared == [50])
+  }
+
+  @Test("queries that are not finite are refused though no row is selected")
+  func nonFiniteWithoutRows() throws {
+    let bad = try Vectors([1, .nan], dimension: 2)
+    let search = try FlatSearch(
+      Vectors([1, 2], dimension: 2), metric: .cosine, on: ReferenceDevice.shared)
+    let error = #expect(throws: TesseraError.self) {
+      try search.nearest(bad, k: 1, only: .range(1..<2))
+    }
+    #expect(error?.code == .nonFinite && error?.message.hasPrefix("queries: ") == true)
+  }
+
+  @Test("a plan says what a search will hold, and moves to the fallback as the search does")
+  func plans() throws {
+    let (base, queries) = try (Self.vectors(50, seed: 1), Self.vectors(4, seed: 2))
+    let search = try FlatSearch(
+      base, metric: .cosine, on: FaultyDevice(), options: .init(memoryBudget: 2540))
+    let plan = try search.plan(queryCount: 4, k: 3)
+    #expect(plan.chunks == [0..<25, 25..<50] && plan.rowsPerChunk == 25 && plan.streams)
+    #expect(plan.cost.residentBytes == 2500 && plan.cost.workingBytes == 40)
+    let report = try search.nearest(queries, k: 3)
+    #expect(report.workingBytes == 40 && report.peakBytes == 2540)
+    let small = FaultyDevice(memoryBytes: 99)
+    let alone = try FlatSearch(base, metric: .cosine, on: small)
+    #expect(throws: TesseraError.self) { try alone.plan(queryCount: 4, k: 3) }
+    let backed = try FlatSearch(
+      base, metric: .cosine, on: small, options: .init(fallback: ReferenceDevice.shared))
+    #expect(try backed.plan(queryCount: 4, k: 3).device.identifier == "reference")
+    #expect(try backed.nearest(queries, k: 3).device.identifier == "reference")
+  }
+
   @Test("progress rises to the whole")
   func progress() throws {
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
@@ -186,6 +275,12 @@ import Testing
     #expect(seen.last.map { $0.done == $0.total && $0.total == 400 } == true)
     #expect(zip(seen, seen.dropFirst()).allSatisfy { $0.done < $1.done })
     #expect(seen.count == 9)
+    seen = []
+    _ = try FlatSearch(
+      base, metric: .cosine, on: FaultyDevice(),
+      options: .init(memoryBudget: 1500, batchSize: 4)
+    ).nearest(queries, k: 2, only: .range(10..<20)) { seen.append($0) }
+    #expect(seen.last.map { $0.done == $0.total && $0.total == 100 } == true)
   }
 
   @Test("what has no meaning is refused")

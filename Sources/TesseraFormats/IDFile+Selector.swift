@@ -1,0 +1,54 @@
+public import TesseraCompute
+
+extension IDFile {
+  /// The rows that the file at `path` selects out of `rowCount`: its ids, in any order, or, in an
+  /// .npy file of one uint8 column, the rows whose flag is 1.
+  ///
+  /// - Complexity: O(ids), and one bit of memory for each row.
+  /// - Throws: As ``open(_:)``; `.invalidShape` for an id that no row has, for flags that are not as
+  ///   many as rows, and for a flag that is neither 0 nor 1.
+  public static func openSelector(
+    _ path: String, rowCount: Int
+  ) throws(TesseraError) -> IDSelector {
+    let table = try open(path)
+    return table.holdsFlags
+      ? try flags(table, path, rowCount) : try ids(table, path, rowCount)
+  }
+
+  private static func flags(
+    _ table: IDTable, _ path: String, _ rowCount: Int
+  ) throws(TesseraError) -> IDSelector {
+    guard table.rows == rowCount else {
+      throw TesseraError(
+        .invalidShape,
+        "\(path.printable): has \(table.rows) flags for \(rowCount) rows; give one flag a row, or "
+          + "save ids as np.int64")
+    }
+    if let row = (0..<table.rows).first(where: { table[$0, 0] > 1 }) {
+      throw TesseraError(
+        .invalidShape,
+        "\(path.printable): flag \(table[row, 0]) in row \(row) is neither 0 nor 1; save ids as "
+          + "np.int64")
+    }
+    return .flags((0..<table.rows).lazy.map { table[$0, 0] != 0 })
+  }
+
+  private static func ids(
+    _ table: IDTable, _ path: String, _ rowCount: Int
+  ) throws(TesseraError) -> IDSelector {
+    var words = [UInt64](repeating: 0, count: (rowCount + 63) / 64)
+    for row in 0..<table.rows {
+      for column in 0..<table.columns {
+        let id = table[row, column]
+        guard id >= 0, id < rowCount else {
+          throw TesseraError(
+            .invalidShape,
+            "\(path.printable): id \(id) in row \(row) is none of the \(rowCount) rows there are; "
+              + "remove it")
+        }
+        words[Int(id / 64)] |= 1 << UInt64(id % 64)
+      }
+    }
+    return .bitmap(words)
+  }
+}
