@@ -10,12 +10,23 @@ public import TesseraCompute
   internal import Darwin
 #endif
 
+/// Which filter a search runs over all rows before it scores some of them canonically.
+public enum FilterPolicy: String, Sendable, CaseIterable {
+  /// What a sample of the rows says is fastest.
+  case auto
+  /// All dimensions as Float32: the path to compare the others with.
+  case float32
+  /// All dimensions as bytes, where the instruction set multiplies bytes.
+  case bytes
+}
+
 /// The processor: SIMD kernels chosen at run time, OpenBLAS for large products, a bounded number
 /// of threads.
 public final class CPUDevice: Device {
   public let info: DeviceInfo
   let kernels: Kernels
   let workers: Workers
+  let filterPolicy: FilterPolicy
 
   /// The instruction sets this machine can run, slowest first.
   public static let variants: [String] = Kernels.runnable.map(\.name)
@@ -23,9 +34,14 @@ public final class CPUDevice: Device {
   /// - Parameters:
   ///   - variant: One of ``variants``. By default `TESSERA_CPU`, else the fastest.
   ///   - threads: At least 1. By default `TESSERA_THREADS`, else the number of cores.
+  ///   - filter: By default `TESSERA_FILTER`, else `.auto`. It changes the time a search takes and
+  ///     the memory it keeps, never its result.
   /// - Throws: `.unsupported` for an instruction set this machine lacks, `.invalidArgument` for a
-  ///   thread count that is not a positive number.
-  public init(variant: String? = nil, threads: Int? = nil) throws(TesseraError) {
+  ///   thread count that is not a positive number and for a filter there is not.
+  public init(
+    variant: String? = nil, threads: Int? = nil, filter: FilterPolicy? = nil
+  ) throws(TesseraError) {
+    filterPolicy = if let filter { filter } else { try Self.chosenFilterPolicy() }
     kernels = try Self.chosenKernels(variant ?? environment("TESSERA_CPU"))
     workers = Workers(count: try Self.chosenThreads(threads))
     // OpenBLAS keeps threads of its own; it may use as many as we may, never more.
@@ -61,6 +77,16 @@ public final class CPUDevice: Device {
       throw TesseraError(.invalidArgument, "cpu: \(count) threads, expected at least 1")
     }
     return count
+  }
+
+  private static func chosenFilterPolicy() throws(TesseraError) -> FilterPolicy {
+    guard let text = environment("TESSERA_FILTER"), !text.isEmpty else { return .auto }
+    guard let policy = FilterPolicy(rawValue: text) else {
+      let known = FilterPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+      throw TesseraError(
+        .invalidArgument, "cpu: TESSERA_FILTER is \"\(text)\", expected one of \(known)")
+    }
+    return policy
   }
 
   // MARK: Memory

@@ -41,8 +41,9 @@ struct ChosenFilters {
 extension CPUDevice {
   /// The filters that should search `vectors` fastest, as a sample of them tells.
   func chooseFilters(_ vectors: Vectors, metric: Metric) throws(TesseraError) -> ChosenFilters {
+    if filterPolicy == .float32 { return ChosenFilters(main: .float32) }
     let plain = FilterChoice.candidate(vectors.element, dimension: vectors.dimension, kernels)
-    guard case .quantized(_, let exact) = plain, vectors.count > 0 else {
+    guard case .quantized(_, let exact) = plain, vectors.count > 0, filterPolicy == .auto else {
       return ChosenFilters(main: plain)
     }
     do throws(TesseraError) {
