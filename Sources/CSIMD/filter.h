@@ -29,6 +29,10 @@ static __attribute__((noinline)) void append(const csimd_panels *panels, csimd_q
   for (size_t j = 0; j < COLUMNS; j++) {
     ints rows = (int32_t)(row + j * WIDTH) + lane_numbers();
     ints kept = ~(values[j] < cut) & (rows < (int32_t)panels->row_count);
+    if (panels->selected) {
+      uint32_t bits = panels->selected[row / CSIMD_PANEL] >> ((row + j * WIDTH) % CSIMD_PANEL);
+      kept &= (((int32_t)bits >> lane_numbers()) & 1) != 0;
+    }
     store_kept(query->rows + query->count, rows, kept);
     query->count += count_kept(kept);
   }
@@ -154,6 +158,7 @@ INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
 INLINE void filter_block(const csimd_panels *panels, const void *packed, const size_t query_count,
                          size_t begin, size_t end, csimd_query *queries, const int bytes) {
   for (size_t p = begin; p < end; p++) {
+    if (panels->selected && panels->selected[p] == 0) continue;
     float cuts[QUERY_BLOCK];
     find_cuts(panels, p, queries, query_count, cuts);
     for (size_t r = 0; r < CSIMD_PANEL; r += COLUMNS * WIDTH) {

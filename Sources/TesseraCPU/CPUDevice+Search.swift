@@ -41,45 +41,49 @@ extension CPUDevice {
     guard let set = set as? CPUVectorSet else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
     }
-    if let selector {
-      return try ReferenceDevice.shared.nearest(queries, in: set, k: k, only: selector)
-    }
-    return try nearest(
-      PreparedQueries(queries, "nearest: queries", kernels: kernels, workers: workers), in: set,
-      k: k)
+    let prepared = try PreparedQueries(
+      queries, "nearest: queries", kernels: kernels, workers: workers)
+    let scope =
+      if let selector {
+        try SearchScope(
+          set, only: selector, k: k, queryCount: queries.count, workers: workers)
+      } else { SearchScope(set, k: k) }
+    return try nearest(prepared, in: scope, k: k)
   }
 
   func nearest(
-    _ queries: PreparedQueries, in set: CPUVectorSet, k: Int
+    _ queries: PreparedQueries, in scope: SearchScope, k: Int
   ) throws(TesseraError) -> Neighbors {
-    let set = set.suited(to: k)
-    guard set.count > 0, queries.count > 0 else {
-      return .none(queryCount: queries.count, hitCount: min(k, set.count))
+    guard scope.count > 0, queries.count > 0 else {
+      return .none(queryCount: queries.count, hitCount: min(k, scope.count))
     }
+    let panels = scope.panels
     if queries.count >= workers.count * kernels.queryBlock {
-      return try search(queries, in: set, panels: 0..<set.panelCount, k: k, workers: workers)
+      return try search(queries, in: scope, panels: panels, k: k, workers: workers)
     }
     // Few queries cannot keep every worker busy. The rows are shared out instead, and the parts
     // merged, which gives the same hits.
-    let slices = min(workers.count, set.panelCount)
+    let slices = min(workers.count, panels.count)
     let parts = Mutex<[Neighbors?]>(Array(repeating: nil, count: slices))
     try workers.run(slices) { slice throws(TesseraError) in
-      let panels = set.panelCount * slice / slices..<set.panelCount * (slice + 1) / slices
-      let part = try search(queries, in: set, panels: panels, k: k, workers: Workers(count: 1))
+      let first = panels.lowerBound + panels.count * slice / slices
+      let last = panels.lowerBound + panels.count * (slice + 1) / slices
+      let part = try search(
+        queries, in: scope, panels: first..<last, k: k, workers: Workers(count: 1))
       parts.withLock { $0[slice] = part }
     }
     let found = parts.withLock { $0.compactMap(\.self) }
     return found.dropFirst().reduce(found[0]) {
-      $0.merged(with: $1, k: k, order: set.metric.order)
+      $0.merged(with: $1, k: k, order: scope.set.metric.order)
     }
   }
 
   /// Searches some of the panels, the queries shared out among `workers`.
   private func search(
-    _ queries: PreparedQueries, in set: CPUVectorSet, panels: Range<Int>, k: Int, workers: Workers
+    _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, k: Int, workers: Workers
   ) throws(TesseraError) -> Neighbors {
-    let rows = min(panels.upperBound * panelWidth, set.count) - panels.lowerBound * panelWidth
-    let hitCount = min(k, rows)
+    let hitCount = min(k, scope.count(in: panels))
+    guard hitCount > 0 else { return .none(queryCount: queries.count) }
     let ids = try HostStorage(allocating: queries.count * hitCount * 8)
     let scores = try HostStorage(allocating: queries.count * hitCount * 4)
     let statistics = Mutex(SearchStatistics(certified: true, candidates: 0, rescored: 0))
@@ -88,7 +92,8 @@ extension CPUDevice {
     let blocks = (queries.count + block - 1) / block
     let perTask = Self.queriesPerTask(
       SearchTask.bytesPerQuery(
-        k: hitCount, set.filter, dimension: set.dimension, rows: set.count), set.residentBytes)
+        k: hitCount, scope.rows.filter, dimension: scope.set.dimension, rows: scope.count),
+      scope.rows.residentBytes)
     // Two tasks for each worker even out cores of different speed; each streams all the rows, so
     // more would cost bandwidth.
     let fewest = workers.count * (blocks >= workers.count * 16 ? 2 : 1)
@@ -96,7 +101,7 @@ extension CPUDevice {
     try workers.run(tasks) { task throws(TesseraError) in
       let first = blocks * task / tasks * block
       let last = min(blocks * (task + 1) / tasks * block, queries.count)
-      var search = try SearchTask(queries, first..<last, in: set, k: hitCount, kernels: kernels)
+      var search = try SearchTask(queries, first..<last, in: scope, k: hitCount, kernels: kernels)
       let done = search.run(
         panels, hitCount: hitCount, ids: ids.start(as: Int64.self) + first * hitCount,
         scores: scores.floats + first * hitCount)
@@ -129,7 +134,7 @@ extension CPUDevice {
     let queries = try PreparedQueries(
       points.hostVectors("assignNearest"), "assignNearest: points", kernels: kernels,
       workers: workers)
-    let found = try nearest(queries, in: set, k: 1)
+    let found = try nearest(queries, in: SearchScope(set, k: 1), k: 1)
     for point in 0..<points.rows {
       labels[point] = Int32(found.ids[point])
       best[point] = found.scores[point]

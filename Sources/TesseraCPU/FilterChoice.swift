@@ -109,8 +109,9 @@ private struct FilterTrial {
       kernels: device.kernels, workers: device.workers)
     let filter = FilterChoice.candidate(
       vectors.element, dimension: vectors.dimension, device.kernels)
-    let found = try device.nearest(
-      queries, in: Self.set(sample, filter, metric, device), k: Self.ranks.max() ?? 1)
+    let k = Self.ranks.max() ?? 1
+    let set = try Self.set(sample, filter, metric, device)
+    let found = try device.nearest(queries, in: SearchScope(set, k: k), k: k)
     let sign: Float = metric == .squaredL2 ? -1 : 1
     merits = Self.ranks.map { rank in
       (0..<found.queryCount).map { query in
@@ -123,7 +124,8 @@ private struct FilterTrial {
     _ rows: Vectors, _ filter: Filter, _ metric: Metric, _ device: CPUDevice
   ) throws(TesseraError) -> CPUVectorSet {
     try CPUVectorSet(
-      rows, metric: metric, firstID: 0, filter: filter, as: "sample", kernels: device.kernels,
+      rows, metric: metric, firstID: 0, filters: ChosenFilters(main: filter), as: "sample",
+      kernels: device.kernels,
       workers: device.workers)
   }
 
@@ -145,7 +147,8 @@ private struct FilterTrial {
       case .leading: width + 30
       }
     let set = try Self.set(sample, filter, metric, device)
-    var task = try SearchTask(queries, 0..<queries.count, in: set, k: 1, kernels: device.kernels)
+    var task = try SearchTask(
+      queries, 0..<queries.count, in: SearchScope(set, k: 1), k: 1, kernels: device.kernels)
     let pairs = Double(queries.count * sample.count)
     let passing = merits.map { Double(task.passing($0)) / pairs }
     return (0..<Self.judgedRanks).map { rank in

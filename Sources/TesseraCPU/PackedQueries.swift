@@ -15,26 +15,28 @@ struct PackedQueries {
   /// Of a filter on leading directions: the queries' coordinates and their sums of squares.
   private let coordinates: HostStorage?
   private let set: CPUVectorSet
+  private let filter: Filter
 
   /// - Parameter rowCount: Rows one run of the filter sees at most.
   /// - Throws: `.outOfMemory`.
   init(
-    _ source: PreparedQueries, _ range: Range<Int>, for set: CPUVectorSet, passing rowCount: Int,
+    _ source: PreparedQueries, _ range: Range<Int>, for scope: SearchScope, passing rowCount: Int,
     kernels: Kernels
   ) throws(TesseraError) {
-    self.set = set
+    set = scope.set
+    filter = scope.rows.filter
     queryStorage = try HostStorage(allocating: range.count * MemoryLayout<csimd_query>.stride)
     scorerStorage = try HostStorage(allocating: range.count * MemoryLayout<csimd_scorer>.stride)
     bounds = try HostStorage(allocating: range.count * MemoryLayout<QueryBound>.stride)
     values = try HostStorage(
-      allocating: range.count * set.filter.queryBytes(dimension: set.dimension))
+      allocating: range.count * filter.queryBytes(dimension: set.dimension))
     // The queries of a block fill their lists at once, the blocks one after the other.
     let room = rowCount + Int(CSIMD_SLACK)
     passed = try HostStorage(allocating: kernels.queryBlock * room * 4)
     whole =
       set.vectors.element.isFloatingPoint
       ? nil : try HostStorage(allocating: range.count * set.dimension * 2)
-    coordinates = try Self.coordinates(source, range, set.filter, kernels)
+    coordinates = try Self.coordinates(source, range, filter, kernels)
     queries = queryStorage.start(as: csimd_query.self)
     scorers = scorerStorage.start(as: csimd_scorer.self)
     for index in 0..<range.count {
@@ -97,8 +99,8 @@ struct PackedQueries {
     let query = queries + index
     let length = squares.squareRoot()
     let block =
-      values.start(as: Int8.self) + first * set.filter.queryBytes(dimension: set.dimension)
-    switch set.filter {
+      values.start(as: Int8.self) + first * filter.queryBytes(dimension: set.dimension)
+    switch filter {
     case .float32:
       let target = UnsafeMutableRawPointer(block).assumingMemoryBound(to: Float.self) + place.0
       for d in 0..<set.dimension { target[d * place.of] = row[d] }
@@ -140,15 +142,22 @@ struct PackedQueries {
     }
   }
 
+  /// Turns the places of passed rows in a packing into their numbers in the set.
+  func renumber(_ index: Int, by originals: HostStorage) {
+    let numbers = originals.start(as: Int32.self)
+    let rows = queries[index].rows.unsafelyUnwrapped
+    for place in 0..<queries[index].count { rows[place] = numbers[Int(rows[place])] }
+  }
+
   /// Runs the filter for a block of queries over some panels.
   func filter(
     _ panels: UnsafePointer<csimd_panels>, _ block: Range<Int>, _ chunk: Range<Int>,
     with kernels: Kernels
   ) {
-    let offset = block.lowerBound * set.filter.queryBytes(dimension: set.dimension)
+    let offset = block.lowerBound * filter.queryBytes(dimension: set.dimension)
     let start = values.bytes.baseAddress.unsafelyUnwrapped + offset
     let table = kernels.table.pointee
-    switch set.filter {
+    switch filter {
     case .float32:
       table.filter(
         panels, start.assumingMemoryBound(to: Float.self), block.count, chunk.lowerBound,

@@ -8,7 +8,7 @@ internal import TesseraCompute
 /// cache for the other queries too, and join the query's hits if they can; the k-th best of those
 /// is the threshold for what follows.
 struct SearchTask {
-  private let set: CPUVectorSet
+  private let scope: SearchScope
   private let kernels: Kernels
   private let range: Range<Int>
   private let k: Int
@@ -21,20 +21,21 @@ struct SearchTask {
 
   /// - Throws: `.outOfMemory`.
   init(
-    _ queries: PreparedQueries, _ range: Range<Int>, in set: CPUVectorSet, k: Int,
+    _ queries: PreparedQueries, _ range: Range<Int>, in scope: SearchScope, k: Int,
     kernels: Kernels
   ) throws(TesseraError) {
-    self.set = set
+    self.scope = scope
     self.kernels = kernels
     self.range = range
     self.k = k
-    panels = set.kernelPanels
-    panelsPerChunk = Self.panelsPerChunk(set.filter, dimension: set.dimension)
+    panels = scope.kernelPanels
+    panelsPerChunk = Self.panelsPerChunk(scope.rows.filter, dimension: scope.set.dimension)
     packed = try PackedQueries(
-      queries, range, for: set, passing: panelsPerChunk * panelWidth, kernels: kernels)
+      queries, range, for: scope, passing: panelsPerChunk * panelWidth, kernels: kernels)
     lists = try HitLists(
-      range.count, capacity: Self.capacity(k: k, set.filter, dimension: set.dimension),
-      atMost: set.count)
+      range.count,
+      capacity: Self.capacity(k: k, scope.rows.filter, dimension: scope.set.dimension),
+      atMost: scope.count)
   }
 
   private static func panelsPerChunk(_ filter: Filter, dimension: Int) -> Int {
@@ -74,7 +75,8 @@ struct SearchTask {
     }
     for index in 0..<range.count {
       lists.write(
-        index, to: ids + index * hitCount, scores + index * hitCount, hitCount: hitCount, set)
+        index, to: ids + index * hitCount, scores + index * hitCount, hitCount: hitCount,
+        scope.set)
     }
     return statistics
   }
@@ -96,7 +98,7 @@ struct SearchTask {
     }
     let before = statistics.candidates
     search(
-      0..<range.count, Chunks(0..<set.panelCount, k: set.count, largest: panelsPerChunk), k: k)
+      0..<range.count, Chunks(scope.panels, k: scope.count, largest: panelsPerChunk), k: k)
     return statistics.candidates - before
   }
 
@@ -111,7 +113,9 @@ struct SearchTask {
     // As many of the k best are in the sample, give or take; six deviations, since rows near
     // each other are often alike.
     let rank = Int(expected + 6 * expected.squareRoot()) + 2
-    guard k >= 32, panelRange.count / share * panelWidth >= 8 * rank else { return nil }
+    guard k >= 32, !scope.isMasked, panelRange.count / share * panelWidth >= 8 * rank else {
+      return nil
+    }
     search(
       0..<range.count, Chunks(panelRange, step: share, k: rank, largest: panelsPerChunk), k: rank)
     return (0..<range.count).map { index in
@@ -150,9 +154,12 @@ struct SearchTask {
     withUnsafePointer(to: panels) { panels in
       for piece in chunk { packed.filter(panels, block, piece, with: kernels) }
     }
+    if let originals = scope.rows.originals {
+      for index in block { packed.renumber(index, by: originals) }
+    }
     for index in block {
       table.prefetch_rows(
-        set.vectors.kernelRows, packed.queries[index].rows, packed.queries[index].count)
+        scope.set.vectors.kernelRows, packed.queries[index].rows, packed.queries[index].count)
     }
     for index in block where packed.queries[index].count > 0 {
       let passed = packed.queries[index]

@@ -68,6 +68,8 @@ typedef struct {
   /// Only of leading dimensions, else NULL.
   const float *reach;
   const float *e, *f, *g;
+  /// Bit r of word p is set if row r of panel p may pass; NULL if all may.
+  const uint32_t *selected;
   size_t dimension;
   size_t row_count;
   int32_t zero;
