@@ -127,9 +127,11 @@ static void score(const csimd_scorer *scorer, const int32_t *listed, size_t coun
     for (size_t i = 0; i < batch; i++)
       join(hits, merit(scorer, sums[i], listed[first + i]), listed[first + i]);
   }
+  hits->scored += count;
 }
 
 static void settle(csimd_scorer *scorer, csimd_hits *hits) {
+  if (scorer->exact) return;
   double sums[64];
   for (size_t first = 0; first < hits->count; first += 64) {
     size_t batch = hits->count - first < 64 ? hits->count - first : 64;
@@ -137,6 +139,7 @@ static void settle(csimd_scorer *scorer, csimd_hits *hits) {
     for (size_t i = 0; i < batch; i++)
       hits->merits[first + i] = merit(scorer, sums[i], hits->rows[first + i]);
   }
+  hits->scored += hits->count;
   scorer->exact = 1;
 }
 
@@ -168,10 +171,12 @@ INLINE size_t count_from(const float *values, size_t count, int32_t least) {
   return total;
 }
 
-// A merit that is surely exceeded by all exact ones that belong to an estimate of `value`.
+// What the exact merit surely reaches where the estimate is `value`; the other way round, an exact
+// `value` is estimated at no less.
 INLINE float surely(const csimd_scorer *scorer, float value) {
   if (scorer->exact) return value;
-  float slack = scorer->metric == CSIMD_SQUARED_L2 ? -value * scorer->tolerance
+  // Squares of tiny differences may have underflowed: no relative error holds there.
+  float slack = scorer->metric == CSIMD_SQUARED_L2 ? -value * scorer->tolerance + 0x1p-120f
                                                    : scorer->tolerance;
   return nextafterf(value - slack, -INFINITY);
 }

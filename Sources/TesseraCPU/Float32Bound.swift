@@ -66,7 +66,7 @@ enum Float32Bound {
   }
 
   /// How far a canonical score's Float32 estimate can be off: relative to the score for squared
-  /// L2, absolute otherwise.
+  /// L2 (and 2^-120, where squares of tiny differences underflow), absolute otherwise.
   ///
   /// Sixteen lanes and a tree make chains of d/16 + 4 additions, so that the sum of products is
   /// within `(d/16 + 5) u` of it, times Q X, and a sum of squared differences within

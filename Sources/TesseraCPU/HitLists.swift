@@ -23,7 +23,7 @@ struct HitLists {
       hits[index] = csimd_hits(
         merits: merits,
         rows: UnsafeMutableRawPointer(merits + room).assumingMemoryBound(to: Int32.self),
-        count: 0, least: -.infinity)
+        count: 0, least: -.infinity, scored: 0)
     }
   }
 

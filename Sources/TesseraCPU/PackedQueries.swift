@@ -12,7 +12,7 @@ struct PackedQueries {
   private let passed: HostStorage
   private let whole: HostStorage?
   private let bounds: HostStorage
-  /// Of a filter on leading directions: the queries' coordinates and their sums of squares.
+  /// Of a filter on leading directions: the queries' coordinates.
   private let coordinates: HostStorage?
   private let set: CPUVectorSet
   private let filter: Filter

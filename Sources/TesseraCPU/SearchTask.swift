@@ -4,9 +4,10 @@ internal import TesseraCompute
 /// One thread's share of a search: some of the queries against some of the panels.
 ///
 /// The panels are taken in chunks that stay in the second-level cache while every block of queries
-/// runs over them. Rows that pass the filter are scored canonically at once, while they are in the
-/// cache for the other queries too, and join the query's hits if they can; the k-th best of those
-/// is the threshold for what follows.
+/// runs over them. Rows that pass the filter are looked at at once, in Float32, while they are in
+/// the cache for the other queries too, and join the query's hits if they may; the k-th best of
+/// those gives the threshold for what follows. At the end the hits, k and a few more, get their
+/// canonical scores.
 struct SearchTask {
   private let scope: SearchScope
   private let kernels: Kernels
@@ -77,14 +78,14 @@ struct SearchTask {
       lists.write(
         index, to: ids + index * hitCount, scores + index * hitCount, hitCount: hitCount,
         scope.set)
+      statistics.rescored += lists.hits[index].scored
     }
     return statistics
   }
 
   /// Makes the hits of a query canonical. Returns whether the k-th of them reaches `guess`: then no
   /// better row was dropped.
-  private mutating func finish(_ index: Int, reaching guess: Float?) -> Bool {
-    if packed.scorers[index].exact == 0 { statistics.rescored += lists.hits[index].count }
+  private func finish(_ index: Int, reaching guess: Float?) -> Bool {
     let last = lists.finish(index, k: k, packed.scorers + index, kernels)
     guard let guess else { return true }
     return last.map { $0 >= guess } ?? false
@@ -164,7 +165,6 @@ struct SearchTask {
     for index in block where packed.queries[index].count > 0 {
       let passed = packed.queries[index]
       statistics.candidates += passed.count
-      if packed.scorers[index].exact != 0 { statistics.rescored += passed.count }
       table.score(packed.scorers + index, passed.rows, passed.count, lists.hits + index)
       packed.queries[index].count = 0
       if lists.isFull(index, k: k) {

@@ -104,8 +104,8 @@ typedef struct {
   /// Whether hits get canonical merits at once. Else they get Float32 estimates: sixteen lanes,
   /// added as a tree.
   int32_t exact;
-  /// How far an estimate can be from the canonical merit: relative to it for squared L2, absolute
-  /// otherwise.
+  /// How far an estimate can be from the canonical merit: relative to it for squared L2 (but for
+  /// underflow), absolute otherwise.
   float tolerance;
 } csimd_scorer;
 
@@ -117,6 +117,8 @@ typedef struct {
   size_t count;
   /// The least merit that may still be a hit; -infinity at first.
   float least;
+  /// How many rows have been scored canonically.
+  size_t scored;
 } csimd_hits;
 
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
@@ -169,7 +171,7 @@ typedef struct {
   void (*score)(const csimd_scorer *scorer, const int32_t *listed, size_t count,
                 csimd_hits *hits);
 
-  /// Makes all merits of a list canonical, and those to come.
+  /// Makes the merits of a list canonical, if they are not, and those to come.
   void (*settle)(csimd_scorer *scorer, csimd_hits *hits);
 
   /// Asks for rows that will be scored soon.
