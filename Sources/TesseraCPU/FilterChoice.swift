@@ -147,7 +147,7 @@ private struct FilterTrial {
       case .leading: width + 30
       }
     let set = try Self.set(sample, filter, metric, device)
-    var task = try SearchTask(
+    let task = try SearchTask(
       queries, 0..<queries.count, in: SearchScope(set, k: 1), k: 1, kernels: device.kernels)
     let pairs = Double(queries.count * sample.count)
     let passing = merits.map { Double(task.passing($0)) / pairs }

@@ -64,8 +64,7 @@ struct SearchTask {
   ) -> SearchStatistics {
     let guesses = guessThresholds(panelRange)
     search(0..<range.count, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
-    for first in stride(from: 0, to: range.count, by: kernels.queryBlock) {
-      let block = first..<min(first + kernels.queryBlock, range.count)
+    for block in blocks(of: 0..<range.count) {
       let missed = block.filter { !finish($0, reaching: guesses?[$0]) }
       guard !missed.isEmpty else { continue }
       // A guess was too high. The block is done again without one.
@@ -91,16 +90,20 @@ struct SearchTask {
     return last.map { $0 >= guess } ?? false
   }
 
-  /// How many rows of the set pass the filter where each query's last hit has one of `merits`.
-  mutating func passing(_ merits: [Float]) -> Int {
-    for (index, merit) in merits.enumerated() {
-      packed.raise(index, merit: merit)
-      lists.hits[index].least = .infinity
+  /// How many rows pass the filter where each query's last hit has one of `merits`.
+  func passing(_ merits: [Float]) -> Int {
+    for (index, merit) in merits.enumerated() { packed.raise(index, merit: merit) }
+    var passed = 0
+    for chunk in Chunks(scope.panels, k: scope.count, largest: panelsPerChunk) {
+      for block in blocks(of: 0..<range.count) {
+        filter(block, chunk)
+        for index in block {
+          passed += packed.queries[index].count
+          packed.queries[index].count = 0
+        }
+      }
     }
-    let before = statistics.candidates
-    search(
-      0..<range.count, Chunks(scope.panels, k: scope.count, largest: panelsPerChunk), k: k)
-    return statistics.candidates - before
+    return passed
   }
 
   /// Sets thresholds that will probably let through about half more than k rows, by a search of
@@ -142,19 +145,27 @@ struct SearchTask {
   /// Searches some of the task's queries, chunk after chunk, all blocks of queries on each.
   private mutating func search(_ queries: Range<Int>, _ chunks: Chunks, k: Int) {
     for chunk in chunks {
-      for first in stride(from: queries.lowerBound, to: queries.upperBound, by: kernels.queryBlock)
-      {
-        search(first..<min(first + kernels.queryBlock, queries.upperBound), on: chunk, k: k)
-      }
+      for block in blocks(of: queries) { search(block, on: chunk, k: k) }
+    }
+  }
+
+  /// The queries as the kernels take them.
+  private func blocks(of queries: Range<Int>) -> some Sequence<Range<Int>> {
+    stride(from: queries.lowerBound, to: queries.upperBound, by: kernels.queryBlock).lazy
+      .map { [width = kernels.queryBlock] in $0..<min($0 + width, queries.upperBound) }
+  }
+
+  /// Runs the filter for one block of queries over one chunk.
+  private func filter(_ block: Range<Int>, _ chunk: [Range<Int>]) {
+    withUnsafePointer(to: panels) { panels in
+      for piece in chunk { packed.filter(panels, block, piece, with: kernels) }
     }
   }
 
   /// One block of queries against one chunk.
   private mutating func search(_ block: Range<Int>, on chunk: [Range<Int>], k: Int) {
     let table = kernels.table.pointee
-    withUnsafePointer(to: panels) { panels in
-      for piece in chunk { packed.filter(panels, block, piece, with: kernels) }
-    }
+    filter(block, chunk)
     if let originals = scope.rows.originals {
       for index in block { packed.renumber(index, by: originals) }
     }
