@@ -23,6 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=machine.cores(), help="of every competitor")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each competitor")
     parser.add_argument("--k", type=int, nargs="+", help="instead of the mode's")
+    parser.add_argument("--slow", type=int, nargs="+", help="the k at which slow peers are asked too")
     parser.add_argument("--only", metavar="WORD", help="workloads with WORD in their name")
     parser.add_argument("--rows", type=int, nargs="+", help="sizes of the curve")
     parser.add_argument("--wait", type=float, default=5, help="minutes to wait for an idle machine")

@@ -67,6 +67,10 @@ def run(options: argparse.Namespace) -> tuple[list[dict], list[str]]:
     return cells, skipped
 
 
+def asks_slow(options: argparse.Namespace, k: int) -> bool:
+    return k in options.slow if options.slow else options.mode == "full" or k == 10
+
+
 def run_workload(workload: Workload, data: DataSet, options: argparse.Namespace) -> list[dict]:
     base = data.base()
     print(f"{data.name}: preparing peers", file=sys.stderr)
@@ -82,7 +86,7 @@ def run_workload(workload: Workload, data: DataSet, options: argparse.Namespace)
             if known not in truths:
                 truths[known] = Truth(data, base, queries, known, TRUTH_SAMPLE)
             asked = [
-                c for c in competitors if options.mode == "full" or k == 10 or not c.is_slow]
+                c for c in competitors if not c.is_slow or asks_slow(options, k)]
             print(f"{data.name}: {batch}, k={k}", file=sys.stderr)
             cells.append({
                 "data": data.name, "metric": data.metric, "rows": len(base),
