@@ -47,7 +47,7 @@ extension SearchCommand {
       if selectedRows < rows { table.add("selected", "\(selectedRows) of \(rows) rows") }
       table.add("queries", "\(queries), k = \(k), \(batch) at a time")
       table.add("chunks", "\(chunks), of \(rowsPerChunk) rows")
-      table.add("prepared rows", "\(residentBytes.asBytes) a chunk")
+      table.add("prepared rows", "at most \(residentBytes.asBytes) a chunk")
       table.add("working memory", workingBytes.asBytes)
       return table
     }
