@@ -98,8 +98,16 @@ INLINE void filter_step(const csimd_panels *panels, const float *packed, const s
 }
 
 #ifdef DOT4
+// Four codes of a query in every lane.
+INLINE ints load_codes(const int8_t *packed) {
+  int32_t codes;
+  memcpy(&codes, packed, 4);
+  return codes - (ints){0};
+}
+
 // The same over bytes. DOT4(sums, rows, query) adds to each 32-bit lane the four products of its
-// unsigned bytes of `rows` and the signed bytes of `query`, without saturating.
+// unsigned bytes of `rows` and the signed bytes of `query`; DOT8 does so for two registers of rows
+// at once. Neither saturates, given the codes that `quantize_query` makes.
 INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
                            const size_t query_count, size_t row, const float *cuts,
                            csimd_query *queries) {
@@ -112,19 +120,36 @@ INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = (ints){0};
 
+  size_t d = 0;
+#ifdef DOT8
 #pragma clang loop unroll(disable)
-  for (size_t d = 0; d < quads; d++) {
+  for (; d + 2 <= quads; d += 2) {
+    ints rows[2][COLUMNS];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < 2 * COLUMNS; j++)
+      memcpy(&rows[j / COLUMNS][j % COLUMNS],
+             values + ((d + j / COLUMNS) * CSIMD_PANEL + j % COLUMNS * WIDTH) * 4, sizeof(ints));
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < query_count; i++) {
+      ints query = load_codes(packed + (d * query_count + i) * 4);
+      ints next = load_codes(packed + ((d + 1) * query_count + i) * 4);
+#pragma clang loop unroll(full)
+      for (size_t j = 0; j < COLUMNS; j++)
+        sums[i][j] = DOT8(sums[i][j], rows[0][j], query, rows[1][j], next);
+    }
+  }
+#endif
+#pragma clang loop unroll(disable)
+  for (; d < quads; d++) {
     ints rows[COLUMNS];
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < COLUMNS; j++)
       memcpy(&rows[j], values + (d * CSIMD_PANEL + j * WIDTH) * 4, sizeof rows[j]);
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < query_count; i++) {
-      int32_t query;
-      memcpy(&query, packed + (d * query_count + i) * 4, 4);
+      ints query = load_codes(packed + (d * query_count + i) * 4);
 #pragma clang loop unroll(full)
-      for (size_t j = 0; j < COLUMNS; j++)
-        sums[i][j] = DOT4(sums[i][j], rows[j], query - (ints){0});
+      for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = DOT4(sums[i][j], rows[j], query);
     }
   }
 
