@@ -106,8 +106,14 @@ INLINE ints load_codes(const int8_t *packed) {
 }
 
 // The same over bytes. DOT4(sums, rows, query) adds to each 32-bit lane the four products of its
-// unsigned bytes of `rows` and the signed bytes of `query`; DOT8 does so for two registers of rows
-// at once. Neither saturates, given the codes that `quantize_query` makes.
+// unsigned bytes of `rows`, less DOT4_ZERO, and the signed bytes of `query`; DOT8 does so for two
+// registers of rows at once. Neither saturates, given the codes that `quantize_query` makes.
+// DOT4_ROWS is done to rows first.
+#ifndef DOT4_ZERO
+#define DOT4_ZERO 0
+#define DOT4_ROWS(rows) (rows)
+#endif
+
 INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
                            const size_t query_count, size_t row, const float *cuts,
                            csimd_query *queries) {
@@ -143,8 +149,10 @@ INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
   for (; d < quads; d++) {
     ints rows[COLUMNS];
 #pragma clang loop unroll(full)
-    for (size_t j = 0; j < COLUMNS; j++)
+    for (size_t j = 0; j < COLUMNS; j++) {
       memcpy(&rows[j], values + (d * CSIMD_PANEL + j * WIDTH) * 4, sizeof rows[j]);
+      rows[j] = DOT4_ROWS(rows[j]);
+    }
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < query_count; i++) {
       ints query = load_codes(packed + (d * query_count + i) * 4);
@@ -156,11 +164,12 @@ INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++) {
     const csimd_query *query = &queries[i];
+    int32_t excess = (panels->zero - DOT4_ZERO) * query->code_sum;
     floats results[COLUMNS];
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < COLUMNS; j++) {
       size_t first = row + j * WIDTH;
-      floats dot = __builtin_convertvector(sums[i][j] - panels->zero * query->code_sum, floats);
+      floats dot = __builtin_convertvector(sums[i][j] - excess, floats);
       floats rest = MULTIPLY_ADD(query->middle - (floats){0}, load_floats(panels->sum + first),
                                  load_floats(panels->offset + first));
       results[j] = MULTIPLY_ADD(dot * query->step, load_floats(panels->scale + first), rest);
