@@ -10,6 +10,7 @@
 #define QUERY_BLOCK 14
 #define SCORED_ROWS 4
 #define ESTIMATED_ROWS 8
+#define FLOAT_COST 4
 #define DOT4(sums, rows, query) \
   (ints) _mm512_dpbusd_epi32((__m512i)(sums), (__m512i)(rows), (__m512i)(query))
 #include "compress_avx512.h"

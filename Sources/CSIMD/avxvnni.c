@@ -12,6 +12,7 @@
 #define QUERY_BLOCK 6
 #define SCORED_ROWS 2
 #define ESTIMATED_ROWS 2
+#define FLOAT_COST 4
 #define DOT4(sums, rows, query) \
   (ints) _mm256_dpbusd_avx_epi32((__m256i)(sums), (__m256i)(rows), (__m256i)(query))
 #include "kernels.h"

@@ -102,8 +102,22 @@ INLINE void filter_step(const csimd_panels *panels, const float *packed, const s
 }
 
 #ifdef DOT4
+// Four codes of a query in every lane.
+INLINE ints load_codes(const int8_t *packed) {
+  int32_t codes;
+  memcpy(&codes, packed, 4);
+  return codes - (ints){0};
+}
+
 // The same over bytes. DOT4(sums, rows, query) adds to each 32-bit lane the four products of its
-// unsigned bytes of `rows` and the signed bytes of `query`, without saturating.
+// unsigned bytes of `rows`, less DOT4_ZERO, and the signed bytes of `query`; DOT8 does so for two
+// registers of rows at once. Neither saturates, given the codes that `quantize_query` makes.
+// DOT4_ROWS is done to rows first.
+#ifndef DOT4_ZERO
+#define DOT4_ZERO 0
+#define DOT4_ROWS(rows) (rows)
+#endif
+
 INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
                            const size_t query_count, size_t row, const float *cuts,
                            csimd_query *queries) {
@@ -116,30 +130,50 @@ INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = (ints){0};
 
+  size_t d = 0;
+#ifdef DOT8
 #pragma clang loop unroll(disable)
-  for (size_t d = 0; d < quads; d++) {
-    ints rows[COLUMNS];
+  for (; d + 2 <= quads; d += 2) {
+    ints rows[2][COLUMNS];
 #pragma clang loop unroll(full)
-    for (size_t j = 0; j < COLUMNS; j++)
-      memcpy(&rows[j], values + (d * CSIMD_PANEL + j * WIDTH) * 4, sizeof rows[j]);
+    for (size_t j = 0; j < 2 * COLUMNS; j++)
+      memcpy(&rows[j / COLUMNS][j % COLUMNS],
+             values + ((d + j / COLUMNS) * CSIMD_PANEL + j % COLUMNS * WIDTH) * 4, sizeof(ints));
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < query_count; i++) {
-      int32_t query;
-      memcpy(&query, packed + (d * query_count + i) * 4, 4);
+      ints query = load_codes(packed + (d * query_count + i) * 4);
+      ints next = load_codes(packed + ((d + 1) * query_count + i) * 4);
 #pragma clang loop unroll(full)
       for (size_t j = 0; j < COLUMNS; j++)
-        sums[i][j] = DOT4(sums[i][j], rows[j], query - (ints){0});
+        sums[i][j] = DOT8(sums[i][j], rows[0][j], query, rows[1][j], next);
+    }
+  }
+#endif
+#pragma clang loop unroll(disable)
+  for (; d < quads; d++) {
+    ints rows[COLUMNS];
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < COLUMNS; j++) {
+      memcpy(&rows[j], values + (d * CSIMD_PANEL + j * WIDTH) * 4, sizeof rows[j]);
+      rows[j] = DOT4_ROWS(rows[j]);
+    }
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < query_count; i++) {
+      ints query = load_codes(packed + (d * query_count + i) * 4);
+#pragma clang loop unroll(full)
+      for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = DOT4(sums[i][j], rows[j], query);
     }
   }
 
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++) {
     const csimd_query *query = &queries[i];
+    int32_t excess = (panels->zero - DOT4_ZERO) * query->code_sum;
     floats results[COLUMNS];
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < COLUMNS; j++) {
       size_t first = row + j * WIDTH;
-      floats dot = __builtin_convertvector(sums[i][j] - panels->zero * query->code_sum, floats);
+      floats dot = __builtin_convertvector(sums[i][j] - excess, floats);
       floats rest = MULTIPLY_ADD(query->middle - (floats){0}, load_floats(panels->sum + first),
                                  load_floats(panels->offset + first));
       results[j] = MULTIPLY_ADD(dot * query->step, load_floats(panels->scale + first), rest);

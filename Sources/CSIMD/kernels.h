@@ -3,8 +3,10 @@
 // The including file defines KERNELS (the table's name), KERNELS_NAME, TARGET (clang's feature
 // list), WIDTH (floats per register), COLUMNS (registers of rows per step) and QUERY_BLOCK:
 // QUERY_BLOCK * COLUMNS accumulators, COLUMNS row registers and one broadcast have to fit the
-// register file. SCORED_ROWS are scored and ESTIMATED_ROWS estimated side by side. HAS_FMA and HAS_HALF say that there are such instructions; DOT4 multiplies bytes,
-// COMPRESS and COUNT_KEPT gather kept lanes, where there are instructions for that.
+// register file. SCORED_ROWS are scored and ESTIMATED_ROWS estimated side by side.
+// HAS_FMA and HAS_HALF say that there are such instructions. Where there are instructions for that,
+// DOT4 and DOT8 multiply bytes, FLOAT_COST times as fast as floats, and COMPRESS and COUNT_KEPT
+// gather kept lanes.
 
 #include "CSIMD.h"
 
@@ -61,6 +63,7 @@ const csimd_kernels KERNELS = {
     .filter = filter,
 #ifdef DOT4
     .filter_quantized = filter_quantized,
+    .float_cost = FLOAT_COST,
 #endif
     .project = project,
     .whole_numbers = whole_numbers,

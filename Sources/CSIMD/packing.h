@@ -65,6 +65,56 @@ static void pack_quantized(const float *rows, size_t dimension, size_t count, in
     results[r] = quantize_row(rows + r * dimension, dimension, zero, exact, panel + r * 4);
 }
 
+// A query number is about `step * code + middle`.
+typedef struct {
+  float step, middle;
+} query_codes;
+
+#ifdef DOT8
+// DOT8 adds products in 16 bits: those of the numbers 0, 1, 4 and 5 of each eight, and of 2, 3, 6
+// and 7. The bytes of rows are at most 255 and 255 * 128 < 2^15, so the codes of such a group may
+// add up to 128 in magnitude.
+#define GROUP_CODES 128
+
+// The largest sum of distances to `middle` in a group.
+INLINE float largest_group(const float *row, size_t dimension, float middle) {
+  float16 largest = {0};
+  for (size_t first = 0; first < dimension; first += 16) {
+    size_t count = dimension - first < 16 ? dimension - first : 16;
+    float16 values = load16((const char *)(row + first), CSIMD_FLOAT32, count) - middle;
+    values = (float16)((int16w)__builtin_elementwise_abs(values) & first_lanes(count));
+    values += __builtin_shufflevector(values, values, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13,
+                                      12, 15, 14);
+    values += __builtin_shufflevector(values, values, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8,
+                                      9, 10, 11);
+    largest = __builtin_elementwise_max(largest, values);
+  }
+  return __builtin_reduce_max(largest);
+}
+
+INLINE query_codes choose_codes(const float *row, size_t dimension, int whole, float low,
+                                float high) {
+  float middle = low / 2 + high / 2;
+  if (whole) middle = rintf(middle);
+  // Where few numbers are far from zero, these decide; else all of them do.
+  float group = largest_group(row, dimension, middle);
+  float group_at_zero = largest_group(row, dimension, 0);
+  if (group_at_zero <= group) {
+    middle = 0;
+    group = group_at_zero;
+  }
+  // Each of four codes may be rounded up by a half; two more are for rounding the quotients.
+  int fits = whole && group < GROUP_CODES;
+  return (query_codes){fits ? 1 : group / (GROUP_CODES - 4), middle};
+}
+#else
+INLINE query_codes choose_codes(const float *row, size_t dimension, int whole, float low,
+                                float high) {
+  if (whole && high - low <= 255) return (query_codes){1, low + 128};
+  return (query_codes){high / 254 - low / 254, low / 2 + high / 2};
+}
+#endif
+
 static csimd_rounded_query quantize_query(const float *row, size_t dimension, int exact,
                                           size_t stride, int8_t *codes, csimd_query *query) {
   // In the last vector row[0] stands in for what is not there.
@@ -82,11 +132,10 @@ static csimd_rounded_query quantize_query(const float *row, size_t dimension, in
   }
   float low = __builtin_reduce_min(lows), high = __builtin_reduce_max(highs);
   // Beyond 2^20 the middle of whole numbers need not be one.
-  int fractions = !exact || __builtin_reduce_and(whole) == 0 || high - low > 255 ||
-                  fmaxf(fabsf(low), fabsf(high)) > 0x1p20f;
-
-  float step = fractions ? high / 254 - low / 254 : 1;
-  float middle = fractions ? low / 2 + high / 2 : low + 128;
+  int all_whole = exact && __builtin_reduce_and(whole) != 0 &&
+                  fmaxf(fabsf(low), fabsf(high)) <= 0x1p20f;
+  query_codes codes_of = choose_codes(row, dimension, all_whole, low, high);
+  float step = codes_of.step, middle = codes_of.middle;
   float inverse = step > 0x1p-120f ? 1 / step : 0;
   double16 residual = {0}, lengths = {0};
   int16w sums = {0}, squares = {0};

@@ -1,10 +1,28 @@
 #include "CSIMD.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
 extern const csimd_kernels csimd_portable;
 #if defined(__x86_64__)
 extern const csimd_kernels csimd_avx2, csimd_avxvnni, csimd_avx512, csimd_avx512vnni;
 #elif defined(__aarch64__)
-extern const csimd_kernels csimd_neon;
+extern const csimd_kernels csimd_neon, csimd_neondot;
+
+static int has_dot_products(void) {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) & 1 << 20) != 0;  // HWCAP_ASIMDDP
+#elif defined(__APPLE__)
+  int present = 0;
+  size_t size = sizeof present;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &present, &size, NULL, 0) == 0 && present;
+#else
+  return 0;
+#endif
+}
 #endif
 
 const csimd_kernels *csimd_variant(size_t index) {
@@ -22,6 +40,7 @@ const csimd_kernels *csimd_variant(size_t index) {
   if (avx512 && __builtin_cpu_supports("avx512vnni")) runnable[count++] = &csimd_avx512vnni;
 #elif defined(__aarch64__)
   runnable[count++] = &csimd_neon;
+  if (has_dot_products()) runnable[count++] = &csimd_neondot;
 #endif
   return index < count ? runnable[index] : NULL;
 }

@@ -134,17 +134,20 @@ private struct FilterTrial {
 
   /// What the filter costs for each row and query, in multiply-adds of bytes, at each rank.
   ///
-  /// A Float32 takes as long as four bytes, turning a sum into a value as long as some 24, and a
-  /// row that passed as long as 32 for each dimension, or 4 where it holds whole numbers, and 3,000
-  /// for the visit to memory. (Measured with AVX-512 on Zen 5; the order of magnitude matters.)
+  /// A Float32 takes as long as the instruction set's `floatCost` of bytes, turning a sum into a
+  /// value as long as some 6 Float32s, and a row that passed as long as 8 for each dimension, or 1
+  /// where it holds whole numbers, and 750 for the visit to memory. (Measured with AVX-512 on Zen 5;
+  /// the order of magnitude matters.)
   func costs(_ filter: Filter) throws(TesseraError) -> [Double] {
     let width = Double(filter.width(dimension: sample.dimension))
-    let visit = (sample.element.isFloatingPoint ? 32 : 4) * Double(sample.dimension) + 3_000
+    let float = device.kernels.floatCost
+    let visit =
+      float * ((sample.element.isFloatingPoint ? 8 : 1) * Double(sample.dimension) + 750)
     let scan: Double =
       switch filter {
-      case .float32: 4 * width + 24
-      case .quantized: width + 24
-      case .leading: width + 30
+      case .float32: float * (width + 6)
+      case .quantized: width + 6 * float
+      case .leading: width + 7.5 * float
       }
     let set = try Self.set(sample, filter, metric, device)
     let task = try SearchTask(

@@ -12,6 +12,9 @@ struct Kernels: @unchecked Sendable {
   /// Whether there is a filter on bytes.
   var canQuantize: Bool { table.pointee.filter_quantized != nil }
 
+  /// How many multiply-adds of bytes take as long as one of floats.
+  var floatCost: Double { Double(table.pointee.float_cost) }
+
   /// The canonical sum of squares of one vector.
   func squares(_ vector: UnsafePointer<Float>, dimension: Int) -> Double {
     var sum = 0.0

@@ -46,6 +46,29 @@ struct NearestTests {
     try expectExact(trial.subject, trial.input, k: [1, 10, 100])
   }
 
+  // Products of bytes that are added in 16 bits would reach their limit in the last row, which is
+  // the best, but not in the others.
+  @Test(
+    "is exact where sums of products are as large as they get", arguments: Subject.present,
+    [ElementType.uint8, .int8, .float32])
+  func largestProducts(_ subject: Subject, _ element: ElementType) throws {
+    let (most, half): (Float, Float) = element == .uint8 ? (255, 128) : (127, 0)
+    for dimension in [32, 36] {
+      let query = (0..<dimension).map { Float($0 < 16 || $0 % 2 == 0 ? 127 : -127) }
+      let good = (0..<dimension).map { $0 < 16 ? half : $0 % 2 == 0 && $0 < 30 ? most : 0 }
+      let best = (0..<dimension).map { $0 < 16 ? most : 0 }
+      let rows = try Sample(
+        Array(repeatElement(good, count: 999).joined()) + best, dimension: dimension,
+        element: element)
+      let queries = try Sample(query + query.map { -$0 }, dimension: dimension, element: .float32)
+      let truth = Oracle.neighbors(queries, in: rows, metric: .innerProduct)
+      #expect(truth.best(1).ids.first == 999)
+      let set = try subject.device.prepare(rows.vectors, metric: .innerProduct)
+      let found = try subject.device.nearest(queries.vectors, in: set, k: 1)
+      #expect(found.difference(from: truth.best(1)) == nil, "\(dimension) dimensions")
+    }
+  }
+
   @Test(
     "is exact for random cases", arguments: Subject.trials(.nearest, SearchCase.random(1...400)))
   func random(_ trial: Trial<SearchCase>) throws {

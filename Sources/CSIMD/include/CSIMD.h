@@ -126,6 +126,8 @@ typedef struct {
   const char *name;
   /// The most queries `filter` takes at once.
   size_t query_block;
+  /// How many multiply-adds of bytes take as long as one of floats; 0 without `filter_quantized`.
+  float float_cost;
 
   /// Widens `count` rows from `first` on, and writes each one's canonical sum of squares, which is
   /// not finite if the row is not. `target`: count * dimension floats, or NULL for aligned Float32
@@ -147,8 +149,9 @@ typedef struct {
                          uint8_t *panel, csimd_quantized *results);
 
   /// Rounds a query to `step * code + middle`, its codes at codes[d / 4 * stride + d % 4], zero
-  /// padded. `exact`: the rows are whole numbers, so whole queries of their range are left whole.
-  /// Writes the query's step, middle and code sum.
+  /// padded. `exact`: the rows are whole numbers, so whole queries are left whole where codes can
+  /// hold them. Writes the query's step, middle and code sum. The codes are for `filter_quantized`
+  /// of the same table: what it can add up without saturating differs.
   csimd_rounded_query (*quantize_query)(const float *row, size_t dimension, int exact,
                                         size_t stride, int8_t *codes, csimd_query *query);
 
@@ -159,7 +162,7 @@ typedef struct {
                  size_t begin, size_t end, csimd_query *queries);
 
   /// The same over uint8 panels; `packed` is [dimension / 4 rounded up][query_count][4] codes.
-  /// NULL where the instruction set has no fast dot product of bytes.
+  /// NULL where floats multiply as fast.
   void (*filter_quantized)(const csimd_panels *panels, const int8_t *packed, size_t query_count,
                            size_t begin, size_t end, csimd_query *queries);
 

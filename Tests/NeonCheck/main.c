@@ -1,0 +1,290 @@
+// Compares every function of the ARM tables with the portable one, bit for bit, on random shapes.
+// A program of its own, because it runs under an emulator: see scripts/check-neon.sh. The filter on
+// bytes, which the portable table lacks, is compared with plain loops.
+// Usage: check-neon TABLE...: the tables that this processor should have besides the portable one.
+
+#include "CSIMD.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t state = 1;
+static int failures;
+
+static uint32_t random_below(uint32_t bound) {
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(((state >> 32) * bound) >> 32);
+}
+static float random_float(void) {
+  return ((float)random_below(1 << 24) / (1 << 23) - 1) * ldexpf(1, (int)random_below(4));
+}
+// Zeroed, and with room to read and write past the end.
+static void *room(size_t bytes) { return calloc(1, bytes + 4096); }
+
+static void expect(int same, const char *table, const char *what, size_t dimension, size_t count) {
+  if (same) return;
+  failures++;
+  printf("%s: %s differs, dimension %zu, count %zu\n", table, what, dimension, count);
+}
+#define EXPECT_SAME(what, a, b, bytes) \
+  expect(memcmp(a, b, bytes) == 0, tested->name, what, dimension, count)
+
+enum { MOST_QUERIES = CSIMD_MAX_QUERY_BLOCK, PANELS = 3 };
+static const csimd_kernels *plain;
+
+static csimd_rows random_rows(size_t count, size_t dimension, int32_t element) {
+  size_t size = element == CSIMD_FLOAT32 ? 4 : element <= CSIMD_BFLOAT16 ? 2 : 1;
+  size_t stride = dimension * size + random_below(2) * size;
+  char *start = room(count * stride);
+  for (size_t i = 0; i < count * stride / size; i++) {
+    float value = random_float();
+    uint16_t half = (uint16_t)random_below(0x7C00) | (uint16_t)(random_below(2) << 15);
+    uint8_t byte = (uint8_t)random_below(256);
+    memcpy(start + i * size, size == 4 ? (void *)&value : size == 2 ? (void *)&half : &byte, size);
+    if (element == CSIMD_BFLOAT16) memcpy(start + i * 2, (char *)&value + 2, 2);
+  }
+  return (csimd_rows){start, stride, dimension, element};
+}
+
+static void check_packing(const csimd_kernels *tested, size_t dimension, size_t count) {
+  for (int32_t element = CSIMD_FLOAT32; element <= CSIMD_UINT8; element++) {
+    csimd_rows rows = random_rows(count, dimension, element);
+    float *wide[2] = {room(count * dimension * 4), room(count * dimension * 4)};
+    double squares[2][CSIMD_PANEL] = {0};
+    plain->widen_rows(rows, 0, count, wide[0], squares[0]);
+    tested->widen_rows(rows, 0, count, wide[1], squares[1]);
+    EXPECT_SAME("widen_rows", wide[0], wide[1], count * dimension * 4);
+    EXPECT_SAME("widen_rows", squares[0], squares[1], sizeof squares[0]);
+
+    size_t padded = (dimension + 3) / 4 * 4 * CSIMD_PANEL;
+    float *panels[2] = {room(padded * 4), room(padded * 4)};
+    plain->pack(wide[0], dimension, count, panels[0]);
+    tested->pack(wide[0], dimension, count, panels[1]);
+    EXPECT_SAME("pack", panels[0], panels[1], padded * 4);
+
+    int exact = element >= CSIMD_INT8;
+    int32_t zero = element == CSIMD_UINT8 ? 0 : 128;
+    csimd_quantized results[2][CSIMD_PANEL];
+    memset(results, 0, sizeof results);
+    memset(panels[0], 0, padded);
+    memset(panels[1], 0, padded);
+    plain->pack_quantized(wide[0], dimension, count, zero, exact, (uint8_t *)panels[0], results[0]);
+    tested->pack_quantized(wide[0], dimension, count, zero, exact, (uint8_t *)panels[1],
+                           results[1]);
+    EXPECT_SAME("pack_quantized", panels[0], panels[1], padded);
+    EXPECT_SAME("pack_quantized", results[0], results[1], sizeof results[0]);
+
+    int8_t *codes[2] = {room(dimension * 4), room(dimension * 4)};
+    csimd_query queries[2];
+    memset(queries, 0, sizeof queries);
+    csimd_rounded_query rounded[2];
+    for (int i = 0; i < 2; i++)
+      rounded[i] = (i ? tested : plain)
+                       ->quantize_query(wide[0], dimension, exact, 12, codes[i], &queries[i]);
+    EXPECT_SAME("quantize_query", codes[0], codes[1], dimension * 4);
+    EXPECT_SAME("quantize_query", &queries[0], &queries[1], sizeof queries[0]);
+    EXPECT_SAME("quantize_query", &rounded[0], &rounded[1], sizeof rounded[0]);
+
+    int16_t *whole[2] = {room(dimension * 2), room(dimension * 2)};
+    int is_whole[2] = {plain->whole_numbers(wide[0], dimension, whole[0]),
+                       tested->whole_numbers(wide[0], dimension, whole[1])};
+    expect(is_whole[0] == is_whole[1], tested->name, "whole_numbers", dimension, count);
+    EXPECT_SAME("whole_numbers", whole[0], whole[1], dimension * 2);
+    tested->prefetch_rows(rows, (int32_t[]){0}, 1);
+    for (int i = 0; i < 2; i++) free(wide[i]), free(panels[i]), free(codes[i]), free(whole[i]);
+    free((void *)rows.start);
+  }
+}
+
+// Random panels; their numbers are short enough for every sum to be exact, however it is formed.
+static csimd_panels random_panels(size_t dimension, int32_t zero, int bytes) {
+  size_t rows = PANELS * CSIMD_PANEL, size = rows * ((dimension + 3) / 4 * 4);
+  float *values = room(size * 4), *each[4];
+  for (size_t i = 0; i < size; i++)
+    if (bytes) ((uint8_t *)values)[i] = (uint8_t)random_below(256);
+    else values[i] = (float)random_below(512) - 256;
+  for (int i = 0; i < 4; i++) {
+    each[i] = room(rows * 4);
+    for (size_t r = 0; r < rows; r++) each[i][r] = (float)(1 + random_below(4));
+  }
+  const float *reach = bytes && random_below(2) ? each[3] : NULL;
+  return (csimd_panels){values,  each[0], each[1], each[2],   reach,
+                        each[1], each[2], each[3], dimension, rows - random_below(40),
+                        zero};
+}
+
+static csimd_query random_query(size_t dimension) {
+  csimd_query query;
+  memset(&query, 0, sizeof query);
+  query.rows = room((PANELS * CSIMD_PANEL + CSIMD_SLACK) * 4);
+  query.threshold = (float)((int32_t)random_below(4000) - 2000) * sqrtf((float)dimension);
+  if (random_below(5) == 0) query.threshold = -INFINITY;
+  query.a = query.b = query.c = 1;
+  query.step = 0.5f;
+  query.middle = (float)random_below(8) - 4;
+  query.reach = 2;
+  return query;
+}
+
+// The filter on bytes as its contract says.
+static void filter_plainly(const csimd_panels *panels, const int8_t *packed, size_t query_count,
+                           csimd_query *queries) {
+  size_t quads = (panels->dimension + 3) / 4;
+  const uint8_t *values = panels->values;
+  for (size_t i = 0; i < query_count; i++)
+    for (size_t row = 0; row < panels->row_count; row++) {
+      size_t p = row / CSIMD_PANEL, r = row % CSIMD_PANEL;
+      int32_t dot = -panels->zero * queries[i].code_sum;
+      for (size_t d = 0; d < quads * 4; d++)
+        dot += values[((p * quads + d / 4) * CSIMD_PANEL + r) * 4 + d % 4] *
+               packed[(d / 4 * query_count + i) * 4 + d % 4];
+      float rest = fmaf(queries[i].middle, panels->sum[row], panels->offset[row]);
+      float value = fmaf((float)dot * queries[i].step, panels->scale[row], rest);
+      if (panels->reach) value = fmaf(queries[i].reach, panels->reach[row], value);
+      float error = queries[i].a * panels->e[p] + queries[i].b * panels->f[p] + panels->g[p] +
+                    queries[i].c;
+      if (!(value < queries[i].threshold - error))
+        queries[i].rows[queries[i].count++] = (int32_t)row;
+    }
+}
+
+static void check_filter(const csimd_kernels *tested, size_t dimension, size_t count, int bytes) {
+  csimd_panels panels = random_panels(dimension, random_below(2) ? 128 : 0, bytes);
+  float *packed = room((dimension + 4) * count * 4);
+  int8_t *codes = (int8_t *)packed;
+  csimd_query queries[2][MOST_QUERIES];
+  for (size_t i = 0; i < count; i++) {
+    queries[0][i] = queries[1][i] = random_query(dimension);
+    queries[1][i].rows = room((PANELS * CSIMD_PANEL + CSIMD_SLACK) * 4);
+    int extreme = random_below(8) == 0;
+    for (size_t d = 0; d < dimension; d++)
+      if (bytes) {
+        int8_t code = extreme ? -128 : (int8_t)((int)random_below(256) - 128);
+        codes[(d / 4 * count + i) * 4 + d % 4] = code;
+        queries[0][i].code_sum = queries[1][i].code_sum += code;
+      } else
+        packed[d * count + i] = (float)random_below(16) - 8;
+  }
+  if (bytes) filter_plainly(&panels, codes, count, queries[0]);
+  else plain->filter(&panels, packed, count, 0, PANELS, queries[0]);
+  (bytes ? tested->filter_quantized(&panels, codes, count, 0, PANELS, queries[1])
+         : tested->filter(&panels, packed, count, 0, PANELS, queries[1]));
+  for (size_t i = 0; i < count; i++) {
+    const char *what = bytes ? "filter_quantized" : "filter";
+    expect(queries[0][i].count == queries[1][i].count, tested->name, what, dimension, count);
+    EXPECT_SAME(what, queries[0][i].rows, queries[1][i].rows, queries[0][i].count * 4);
+    free(queries[0][i].rows), free(queries[1][i].rows);
+  }
+  free(packed), free((void *)panels.values), free((void *)panels.scale);
+  free((void *)panels.offset), free((void *)panels.sum), free((void *)panels.g);
+}
+
+static void check_scores(const csimd_kernels *tested, size_t dimension, size_t count) {
+  for (int32_t element = CSIMD_FLOAT32; element <= CSIMD_UINT8; element++) {
+    csimd_rows rows = random_rows(count, dimension, element);
+    float *query = room(dimension * 4);
+    int16_t *whole = room(dimension * 2);
+    int32_t *listed = room(count * 4);
+    double *squares = room(count * 8), own;
+    for (size_t i = 0; i < count; i++) listed[i] = (int32_t)i;
+    plain->widen_rows(rows, 0, 1, query, &own);
+    plain->widen_rows(rows, 0, count, room(count * dimension * 4), squares);
+    int is_whole = plain->whole_numbers(query, dimension, whole);
+    for (int32_t metric = 0; metric <= CSIMD_COSINE; metric++)
+      for (int32_t exact = 0; exact < 2; exact++) {
+        csimd_scorer scorers[2];
+        csimd_hits hits[2];
+        for (int i = 0; i < 2; i++) {
+          const csimd_kernels *table = i ? tested : plain;
+          scorers[i] = (csimd_scorer){query,   is_whole && exact ? whole : NULL, rows, metric, own,
+                                      squares, exact, 1e-5f};
+          hits[i] = (csimd_hits){room(count * 4), room(count * 4), 0, -INFINITY};
+          table->score(&scorers[i], listed, count, &hits[i]);
+          if (count > 3) table->keep_best(&scorers[i], &hits[i], 3);
+          if (exact == 0) table->settle(&scorers[i], &hits[i]);
+          if (count > 3) table->keep_best(&scorers[i], &hits[i], 2);
+        }
+        expect(hits[0].count == hits[1].count, tested->name, "score", dimension, count);
+        EXPECT_SAME("score", hits[0].merits, hits[1].merits, hits[0].count * 4);
+        EXPECT_SAME("score", hits[0].rows, hits[1].rows, hits[0].count * 4);
+        for (int i = 0; i < 2; i++) free(hits[i].merits), free(hits[i].rows);
+      }
+    free(query), free(whole), free(listed), free(squares), free((void *)rows.start);
+  }
+}
+
+static void check_codes(const csimd_kernels *tested, size_t dimension, size_t count) {
+  csimd_rows rows = random_rows(count, dimension, CSIMD_FLOAT32);
+  float *values = room(count * dimension * 4);
+  double *squares = room(count * 8);
+  plain->widen_rows(rows, 0, count, values, squares);
+
+  size_t padded = csimd_padded_codewords(count);
+  double *codewords = room(dimension * padded * 8);
+  for (size_t d = 0; d < dimension; d++)
+    for (size_t c = 0; c < padded; c++)
+      codewords[d * padded + c] = c < count ? (double)random_float() : (double)INFINITY;
+  expect(plain->nearest_codeword(values, codewords, dimension, padded) ==
+             tested->nearest_codeword(values, codewords, dimension, padded),
+         tested->name, "nearest_codeword", dimension, count);
+
+  uint8_t *codes = room(count * dimension);
+  float *table = room(dimension * 16 * 4), *scores[2] = {room(count * 4), room(count * 4)};
+  for (size_t i = 0; i < count * dimension; i++) codes[i] = (uint8_t)random_below(16);
+  for (size_t i = 0; i < dimension * 16; i++) table[i] = random_float();
+  plain->lookup_scores(table, 16, codes, dimension, count, scores[0]);
+  tested->lookup_scores(table, 16, codes, dimension, count, scores[1]);
+  EXPECT_SAME("lookup_scores", scores[0], scores[1], count * 4);
+
+  int32_t listed[700];
+  for (int i = 0; i < 700; i++) listed[i] = (int32_t)random_below((uint32_t)count);
+  double *sums[2] = {room(dimension * 8), room(dimension * 8)}, *run = room(dimension * 8);
+  plain->sum_rows(values, dimension, listed, 700, sums[0], run);
+  tested->sum_rows(values, dimension, listed, 700, sums[1], run);
+  EXPECT_SAME("sum_rows", sums[0], sums[1], dimension * 8);
+
+  // Whole directions and rows: every sum is exact.
+  float *directions = room(64 * dimension * 4), *scratch = room(MOST_QUERIES * dimension * 4);
+  float *targets[2] = {room(count * 64 * 4), room(count * 64 * 4)};
+  for (size_t i = 0; i < 64 * dimension; i++) directions[i] = (float)random_below(64) - 32;
+  for (size_t i = 0; i < count * dimension; i++) values[i] = (float)random_below(64) - 32;
+  plain->project(directions, dimension, 64, values, count, scratch, targets[0]);
+  tested->project(directions, dimension, 64, values, count, scratch, targets[1]);
+  EXPECT_SAME("project", targets[0], targets[1], count * 64 * 4);
+
+  free(values), free(squares), free(codewords), free(codes), free(table), free(run);
+  free(directions), free(scratch), free((void *)rows.start);
+  for (int i = 0; i < 2; i++) free(scores[i]), free(sums[i]), free(targets[i]);
+}
+
+int main(int argumentCount, char **arguments) {
+  plain = csimd_variant(0);
+  for (int i = 1; i < argumentCount; i++) {
+    const csimd_kernels *tested = csimd_variant((size_t)i);
+    if (!tested || strcmp(tested->name, arguments[i]) != 0) {
+      printf("table %d is %s, not %s\n", i, tested ? tested->name : "missing", arguments[i]);
+      return 1;
+    }
+    for (size_t dimension = 0; dimension < 80; dimension += dimension < 36 ? 1 : 11) {
+      for (size_t count = 1; count <= CSIMD_PANEL; count += 1 + random_below(9)) {
+        // Rounding a query reads its first number; there are none without dimensions.
+        if (dimension > 0) check_packing(tested, dimension, count);
+        check_scores(tested, dimension, count);
+        check_codes(tested, dimension, count);
+      }
+      for (size_t count = 1; count <= tested->query_block; count++) {
+        check_filter(tested, dimension, count, 0);
+        if (tested->filter_quantized) check_filter(tested, dimension, count, 1);
+      }
+    }
+    printf("%s: %d failures, bytes %s\n", tested->name, failures,
+           tested->filter_quantized ? "too" : "not");
+  }
+  if (csimd_variant((size_t)argumentCount)) {
+    printf("there is a table more: %s\n", csimd_variant((size_t)argumentCount)->name);
+    return 1;
+  }
+  return failures > 0;
+}
