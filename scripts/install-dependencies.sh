@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the system packages that are missing: what building and the demo need, and with "test"
-# what the tests need as well. Says what it does, and asks for root only if there is something to
+# what the tests need as well, with "neon" what compiling for ARM and emulating it needs. Says what it does, and asks for root only if there is something to
 # install.
 set -euo pipefail
 
@@ -11,6 +11,9 @@ if ! compgen -G '/etc/OpenCL/vendors/*.icd' > /dev/null; then
 fi
 if [ "${1:-}" = test ]; then
   packages+=(ocl-icd-libopencl1 pocl-opencl-icd oclgrind)
+fi
+if [ "${1:-}" = neon ]; then
+  packages+=(qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 fi
 
 if ! command -v swift > /dev/null; then
