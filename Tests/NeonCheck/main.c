@@ -110,9 +110,22 @@ static csimd_panels random_panels(size_t dimension, int32_t zero, int bytes) {
     for (size_t r = 0; r < rows; r++) each[i][r] = (float)(1 + random_below(4));
   }
   const float *reach = bytes && random_below(2) ? each[3] : NULL;
-  return (csimd_panels){values,  each[0], each[1], each[2],   reach,
-                        each[1], each[2], each[3], dimension, rows - random_below(40),
-                        zero};
+  // Every row, none of a panel and about half of another.
+  uint32_t *masks = room(PANELS * sizeof(uint32_t));
+  masks[0] = UINT32_MAX;
+  masks[2] = random_below(UINT32_MAX);
+  return (csimd_panels){.values = values,
+                        .scale = each[0],
+                        .offset = each[1],
+                        .sum = each[2],
+                        .reach = reach,
+                        .e = each[1],
+                        .f = each[2],
+                        .g = each[3],
+                        .selected = random_below(2) ? masks : NULL,
+                        .dimension = dimension,
+                        .row_count = rows - random_below(40),
+                        .zero = zero};
 }
 
 static csimd_query random_query(size_t dimension) {
@@ -136,6 +149,7 @@ static void filter_plainly(const csimd_panels *panels, const int8_t *packed, siz
   for (size_t i = 0; i < query_count; i++)
     for (size_t row = 0; row < panels->row_count; row++) {
       size_t p = row / CSIMD_PANEL, r = row % CSIMD_PANEL;
+      if (panels->selected && !(panels->selected[p] >> r & 1)) continue;
       int32_t dot = -panels->zero * queries[i].code_sum;
       for (size_t d = 0; d < quads * 4; d++)
         dot += values[((p * quads + d / 4) * CSIMD_PANEL + r) * 4 + d % 4] *
