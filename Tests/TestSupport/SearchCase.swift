@@ -80,6 +80,32 @@ extension SearchCase {
     }
   }
 
+  /// Sets of 8,192 rows and more in 64 dimensions and more, for which a device may look for leading
+  /// directions, of the contents that strain its choice and its bounds.
+  public static let large = Metric.allCases.flatMap { metric in
+    [
+      Content.uniform, .clustered, .duplicates, .farAway, .shell, .wildNorms, .constantColumns,
+      .outlierDimension, .extremes, .zeroRows, .crowd, .lowRank, .biasedSample, .faint,
+    ].map {
+      SearchCase(metric, .float32, rows: 8200, dimension: 67, queries: 4, content: $0)
+    } + [
+      SearchCase(metric, .float32, rows: 8192, dimension: 128, queries: 4, content: .lowRank),
+      SearchCase(metric, .float16, rows: 8200, dimension: 65, queries: 4, content: .clustered),
+      SearchCase(metric, .bfloat16, rows: 8200, dimension: 65, queries: 4, content: .wildNorms),
+      SearchCase(metric, .uint8, rows: 8200, dimension: 80, queries: 4, content: .clustered),
+      SearchCase(metric, .int8, rows: 8200, dimension: 80, queries: 4, content: .lowRank),
+    ]
+  }
+
+  /// Small sets whose shapes leave most of a register or a panel empty, or none.
+  public static let narrowAndWide = Metric.allCases.flatMap { metric in
+    [Content.clustered, .wildNorms, .lowRank, .faint].flatMap { content in
+      (1...15).map {
+        SearchCase(metric, .float32, rows: 300, dimension: $0, queries: 3, content: content)
+      } + [SearchCase(metric, .float32, rows: 70, dimension: 4096, queries: 3, content: content)]
+    }
+  }
+
   /// One case of every metric and element type.
   public static func every(
     rows: Int, dimension: Int, queries: Int, content: Content = .uniform,
