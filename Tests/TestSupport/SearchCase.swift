@@ -120,15 +120,19 @@ extension SearchCase {
     }
   }
 
-  /// Cases drawn at random, one for each seed.
+  /// Cases drawn at random, one for each seed; one in 25 so large that a device may look for
+  /// leading directions and guess thresholds.
   public static func random(_ seeds: ClosedRange<UInt64>) -> [SearchCase] {
     seeds.map { seed in
       var generator = RepeatableGenerator(seed: seed)
+      let isLarge = seed % 25 == 0
       return SearchCase(
         generator.pick(Metric.allCases), generator.pick(ElementType.allCases),
-        rows: generator.below(generator.pick([20, 100, 700])),
-        dimension: 1 + generator.below(generator.pick([20, 150])),
-        queries: 1 + generator.below(generator.pick([4, 40])),
+        rows: isLarge
+          ? 2100 + generator.below(8000) : generator.below(generator.pick([20, 100, 700])),
+        dimension: isLarge
+          ? 43 + generator.below(100) : 1 + generator.below(generator.pick([20, 150])),
+        queries: 1 + generator.below(isLarge ? 5 : generator.pick([4, 40])),
         content: generator.pick(Content.allCases), layout: generator.pick(Sample.Layout.allCases),
         seed: seed)
     }
