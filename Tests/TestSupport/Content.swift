@@ -45,6 +45,9 @@ public enum Content: String, Sendable, CaseIterable {
   /// Rows that differ by so little that the squares of differences underflow in Float32, though
   /// lengths are ordinary.
   case faint
+  /// Every number but one lies half a step above the nearest of 255 levels, and every query is
+  /// parallel to what rounding removes: bounds by lengths are all but reached.
+  case halfSteps
 
   /// A Float32 matrix of this content, row-major.
   public func matrix(rows: Int, columns: Int, seed: UInt64) -> [Float] {
@@ -59,6 +62,9 @@ public enum Content: String, Sendable, CaseIterable {
     let dimension = base.dimension
     var values = rows(count, dimension: dimension, element: element, seed: seed &+ 0x5EED)
     guard self != .shell else { return values.map { $0 * 1e-8 } }
+    guard self != .halfSteps else {
+      return (0..<count * dimension).map { Float($0 / dimension % 7 * 50 + 1) * element.ordinary }
+    }
     // Its first 32 rows are near ones, and so are queries made like them.
     guard self != .biasedSample else { return values }
     for query in stride(from: 0, to: base.count == 0 ? 0 : count, by: 2) {
@@ -149,6 +155,11 @@ public enum Content: String, Sendable, CaseIterable {
         let scale = element.faint * Float(1 << (2 * generator.below(4)))
         for column in 0..<dimension {
           values.append(column == 0 ? ordinary : generator.unit() * scale)
+        }
+      case .halfSteps:
+        for column in 0..<dimension {
+          let level = column == 0 ? 127 : Float(generator.below(100)) + 0.49
+          values.append(level * ordinary / 127)
         }
       }
     }

@@ -86,6 +86,7 @@ extension SearchCase {
     [
       Content.uniform, .clustered, .duplicates, .farAway, .shell, .wildNorms, .constantColumns,
       .outlierDimension, .extremes, .zeroRows, .crowd, .lowRank, .biasedSample, .faint,
+      .halfSteps,
     ].map {
       SearchCase(metric, .float32, rows: 8200, dimension: 67, queries: 4, content: $0)
     } + [
@@ -99,7 +100,7 @@ extension SearchCase {
 
   /// Small sets whose shapes leave most of a register or a panel empty, or none.
   public static let narrowAndWide = Metric.allCases.flatMap { metric in
-    [Content.clustered, .wildNorms, .lowRank, .faint].flatMap { content in
+    [Content.clustered, .wildNorms, .lowRank, .faint, .halfSteps].flatMap { content in
       (1...15).map {
         SearchCase(metric, .float32, rows: 300, dimension: $0, queries: 3, content: content)
       } + [SearchCase(metric, .float32, rows: 70, dimension: 4096, queries: 3, content: content)]
