@@ -62,7 +62,8 @@ let package = Package(
       dependencies: ["COracle", "TesseraCompute", "TesseraCPU", "TesseraOpenCL"],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
-      name: "DeviceConformanceTests", dependencies: ["TestSupport", "TesseraCompute"],
+      name: "DeviceConformanceTests",
+      dependencies: ["CSIMD", "TestSupport", "TesseraCPU", "TesseraCompute"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraComputeTests", dependencies: ["TestSupport", "TesseraCompute"],

@@ -70,9 +70,13 @@ struct NearestTests {
   }
 
   @Test(
-    "is exact for random cases", arguments: Subject.trials(.nearest, SearchCase.random(1...400)))
+    "is exact for random cases", arguments: Subject.trials(.nearest, SearchCase.random(1...500)))
   func random(_ trial: Trial<SearchCase>) throws {
-    try expectExact(trial.subject, trial.input)
+    let rows = trial.input.rows
+    var generator = RepeatableGenerator(seed: ~trial.input.seed)
+    let drawn = [10, 100, 1000, rows + 8].map { 1 + generator.below($0) }
+    let extremes = rows < 1000 ? [1, rows - 1, rows, rows + 7] : []
+    try expectExact(trial.subject, trial.input, k: Set(drawn + extremes))
   }
 
   @Test(

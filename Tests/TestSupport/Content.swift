@@ -19,7 +19,7 @@ public enum Content: String, Sendable, CaseIterable {
   /// Rows of nearly the same length around queries near the origin: the squares of the lengths
   /// decide, and their rounding is larger than the products.
   case shell
-  /// Lengths from row to row differ by many orders of magnitude.
+  /// Lengths from row to row differ by many orders of magnitude, 1e-12 to 1e12.
   case wildNorms
   /// Columns that hold one value each, but for two.
   case constantColumns
@@ -35,6 +35,19 @@ public enum Content: String, Sendable, CaseIterable {
   case zeroRows
   /// Zeros of both signs and ones.
   case signedZeros
+  /// Five of six rows are the same one: thousands of ties among rows that are better and worse.
+  case crowd
+  /// Mixtures of eight directions: a filter on leading directions sees all there is.
+  case lowRank
+  /// The near rows are in every sixteenth group of 32 and nowhere else. A device that guesses a
+  /// threshold from those groups guesses too high.
+  case biasedSample
+  /// Rows that differ by so little that the squares of differences underflow in Float32, though
+  /// lengths are ordinary.
+  case faint
+  /// Every number but one lies half a step above the nearest of 255 levels, and every query is
+  /// parallel to what rounding removes: bounds by lengths are all but reached.
+  case halfSteps
 
   /// A Float32 matrix of this content, row-major.
   public func matrix(rows: Int, columns: Int, seed: UInt64) -> [Float] {
@@ -49,6 +62,11 @@ public enum Content: String, Sendable, CaseIterable {
     let dimension = base.dimension
     var values = rows(count, dimension: dimension, element: element, seed: seed &+ 0x5EED)
     guard self != .shell else { return values.map { $0 * 1e-8 } }
+    guard self != .halfSteps else {
+      return (0..<count * dimension).map { Float($0 / dimension % 7 * 50 + 1) * element.ordinary }
+    }
+    // Its first 32 rows are near ones, and so are queries made like them.
+    guard self != .biasedSample else { return values }
     for query in stride(from: 0, to: base.count == 0 ? 0 : count, by: 2) {
       let row = query * 7 % base.count
       values.replaceSubrange(
@@ -94,7 +112,7 @@ public enum Content: String, Sendable, CaseIterable {
         let length = direction.reduce(0) { $0 + $1 * $1 }.squareRoot()
         for component in direction { values.append(ordinary * component / max(length, 1e-3)) }
       case .wildNorms:
-        let scale = element.powerOfTwo(generator.below(61) - 30)
+        let scale = element.powerOfTwo(generator.below(81) - 40)
         for _ in 0..<dimension { values.append(generator.unit() * ordinary * scale) }
       case .constantColumns:
         for (column, centre) in centres[1].enumerated() {
@@ -116,6 +134,33 @@ public enum Content: String, Sendable, CaseIterable {
         for _ in 0..<dimension { values.append(generator.unit() * scale) }
       case .signedZeros:
         for _ in 0..<dimension { values.append(generator.pick([-0.0, 0, 0, 1, -1])) }
+      case .crowd:
+        let isOne = generator.below(6) > 0
+        for centre in centres[0] {
+          values.append((isOne ? centre : centre + 0.2 * generator.unit()) * ordinary)
+        }
+      case .lowRank:
+        let shares = generator.units(centres.count)
+        for column in 0..<dimension {
+          var sum: Float = 0
+          for (share, centre) in zip(shares, centres) { sum += share * centre[column] }
+          values.append(sum * ordinary / 4)
+        }
+      case .biasedSample:
+        let isNear = row / 32 % 16 == 0
+        for centre in centres[0] {
+          values.append((isNear ? centre + 0.05 * generator.unit() : generator.unit()) * ordinary)
+        }
+      case .faint:
+        let scale = element.faint * Float(1 << (2 * generator.below(4)))
+        for column in 0..<dimension {
+          values.append(column == 0 ? ordinary : generator.unit() * scale)
+        }
+      case .halfSteps:
+        for column in 0..<dimension {
+          let level = column == 0 ? 127 : Float(generator.below(100)) + 0.49
+          values.append(level * ordinary / 127)
+        }
       }
     }
     return values
@@ -151,7 +196,16 @@ extension ElementType {
     }
   }
 
-  /// 2 to the `exponent`, -30 to 30, brought into the range of the type.
+  /// A number whose square is less than Float32 can hold, where the type has such numbers.
+  var faint: Float {
+    switch self {
+    case .float32, .bfloat16: 3e-23
+    case .float16: 3e-6
+    case .int8, .uint8: 2
+    }
+  }
+
+  /// 2 to the `exponent`, -40 to 40, brought into the range of the type.
   func powerOfTwo(_ exponent: Int) -> Float {
     switch self {
     case .float32, .bfloat16: Float(sign: .plus, exponent: exponent, significand: 1)

@@ -80,6 +80,33 @@ extension SearchCase {
     }
   }
 
+  /// Sets of 8,192 rows and more in 64 dimensions and more, for which a device may look for leading
+  /// directions, of the contents that strain its choice and its bounds.
+  public static let large = Metric.allCases.flatMap { metric in
+    [
+      Content.uniform, .clustered, .duplicates, .farAway, .shell, .wildNorms, .constantColumns,
+      .outlierDimension, .extremes, .zeroRows, .crowd, .lowRank, .biasedSample, .faint,
+      .halfSteps,
+    ].map {
+      SearchCase(metric, .float32, rows: 8200, dimension: 67, queries: 4, content: $0)
+    } + [
+      SearchCase(metric, .float32, rows: 8192, dimension: 128, queries: 4, content: .lowRank),
+      SearchCase(metric, .float16, rows: 8200, dimension: 65, queries: 4, content: .clustered),
+      SearchCase(metric, .bfloat16, rows: 8200, dimension: 65, queries: 4, content: .wildNorms),
+      SearchCase(metric, .uint8, rows: 8200, dimension: 80, queries: 4, content: .clustered),
+      SearchCase(metric, .int8, rows: 8200, dimension: 80, queries: 4, content: .lowRank),
+    ]
+  }
+
+  /// Small sets whose shapes leave most of a register or a panel empty, or none.
+  public static let narrowAndWide = Metric.allCases.flatMap { metric in
+    [Content.clustered, .wildNorms, .lowRank, .faint, .halfSteps].flatMap { content in
+      (1...15).map {
+        SearchCase(metric, .float32, rows: 300, dimension: $0, queries: 3, content: content)
+      } + [SearchCase(metric, .float32, rows: 70, dimension: 4096, queries: 3, content: content)]
+    }
+  }
+
   /// One case of every metric and element type.
   public static func every(
     rows: Int, dimension: Int, queries: Int, content: Content = .uniform,
@@ -94,15 +121,19 @@ extension SearchCase {
     }
   }
 
-  /// Cases drawn at random, one for each seed.
+  /// Cases drawn at random, one for each seed; one in 25 so large that a device may look for
+  /// leading directions and guess thresholds.
   public static func random(_ seeds: ClosedRange<UInt64>) -> [SearchCase] {
     seeds.map { seed in
       var generator = RepeatableGenerator(seed: seed)
+      let isLarge = seed % 25 == 0
       return SearchCase(
         generator.pick(Metric.allCases), generator.pick(ElementType.allCases),
-        rows: generator.below(generator.pick([20, 100, 700])),
-        dimension: 1 + generator.below(generator.pick([20, 150])),
-        queries: 1 + generator.below(generator.pick([4, 40])),
+        rows: isLarge
+          ? 2100 + generator.below(8000) : generator.below(generator.pick([20, 100, 700])),
+        dimension: isLarge
+          ? 43 + generator.below(100) : 1 + generator.below(generator.pick([20, 150])),
+        queries: 1 + generator.below(isLarge ? 5 : generator.pick([4, 40])),
         content: generator.pick(Content.allCases), layout: generator.pick(Sample.Layout.allCases),
         seed: seed)
     }
