@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+import datasets
 import machine
 
 FILTERS = ["float32", "auto"]
@@ -82,6 +83,11 @@ def whole(random, rows, dimension):
     return np.clip(np.abs(normal(random, rows, dimension)) * 80, 0, 255).astype(np.uint8)
 
 
+def real(data):
+    """Rows from the folder of test data, to compare with; absent where that is."""
+    return lambda random, rows, dimension: np.concatenate([data().base(), data().queries(QUERIES)])
+
+
 # What the rows are, how many of how many numbers, the metric, and what is done to the queries.
 KINDS = [
     ("gaussian", gaussian, 100_000, 128, "ip", None),
@@ -100,6 +106,8 @@ KINDS = [
     ("whole numbers, u8", whole, 60_000, 256, "l2", None),
     ("whole numbers, u8, queries not whole", whole, 60_000, 256, "ip",
      lambda queries: queries.astype(np.float32) + 0.3),
+    ("real: wordnet-minilm, f16", real(datasets.wordnet), 117_659, 384, "ip", None),
+    ("real: mnist, u8", real(datasets.mnist), 60_000, 784, "l2", None),
 ]
 
 
@@ -123,7 +131,10 @@ def main() -> int:
         for kind in KINDS:
             if options.only and options.only not in kind[0]:
                 continue
-            cells += measure(kind, Path(folder), options)
+            try:
+                cells += measure(kind, Path(folder), options)
+            except datasets.Missing as missing:
+                print(f"{kind[0]} left out: {missing}", file=sys.stderr)
     if not cells:
         print(f"no kind has \"{options.only}\" in its name", file=sys.stderr)
         return 64

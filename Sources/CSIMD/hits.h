@@ -176,19 +176,20 @@ INLINE size_t count_from(const float *values, size_t count, int32_t least) {
 INLINE float surely(const csimd_scorer *scorer, float value) {
   if (scorer->exact) return value;
   // Squares of tiny differences may have underflowed: no relative error holds there.
-  float slack = scorer->metric == CSIMD_SQUARED_L2 ? -value * scorer->tolerance + 0x1p-120f
+  float slack = scorer->metric == CSIMD_SQUARED_L2 ? -value * scorer->tolerance + 0x1p-100f
                                                    : scorer->tolerance;
   return nextafterf(value - slack, -INFINITY);
 }
 
 static float keep_best(const csimd_scorer *scorer, csimd_hits *hits, size_t k) {
   // Bisection for the largest `cut` that k merits reach: branch-free counts beat a selection.
-  int32_t cut = INT32_MAX;
+  int32_t cut = INT32_MAX, most = INT32_MIN;
   for (size_t i = 0; i < hits->count; i++) {
     int32_t order = float_order_of(hits->merits[i]);
     if (order < cut) cut = order;
+    if (order > most) most = order;
   }
-  int64_t beyond = (int64_t)float_order_of(INFINITY) + 1;
+  int64_t beyond = (int64_t)most + 1;
   size_t reached = hits->count, above = 0;  // of `cut`, and of `beyond`
   while (reached > k && beyond - cut > 1) {
     int32_t middle = (int32_t)(cut + (beyond - cut) / 2);

@@ -66,13 +66,13 @@ enum Float32Bound {
   }
 
   /// How far a canonical score's Float32 estimate can be off: relative to the score for squared
-  /// L2 (and 2^-120, where squares of tiny differences underflow), absolute otherwise.
+  /// L2 (and 2^-100, where squares of tiny differences underflow), absolute otherwise.
   ///
   /// Sixteen lanes and a tree make chains of d/16 + 4 additions, so that the sum of products is
   /// within `(d/16 + 5) u` of it, times Q X, and a sum of squared differences within
   /// `(d/16 + 7) u` of itself, each difference being rounded too. To that come the rounding of the
-  /// canonical score, of the estimate of a cosine, and of comparisons, fewer than 8. Infinite where lengths let Float32
-  /// underflow or overflow.
+  /// canonical score, of the estimate of a cosine, and of comparisons, fewer than 8. Infinite where
+  /// lengths let products underflow, or anything overflow.
   static func tolerance(
     _ metric: Metric, length: Double, longest: Double, dimension: Int
   ) -> Float {

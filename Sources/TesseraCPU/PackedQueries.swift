@@ -16,6 +16,8 @@ struct PackedQueries {
   private let coordinates: HostStorage?
   private let set: CPUVectorSet
   private let filter: Filter
+  /// The scorers point into it.
+  private let source: PreparedQueries
 
   /// - Parameter rowCount: Rows one run of the filter sees at most.
   /// - Throws: `.outOfMemory`.
@@ -23,6 +25,7 @@ struct PackedQueries {
     _ source: PreparedQueries, _ range: Range<Int>, for scope: SearchScope, passing rowCount: Int,
     kernels: Kernels
   ) throws(TesseraError) {
+    self.source = source
     set = scope.set
     filter = scope.rows.filter
     queryStorage = try HostStorage(allocating: range.count * MemoryLayout<csimd_query>.stride)

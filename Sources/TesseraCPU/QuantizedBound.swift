@@ -15,9 +15,9 @@ internal import TesseraCompute
 ///   `(R+r) t + t²/2`. Near rows are thus told apart far better than by lengths, which count the
 ///   way from the origin.
 ///
-/// To that come roundings by u = 2^-24: at most 5 in turning the whole number into a value, of at
-/// most `(step |codes| + |middle| sqrt(d)) |x'|`, and a few of `Q X`, or of `(Q + X)²` for squared
-/// L2, in offsets, comparisons and the canonical score. Where a length that is not 0 leaves
+/// To that come roundings by u = 2^-24: at most 6 in turning the whole number into a value, of at
+/// most `(step |codes| + |middle| sqrt(d)) |x'|`, and fewer than 16 of `Q X`, or of `Q²` and `X²` for
+/// squared L2, in offsets, reach, the error itself, comparisons and the canonical score. Where a length that is not 0 leaves
 /// [2^-40, 2^40] the error is infinite: Float32 could underflow or overflow.
 enum QuantizedBound {
   private static let lengths = 0x1p-40...0x1p40
@@ -38,7 +38,7 @@ enum QuantizedBound {
     guard metric == .squaredL2 else {
       return (length.roundedUp, (rounded.residual + rounding).roundedUp, underflow.roundedUp)
     }
-    let c = 4 * roundingUnit * length * length + underflow
+    let c = 16 * roundingUnit * length * length + underflow
     return (0, rounding.roundedUp, c.roundedUp)
   }
 
@@ -63,7 +63,7 @@ enum QuantizedBound {
     case .innerProduct:
       return (row.residual.roundedUp, longer.roundedUp, 0, row.step, Float(row.sum), 0)
     case .squaredL2:
-      let g = row.residual * row.residual / 2 + 4 * roundingUnit * longer * longer
+      let g = row.residual * row.residual / 2 + 16 * roundingUnit * longer * longer
       return (
         row.residual.roundedUp, longer.roundedUp, g.roundedUp, row.step, Float(row.sum),
         Float(-row.length * row.length / 2)

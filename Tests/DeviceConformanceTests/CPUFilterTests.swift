@@ -205,7 +205,7 @@ private struct Search {
         // As `surely` of hits.h has it.
         func surely(_ value: Float) -> Float {
           let slack =
-            input.metric == .squaredL2 ? -value * scorer.tolerance + 0x1p-120 : scorer.tolerance
+            input.metric == .squaredL2 ? -value * scorer.tolerance + 0x1p-100 : scorer.tolerance
           return (value - slack).nextDown
         }
         for row in 0..<rows.count {
