@@ -67,7 +67,13 @@ def run(options: argparse.Namespace) -> tuple[list[dict], list[str]]:
     return cells, skipped
 
 
-def asks_slow(options: argparse.Namespace, k: int) -> bool:
+# Beyond so many rows one of the slow peers runs out of memory and aborts the process.
+SLOW_PEERS_ROWS = 1_000_000
+
+
+def asks_slow(options: argparse.Namespace, rows: int, k: int) -> bool:
+    if rows > SLOW_PEERS_ROWS:
+        return False
     return k in options.slow if options.slow else options.mode == "full" or k == 10
 
 
@@ -86,7 +92,7 @@ def run_workload(workload: Workload, data: DataSet, options: argparse.Namespace)
             if known not in truths:
                 truths[known] = Truth(data, base, queries, known, TRUTH_SAMPLE)
             asked = [
-                c for c in competitors if not c.is_slow or asks_slow(options, k)]
+                c for c in competitors if not c.is_slow or asks_slow(options, len(base), k)]
             print(f"{data.name}: {batch}, k={k}", file=sys.stderr)
             cells.append({
                 "data": data.name, "metric": data.metric, "rows": len(base),
