@@ -3,6 +3,7 @@
 import argparse
 import gc
 import sys
+from collections.abc import Iterator
 
 import faiss
 import numpy as np
@@ -17,8 +18,8 @@ DIMENSION, CLUSTERS, QUERIES, K = 96, 1000, 1000, 10
 RECALL, WIDEST = 0.95, 4096
 
 
-def run(options: argparse.Namespace) -> tuple[list[dict], list[str]]:
-    cells, skipped = [], []
+def run(options: argparse.Namespace, skipped: list[str]) -> Iterator[dict]:
+    """The cells one by one, as they are measured; why some are missing goes into `skipped`."""
     for rows in options.rows or ROWS:
         data = datasets.generated(
             options.tessera, "clustered", "l2", rows, DIMENSION, CLUSTERS, QUERIES)
@@ -34,14 +35,13 @@ def run(options: argparse.Namespace) -> tuple[list[dict], list[str]]:
             graph.note = f"efSearch {width}"
         competitors = [flat(data, base), Tessera(options.tessera, data, options.threads)]
         competitors += [graph] if width else []
-        cells.append({
+        yield {
             "data": data.name, "metric": data.metric, "rows": rows, "dimension": DIMENSION,
             "element": base.dtype.name, "queries": QUERIES, "oneByOne": False, "k": K,
             "truth": truth.source,
-            **measure(competitors, truth, queries, K, False, options.rounds)})
+            **measure(competitors, truth, queries, K, False, options.rounds)}
         del graph, competitors, base
         gc.collect()  # graphs of gigabytes
-    return cells, skipped
 
 
 def tune(graph: Faiss, queries: np.ndarray, truth: Truth) -> int | None:

@@ -45,35 +45,39 @@ def main() -> int:
     faiss.omp_set_num_threads(options.threads)
     idle = machine.wait_until_idle(options.wait)
     others = machine.Others()
-    started = datetime.now(timezone.utc)
-    if options.mode == "curve":
-        cells, skipped = curve.run(options)
-    else:
-        cells, skipped = workloads.run(options)
+    started, versions = datetime.now(timezone.utc), machine.versions()
+    mode = curve if options.mode == "curve" else workloads
+    cells, skipped = [], []
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    def save() -> str:
+        result = {
+            "command": command(),
+            "date": started.isoformat(timespec="seconds"),
+            "mode": options.mode,
+            "threads": options.threads,
+            "rounds": options.rounds,
+            "machine": machine.describe(),
+            "variant": cells[0]["competitors"]["tessera"]["details"]["variant"],
+            "versions": versions,
+            "load": {
+                **idle, "loadAtEnd": machine.load(), "coresBusyWithOthers": others.busy_cores()},
+            "skipped": skipped,
+            "cells": cells,
+        }
+        page = report.markdown(result)
+        stem = options.out / f"{started.date()}-{options.mode}-{result['variant']}"
+        stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+        stem.with_suffix(".md").write_text(page)
+        return page
+
+    for cell in mode.run(options, skipped):
+        cells.append(cell)
+        save()  # already now: a peer that aborts the process takes nothing along
     if not cells:
         print("no workload could run: " + "; ".join(skipped), file=sys.stderr)
         return 66
-
-    result = {
-        "command": command(),
-        "date": started.isoformat(timespec="seconds"),
-        "mode": options.mode,
-        "threads": options.threads,
-        "rounds": options.rounds,
-        "machine": machine.describe(),
-        "variant": cells[0]["competitors"]["tessera"]["details"]["variant"],
-        "versions": machine.versions(),
-        "load": {
-            **idle, "loadAtEnd": machine.load(), "coresBusyWithOthers": others.busy_cores()},
-        "skipped": skipped,
-        "cells": cells,
-    }
-    stem = f"{started.date()}-{options.mode}-{result['variant']}"
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = report.markdown(result)
-    (options.out / f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")
-    (options.out / f"{stem}.md").write_text(text)
-    print(text)
+    print(save())
     wrong = [c for c in cells if not c["competitors"]["tessera"]["isExact"]]
     return 70 if wrong else 0
 

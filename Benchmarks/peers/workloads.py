@@ -3,9 +3,8 @@
 import argparse
 import gc
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Callable
-
 
 import datasets
 from datasets import DataSet
@@ -52,8 +51,8 @@ def plan(mode: str, tessera: str) -> list[Workload]:
     return workloads
 
 
-def run(options: argparse.Namespace) -> tuple[list[dict], list[str]]:
-    cells, skipped = [], []
+def run(options: argparse.Namespace, skipped: list[str]) -> Iterator[dict]:
+    """The cells one by one, as they are measured; why some are missing goes into `skipped`."""
     for workload in plan(options.mode, options.tessera):
         if options.only and options.only not in workload.name:
             continue
@@ -62,9 +61,8 @@ def run(options: argparse.Namespace) -> tuple[list[dict], list[str]]:
         except datasets.Missing as missing:
             skipped.append(f"{workload.name}: {missing}")
             continue
-        cells += run_workload(workload, data, options)
+        yield from run_workload(workload, data, options)
         gc.collect()  # indexes of gigabytes
-    return cells, skipped
 
 
 # Beyond so many rows one of the slow peers runs out of memory and aborts the process.
@@ -77,13 +75,13 @@ def asks_slow(options: argparse.Namespace, rows: int, k: int) -> bool:
     return k in options.slow if options.slow else options.mode == "full" or k == 10
 
 
-def run_workload(workload: Workload, data: DataSet, options: argparse.Namespace) -> list[dict]:
+def run_workload(
+    workload: Workload, data: DataSet, options: argparse.Namespace) -> Iterator[dict]:
     base = data.base()
     print(f"{data.name}: preparing peers", file=sys.stderr)
     competitors = exact_peers(data, base, options.threads)
     # Between the flat index and the rest, so that the pair that matters most alternates.
     competitors.insert(1, Tessera(options.tessera, data, options.threads))
-    cells = []
     for batch in workload.batches:
         queries = data.queries(batch.count)
         truths: dict[int, Truth] = {}
@@ -94,10 +92,9 @@ def run_workload(workload: Workload, data: DataSet, options: argparse.Namespace)
             asked = [
                 c for c in competitors if not c.is_slow or asks_slow(options, len(base), k)]
             print(f"{data.name}: {batch}, k={k}", file=sys.stderr)
-            cells.append({
+            yield {
                 "data": data.name, "metric": data.metric, "rows": len(base),
                 "dimension": base.shape[1], "element": base.dtype.name,
                 "queries": batch.count, "oneByOne": batch.one_by_one, "k": k,
                 "truth": truths[known].source,
-                **measure(asked, truths[known], queries, k, batch.one_by_one, options.rounds)})
-    return cells
+                **measure(asked, truths[known], queries, k, batch.one_by_one, options.rounds)}
