@@ -56,7 +56,24 @@ static const char search_terms[] = {
 
 static const char search_filter[] = {
 #embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_places.cl" suffix(, )
 #embed "cl/search_filter.cl" suffix(, )
+    0};
+
+static const char search_round[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_round.cl" suffix(, )
+    0};
+
+static const char search_matrix[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_places.cl" suffix(, )
+#embed "cl/matrix_units.cl" suffix(, )
+#embed "cl/matrix_units_nvidia.cl" suffix(, )
+#embed "cl/matrix_units_amd.cl" suffix(, )
+#embed "cl/matrix_units_intel.cl" suffix(, )
+#embed "cl/matrix_units_dot.cl" suffix(, )
+#embed "cl/search_matrix.cl" suffix(, )
     0};
 
 static const char search_select[] = {
@@ -86,6 +103,8 @@ static const struct {
     {"search_pack", search_pack},
     {"search_terms", search_terms},
     {"search_filter", search_filter},
+    {"search_round", search_round},
+    {"search_matrix", search_matrix},
     {"search_select", search_select},
     {"search_rescore", search_rescore},
 };

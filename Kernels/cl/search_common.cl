@@ -7,6 +7,8 @@
 //                 after it (a key)             rank of the score << 32 | row; smaller is better
 // Panels        rows [panel][dimension][32], queries [block][dimension][8], Float32, zero padded
 // Terms         per panel of rows, 32 scales and then 32 offsets
+// Lengths       per panel of rows, X and T below
+// Bounds        per query, the linear and the constant term of e, the weight of T, and a factor
 // State         per query, see STATE_*
 //
 // The error bound, in v. Let g = (dimension + 16) * 2^-23 * 1.01, Q = |query|, X = the largest |x|
@@ -23,6 +25,19 @@
 // Underflow, also on devices that flush subnormal inputs and results, moves v by less than
 // 16 * dimension * 2^-126 * (1 + Q + X); cosine multiplies that by a scale of at most 2^62.
 // All of it as one polynomial: e = (square * X + linear) * X + constant.
+//
+// Rounded numbers. A filter on halves or bytes multiplies x' = f h, h being what is stored, in place
+// of x, and q' in place of q. Let t >= |x - x'| and r >= |q - q'|, T = the panel's largest t (cosine:
+// t / |x|), G = (dimension + 16) * 2^-22 * 1.01. Cauchy-Schwarz, twice:
+//   |q.x - q'.x'| = |(q - q').x + q'.(x - x')| <= r X + |q'| T,   |q'| <= Q + r
+// A matrix unit adds products exact in Float32 in an order of its own, and may cut off what does
+// not fit instead of rounding it: 2^-22 |q'| |x'| for each dimension is more than that (Fasi, Higham,
+// Mikaitis and Pranesh, PeerJ Comput. Sci. 7:e330, 2021). Sums of bytes are exact, rounded once.
+// Factors and scales take 3 roundings. All of them are at most G (Q + r) (X + T), and g above is
+// less than G. Hence
+//   e = (square * X + linear) * X + weight * T + constant
+// with weight = (1 + G) (Q + r); to `linear` (cosine: to `constant`) comes r, and G (Q + r) is in
+// the place of g Q. Underflow moves v by at most twice what it does above.
 //
 // A row whose v + e is below the k-th largest v - e of any other rows is canonically worse than k
 // rows, strictly, so that ties cannot bring it back.
@@ -72,9 +87,10 @@ static inline ulong entry_of(float value, uint row) { return (ulong)as_uint(valu
 static inline float entry_value(ulong entry) { return as_float((uint)(entry >> 32)); }
 static inline uint entry_row(ulong entry) { return (uint)entry; }
 
-// e of one query over a panel. `bound` is the query's linear and constant term, in that order.
-static inline float error_bound(float2 bound, float square, float norm) {
-  return fma(fma(square, norm, bound.x), norm, bound.y);
+// e of one query over a panel of the given lengths.
+static inline float error_bound(float4 bound, float square, float2 lengths) {
+  float rounded = fma(bound.z, lengths.y, bound.y);
+  return fma(fma(square, lengths.x, bound.x), lengths.x, rounded);
 }
 
 // Adds a row that passed to a query's list. Past the capacity only the counter goes on.

@@ -1,13 +1,7 @@
 // Scores rows against queries in Float32 and appends those that may be among the k best to the
 // queries' lists: rows with v + e >= threshold. Values that do not pass are never written.
 //
-// `search_common.cl` has the layouts and the bound. A launch covers places `first` up to `end` of
-// one segment, place i standing for panel i * stride mod panel_count, so that every launch sees a
-// fair sample of rows that were stored in an order of their own.
-//
-// Macro SELECTED: only some rows may be hits. Place i then stands for entry i * stride mod
-//   panel_count of `kept`, which has a panel and the mask of its rows that are selected, two words,
-//   for each of the panel_count panels with such a row.
+// `search_common.cl` has the layouts and the bound, `search_places.cl` the rows a launch covers.
 //
 // BODY_WIDE: a work item takes `slice` panels, which stay in its cache, against `blocks` blocks of
 //   8 queries: 8 x 32 values in sixteen float16 accumulators. Work-group size 1.
@@ -17,51 +11,13 @@
 //   32, TILE_QUERIES of 8, the items' counts of 4.
 //   global = (tiles of queries * items, tiles of panels)
 
-// The panel a place stands for, and the mask of its rows that may be hits.
-#ifdef SELECTED
-#define KEPT_PARAMETER , __global const uint *restrict kept, ulong kept_offset
-#define PANEL_AT(place) vload2(scattered(place, stride, panel_count), kept + kept_offset)
-#else
-#define KEPT_PARAMETER
-#define PANEL_AT(place) with_rows(scattered(place, stride, panel_count), row_count)
-#endif
-
-#define FILTER_PARAMETERS                                                                          \
-  __global const float *restrict panels, ulong panels_offset, __global const float *restrict terms,\
-      ulong terms_offset, __global const float *restrict panel_norms, ulong panel_norms_offset,    \
-      __global const float *restrict queries, ulong queries_offset,                                \
-      __global const float *restrict bounds, ulong bounds_offset,                                  \
-      __global const float *restrict thresholds, ulong thresholds_offset,                          \
-      __global ulong *restrict lists, ulong lists_offset, __global uint *restrict counts,          \
-      ulong counts_offset, uint dimension, float square, uint query_count, uint capacity,          \
-      uint first_row, uint row_count, uint panel_count, uint stride, uint first,                   \
-      uint end KEPT_PARAMETER
-
-#define ADD_OFFSETS                                                                                \
-  panels += panels_offset;                                                                         \
-  terms += terms_offset;                                                                           \
-  panel_norms += panel_norms_offset;                                                               \
-  queries += queries_offset;                                                                       \
-  bounds += bounds_offset;                                                                         \
-  thresholds += thresholds_offset;                                                                 \
-  lists += lists_offset;                                                                           \
-  counts += counts_offset
+#define PACKED float
 
 // Whether any of these queries is searched at all: a threshold of infinity says that it is not.
 static inline bool any_searched(__global const float *thresholds, uint first, uint end) {
   bool searched = false;
   for (uint query = first; query < end; query++) searched |= thresholds[query] < INFINITY;
   return searched;
-}
-
-static inline uint scattered(uint place, uint stride, uint panel_count) {
-  return (uint)((ulong)place * stride % panel_count);
-}
-
-// A panel and the mask of the rows it has: the last may not be full.
-static inline uint2 with_rows(uint panel, uint row_count) {
-  uint left = row_count - panel * PANEL_ROWS;
-  return (uint2)(panel, left < PANEL_ROWS ? (1u << left) - 1 : 0xFFFFFFFFu);
 }
 
 #ifdef BODY_WIDE
@@ -109,12 +65,13 @@ __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
       __global const float *term = terms + (size_t)panel * 2 * PANEL_ROWS;
       float16 scale_low = vload16(0, term), scale_high = vload16(1, term);
       float16 offset_low = vload16(2, term), offset_high = vload16(3, term);
-      float norm = panel_norms[panel];
+      float2 lengths = vload2(panel, panel_lengths);
 #pragma unroll
       for (uint i = 0; i < 8; i++) {
         float16 v_low = fma(low[i], scale_low, offset_low);
         float16 v_high = fma(high[i], scale_high, offset_high);
-        float limit = thresholds[query + i] - error_bound(vload2(query + i, bounds), square, norm);
+        float4 bound = vload4(query + i, bounds);
+        float limit = thresholds[query + i] - error_bound(bound, square, lengths);
         if (!all((v_low < (float16)(limit)) & (v_high < (float16)(limit))) &&
             query + i < query_count) {
           append_passing(v_low, v_high, limit, first_row + panel * PANEL_ROWS, panel_rows.y,
@@ -210,14 +167,14 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
     __global const float *term = terms + (size_t)panel * 2 * PANEL_ROWS + lane;
     float4 scale = vload4(0, term);
     float4 offset = vload4(0, term + PANEL_ROWS);
-    float norm = panel_norms[panel];
+    float2 lengths = vload2(panel, panel_lengths);
 #pragma unroll
     for (uint i = 0; i < ITEM_QUERIES; i++) {
       uint line = i / 4 * (TILE_QUERIES / QUERY_GROUPS) + down + i % 4;
       uint query = block_first * BLOCK_QUERIES + line;
       if (query >= query_count) continue;
       float4 v = fma(dot[i][g], scale, offset);
-      float limit = thresholds[query] - error_bound(vload2(query, bounds), square, norm);
+      float limit = thresholds[query] - error_bound(vload4(query, bounds), square, lengths);
       if (all(v < (float4)(limit))) continue;
       __global ulong *list = lists + (size_t)query * capacity;
       __global uint *count = counts + query;

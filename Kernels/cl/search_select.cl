@@ -57,10 +57,10 @@ static inline void clear_histogram(__local uint *histogram) {
 }
 
 // Bits of v - e that order as the numbers do; NaN counts as -infinity.
-static inline uint lower_bound_bits(ulong entry, __global const float *panel_norms, float2 bound,
-                             float square) {
-  float low = entry_value(entry) -
-              error_bound(bound, square, panel_norms[entry_row(entry) / PANEL_ROWS]);
+static inline uint lower_bound_bits(ulong entry, __global const float *panel_lengths,
+                                    float4 bound, float square) {
+  float2 lengths = vload2(entry_row(entry) / PANEL_ROWS, panel_lengths);
+  float low = entry_value(entry) - error_bound(bound, square, lengths);
   return ascending_bits(isnan(low) ? -INFINITY : low);
 }
 
@@ -69,8 +69,8 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
                              __global uint *restrict states, ulong states_offset,
                              __global float *restrict thresholds, ulong thresholds_offset,
                              __global const float *restrict bounds, ulong bounds_offset,
-                             __global const float *restrict panel_norms, ulong panel_norms_offset,
-                             float square, uint k, uint capacity) {
+                             __global const float *restrict panel_lengths,
+                             ulong panel_lengths_offset, float square, uint k, uint capacity) {
   __local uint histogram[DIGITS];
   __local uint shared[3];
   uint query = (uint)group_index(0);
@@ -79,8 +79,8 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
   states += states_offset + (size_t)query * STATE_WORDS;
   counts += counts_offset + query;
   thresholds += thresholds_offset + query;
-  panel_norms += panel_norms_offset;
-  float2 bound = vload2(query, bounds + bounds_offset);
+  panel_lengths += panel_lengths_offset;
+  float4 bound = vload4(query, bounds + bounds_offset);
   uint count = *counts;
   uint kept = states[STATE_KEPT];
   bool overflow = count > capacity || states[STATE_OVERFLOW] != 0;
@@ -104,7 +104,7 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
     }
     GROUP_BARRIER(CLK_LOCAL_MEM_FENCE);
     for (uint i = item; i < count; i += items) {
-      uint bits = lower_bound_bits(lists[i], panel_norms, bound, square);
+      uint bits = lower_bound_bits(lists[i], panel_lengths, bound, square);
       lower(shared, bits);
       raise(shared + 1, bits);
     }
@@ -120,7 +120,7 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
       shift = max(shift, DIGIT_BITS) - DIGIT_BITS;
       clear_histogram(histogram);
       for (uint i = item; i < count; i += items) {
-        uint bits = lower_bound_bits(lists[i], panel_norms, bound, square);
+        uint bits = lower_bound_bits(lists[i], panel_lengths, bound, square);
         if ((ulong)(bits ^ prefix) >> digit_top == 0) {
           increment(histogram + ((bits ^ prefix) >> shift));
         }
@@ -130,7 +130,7 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
     if (item == 0) shared[0] = UINT_MAX;
     GROUP_BARRIER(CLK_LOCAL_MEM_FENCE);
     for (uint i = item; i < count; i += items) {
-      uint bits = lower_bound_bits(lists[i], panel_norms, bound, square);
+      uint bits = lower_bound_bits(lists[i], panel_lengths, bound, square);
       if (bits >= prefix) lower(shared, bits);
     }
     GROUP_BARRIER(CLK_LOCAL_MEM_FENCE);
@@ -146,8 +146,8 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
       uint i = start + item;
       ulong entry = i < count ? lists[i] : 0;
       GROUP_BARRIER(CLK_GLOBAL_MEM_FENCE);
-      float limit = threshold -
-                    error_bound(bound, square, panel_norms[entry_row(entry) / PANEL_ROWS]);
+      float2 lengths = vload2(entry_row(entry) / PANEL_ROWS, panel_lengths);
+      float limit = threshold - error_bound(bound, square, lengths);
       if (i < count && !(entry_value(entry) < limit)) lists[increment(shared)] = entry;
     }
     GROUP_BARRIER(CLK_LOCAL_MEM_FENCE);

@@ -1,14 +1,17 @@
 // What the filter knows of rows and queries besides their numbers, all from their norms; see
 // `search_common.cl`.
 //
-// search_row_terms     scales and offsets of rows, and the panel's largest norm. Item = one panel.
+// search_row_terms     scales and offsets of rows, and the panel's lengths, T being 0 until rows
+//                      are rounded. Item = one panel.
 // search_query_bounds  bounds, thresholds and counts as a search begins. Item = one query of the
-//                      padded ones.
+//                      padded ones. ROUNDED: for a filter on rounded numbers; `roundings` has each
+//                      query's factor and r.
 
 __kernel void search_row_terms(__global const float *restrict norms, ulong norms_offset,
                                __global float *restrict terms, ulong terms_offset,
-                               __global float *restrict panel_norms, ulong panel_norms_offset,
-                               uint metric, float slack, uint row_count, uint panel_count) {
+                               __global float *restrict panel_lengths,
+                               ulong panel_lengths_offset, uint metric, float slack,
+                               uint row_count, uint panel_count) {
   uint panel = (uint)get_global_id(0);
   if (panel >= panel_count) return;
   norms += norms_offset + (size_t)panel * PANEL_ROWS;
@@ -35,31 +38,46 @@ __kernel void search_row_terms(__global const float *restrict norms, ulong norms
     terms[lane] = scale;
     terms[PANEL_ROWS + lane] = offset;
   }
-  panel_norms[panel_norms_offset + panel] = fma(largest, slack, largest);
+  float2 lengths = (float2)(fma(largest, slack, largest), 0.0f);
+  vstore2(lengths, panel, panel_lengths + panel_lengths_offset);
 }
+
+#ifdef ROUNDED
+#define ROUNDINGS_PARAMETER , __global const float *restrict roundings, ulong roundings_offset
+#define ROUNDING_OF(query) vload2(query, roundings + roundings_offset)
+#else
+#define ROUNDINGS_PARAMETER
+#define ROUNDING_OF(query) (float2)(1.0f, 0.0f)
+#endif
 
 __kernel void search_query_bounds(__global const float *restrict norms, ulong norms_offset,
                                   __global float *restrict bounds, ulong bounds_offset,
                                   __global float *restrict thresholds, ulong thresholds_offset,
                                   __global uint *restrict counts, ulong counts_offset,
                                   uint metric, float slack, float tiny, uint query_count,
-                                  uint padded_count) {
+                                  uint padded_count ROUNDINGS_PARAMETER) {
   uint query = (uint)get_global_id(0);
   if (query >= padded_count) return;
   float norm = norms[norms_offset + query];
   norm = fma(norm, slack, norm);
+  float2 rounding = ROUNDING_OF(query);
+  float residual = rounding.y, length = norm + residual;
   float linear = 0.0f, constant_term = fma(tiny, norm, tiny);
   if (metric == METRIC_INNER_PRODUCT) {
-    linear = fma(slack, norm, tiny);
+    linear = fma(slack, length, tiny) + residual;
   } else if (metric == METRIC_SQUARED_L2) {
-    linear = fma(2.0f * slack, norm, tiny);
+    linear = fma(2.0f * slack, length, tiny) + residual;
     constant_term = fma(slack * norm, norm, constant_term);
   } else {
-    constant_term = fma(slack, norm, constant_term);
+    constant_term = fma(slack, length, constant_term) + residual;
   }
   if (!(norm < LARGEST_NORM)) constant_term = INFINITY;
-  bounds[bounds_offset + 2 * query] = linear;
-  bounds[bounds_offset + 2 * query + 1] = constant_term;
+#ifdef ROUNDED
+  float weight = fma(slack, length, length);
+#else
+  float weight = 0.0f;
+#endif
+  vstore4((float4)(linear, constant_term, weight, rounding.x), query, bounds + bounds_offset);
   thresholds[thresholds_offset + query] = query < query_count ? -INFINITY : INFINITY;
   counts[counts_offset + query] = 0;
 }

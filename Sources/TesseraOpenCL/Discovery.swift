@@ -75,7 +75,10 @@ enum Discovery {
         } catch {
           problems.append(
             error.explained {
-              "\(identifier) of \(platform.name) does not work: \($0); reinstall its driver"
+              // What was asked for in vain says itself what to do.
+              error.code == .invalidArgument
+                ? "\(identifier) of \(platform.name): \($0)"
+                : "\(identifier) of \(platform.name) does not work: \($0); reinstall its driver"
             })
         }
       }

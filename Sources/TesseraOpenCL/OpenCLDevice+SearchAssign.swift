@@ -19,8 +19,8 @@ extension OpenCLDevice {
     let panels = try pack(
       centroids, "assignNearest: centroids", metric: metric, limits: limits)
     let memory = try SearchMemory(
-      self, queryCount: points.rows, dimension: points.columns, rowCount: centroids.rows,
-      hitCount: 1, limits: limits)
+      self, queryCount: points.rows, dimension: points.columns, filter: panels.filter,
+      rowCount: centroids.rows, hitCount: 1, limits: limits)
     for start in stride(from: 0, to: points.rows, by: memory.queryCount) {
       let rows = start..<min(start + memory.queryCount, points.rows)
       let batch = points.rows(rows)

@@ -6,21 +6,24 @@ extension OpenCLDevice {
   }
 
   func cost(of search: SearchShape, limits: SearchLimits) -> SearchCost {
+    let filter = filter(dimension: search.dimension)
     let rowBytes = search.dimension * search.element.byteCount
     let staged = Self.stagedRows(search.rows, rowBytes: rowBytes, limits: limits)
     let preparing = staged * (rowBytes + 4)
     let batch = SearchMemory.Size(
-      info, queryCount: search.queryCount, dimension: search.dimension, rowCount: search.rows,
-      hitCount: min(search.k, search.rows), limits: limits)
+      info, queryCount: search.queryCount, dimension: search.dimension, filter: filter,
+      rowCount: search.rows, hitCount: min(search.k, search.rows), limits: limits)
     let searching = batch.byteCount + batch.queryCount * rowBytes
     let segments = SearchPanels.segmentRows(
-      rowCount: search.rows, dimension: search.dimension, segmentBytes: segmentBytes(limits))
+      rowCount: search.rows, dimension: search.dimension, filter: filter,
+      segmentBytes: segmentBytes(limits))
     let segment = SearchPanels.panelCount(segments.map(\.count).max() ?? 0)
     return SearchCost(
-      residentBytes: SearchPanels.byteCount(rowCount: search.rows, dimension: search.dimension),
+      residentBytes: SearchPanels.byteCount(
+        rowCount: search.rows, dimension: search.dimension, filter: filter),
       workingBytes: max(preparing, searching),
       largestAllocationBytes: max(
-        segment * SearchPanels.panelBytes(search.dimension), staged * rowBytes,
+        segment * SearchPanels.largestPanelBytes(search.dimension, filter), staged * rowBytes,
         batch.largestAllocationBytes))
   }
 
@@ -54,7 +57,8 @@ extension OpenCLDevice {
     limits: SearchLimits
   ) throws(TesseraError) -> Neighbors {
     try Shapes.nearest(queries, in: set, k: k)
-    guard let own = set as? OpenCLVectorSet, own.panels.panelNorms.buffer.context === context else {
+    guard let own = set as? OpenCLVectorSet, own.panels.panelLengths.buffer.context === context
+    else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
     }
     let rowCount = set.count(of: selector)
@@ -66,8 +70,8 @@ extension OpenCLDevice {
         statistics: SearchStatistics(certified: true, candidates: 0, rescored: 0))
     }
     let memory = try SearchMemory(
-      self, queryCount: queries.count, dimension: set.dimension, rowCount: rowCount,
-      hitCount: hitCount, limits: limits)
+      self, queryCount: queries.count, dimension: set.dimension, filter: own.panels.filter,
+      rowCount: rowCount, hitCount: hitCount, limits: limits)
     let parts = try own.parts(only: selector, on: self)
     let staging = try reserve(
       min(memory.queryCount, queries.count) * queries.dimension * queries.element.byteCount)

@@ -50,21 +50,28 @@ extension OpenCLDevice {
     source: (Range<Int>) throws(TesseraError) -> SearchSource,
     nonFiniteRows: () throws(TesseraError) -> TesseraError
   ) throws(TesseraError) -> SearchPanels {
-    let panelNorms = try reserve(SearchPanels.panelCount(rowCount), of: Float.self)
+    let filter = filter(dimension: dimension)
+    let panelLengths = try reserve(2 * SearchPanels.panelCount(rowCount), of: Float.self)
     let norms = try reserve(
       SearchPanels.panelCount(chunkRows) * SearchPanels.panelRows, of: Float.self)
     let nonFiniteCount = try reserve(1, of: UInt32.self)
     try context.write([UInt32(0)], to: nonFiniteCount)
-    let bound = SearchBound(metric, dimension: dimension)
+    let bound = SearchBound(metric, dimension: dimension, filter: filter)
+    let layout = RoundedLayout(filter: filter, dimension: dimension)
     var segments: [SearchPanels.Segment] = []
     let segmentRows = SearchPanels.segmentRows(
-      rowCount: rowCount, dimension: dimension, segmentBytes: segmentBytes(limits))
+      rowCount: rowCount, dimension: dimension, filter: filter, segmentBytes: segmentBytes(limits))
     for rows in segmentRows {
       let panelCount = SearchPanels.panelCount(rows.count)
       let segment = SearchPanels.Segment(
         rows: rows,
         panels: try reserve(panelCount * SearchPanels.panelBytes(dimension)),
-        terms: try reserve(panelCount * SearchPanels.termBytes))
+        terms: try reserve(panelCount * SearchPanels.termBytes),
+        rounded: filter == .float32
+          ? nil
+          : SearchPanels.Rounded(
+            panels: try reserve(panelCount * layout.panelBytes),
+            terms: try reserve(panelCount * SearchPanels.termBytes)))
       for start in stride(from: rows.lowerBound, to: rows.upperBound, by: chunkRows) {
         let chunk = start..<min(start + chunkRows, rows.upperBound)
         let panel = SearchPanels.panelCount(start - rows.lowerBound)
@@ -77,20 +84,24 @@ extension OpenCLDevice {
           [
             .all(of: norms, as: Float.self),
             .element(panel * SearchPanels.panelRows * 2, of: segment.terms, as: Float.self),
-            .element(SearchPanels.panelCount(start), of: panelNorms, as: Float.self),
+            .element(2 * SearchPanels.panelCount(start), of: panelLengths, as: Float.self),
             .int(metric.kernelValue), .float(bound.slack), .int(chunk.count),
             .int(SearchPanels.panelCount(chunk.count)),
           ],
           over: Grid(
             items: SearchPanels.panelCount(chunk.count), local: groupSize, workPerItem: 512))
+        try round(
+          chunk, of: segment, at: panel, metric: metric, layout, norms: norms,
+          panelLengths: .element(
+            2 * SearchPanels.panelCount(start), of: panelLengths, as: UInt32.self), bound)
       }
       segments.append(segment)
     }
     let refused = try context.read(1, of: UInt32.self, from: nonFiniteCount)
     guard refused == [0] else { throw try nonFiniteRows() }
     return SearchPanels(
-      metric: metric, dimension: dimension, rowCount: rowCount, segments: segments,
-      panelNorms: panelNorms)
+      metric: metric, dimension: dimension, rowCount: rowCount, filter: filter,
+      segments: segments, panelLengths: panelLengths)
   }
 
   /// Queues the packing of `source`, `width` rows side by side, and their norms.

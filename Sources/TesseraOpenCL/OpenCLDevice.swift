@@ -17,6 +17,12 @@ public final class OpenCLDevice: Device {
   /// Items in a work-group of kernels that have no reason of their own: 1 for wide items.
   let groupSize: Int
   let cache: ProgramCache
+  /// What multiplies rounded numbers, if anything does.
+  let matrixUnit: MatrixUnit?
+  /// What the filter of a search computes in, if the dimension allows.
+  let filter: SearchFilter
+  /// Whether the filter was asked for, and is used where it does not pay too.
+  let isFilterForced: Bool
   private let macros: [String: Int]
   private let programs: Mutex<Programs>
 
@@ -59,10 +65,23 @@ public final class OpenCLDevice: Device {
     groupSize = body == .wideItem ? 1 : min(256, abilities.workGroupSize)
     macros = [body.macro: 1, "GROUP": groupSize]
       .merging(abilities.hasFloat64 ? ["HAS_FLOAT64": 1] : [:]) { $1 }
+    let matrix = try MatrixChoice(
+      options, candidates: context.matrixUnits(of: platform),
+      probe: { [macros, cache] () throws(TesseraError) in
+        let context = try OpenCLContext(id, of: platform.library)
+        let arena = Arena(
+          context, alignment: 128, sharedBlockBytes: options.sharedBlockBytes,
+          maxBlockBytes: maxAllocationBytes, memoryBytes: memoryBytes)
+        return MatrixProbe(context: context, arena: arena, cache: cache, macros: macros)
+      })
+    matrixUnit = matrix.unit
+    filter = matrix.filter
+    isFilterForced = options.filter != nil
     programs = Mutex(Programs())
     info = DeviceInfo(
       identifier: identifier, name: name, kind: isCPU ? .cpu : isGPU ? .gpu : .accelerator,
-      vendor: context.text(CL_DEVICE_VENDOR), driver: driver, variant: body.rawValue,
+      vendor: context.text(CL_DEVICE_VENDOR), driver: driver,
+      variant: matrix.variant(of: body),
       memoryBytes: memoryBytes, maxAllocationBytes: maxAllocationBytes,
       computeUnits: Int(context.number(CL_DEVICE_MAX_COMPUTE_UNITS, absent: UInt32(1))),
       localMemoryBytes: abilities.localMemoryBytes, maxWorkGroupSize: abilities.workGroupSize,

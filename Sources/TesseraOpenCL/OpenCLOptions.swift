@@ -14,6 +14,13 @@ public struct OpenCLOptions: Sendable, Hashable {
   public var library: String?
   /// The body every hot kernel runs · nil lets the type of the device decide.
   public var body: KernelBody?
+  /// What the filter of a search computes in · nil lets the device decide: halves where there is a
+  /// matrix unit for them, else Float32. Rounding is left out where the dimension is beyond 65,536.
+  public var filter: SearchFilter?
+  /// Where products of rounded numbers are computed · `.emulated` is for tests.
+  public var matrixUnits = MatrixUnits.automatic
+  /// The unit that is emulated.
+  var emulatedUnit = MatrixUnit.Kind.nvidia
   /// The folder that keeps program binaries between runs · nil keeps none, and every run compiles.
   public var cacheDirectory: String?
   /// Bytes of the blocks that small matrices share · 0 gives each matrix a buffer of its own, so
@@ -24,9 +31,10 @@ public struct OpenCLOptions: Sendable, Hashable {
   public init() {}
 
   /// What the environment asks for: `TESSERA_OPENCL_LIBRARY`, `TESSERA_OPENCL_BODY` (`tile` or
-  /// `wide`), and for the cache `TESSERA_CACHE`, else `tessera` in the user's cache folder.
+  /// `wide`), `TESSERA_OPENCL_FILTER` (`auto`, `float32`, `float16` or `int8`),
+  /// `TESSERA_OPENCL_MATRIX` (`auto`, `none` or `emulated`), and for the cache `TESSERA_CACHE`, else `tessera` in the user's cache folder.
   ///
-  /// - Throws: `.invalidArgument` for a body there is not.
+  /// - Throws: `.invalidArgument` for a body, a filter or a matrix unit there is not.
   public static func fromEnvironment() throws(TesseraError) -> OpenCLOptions {
     try OpenCLOptions { name in getenv(name).map { String(cString: $0) } }
   }
@@ -44,6 +52,23 @@ public struct OpenCLOptions: Sendable, Hashable {
     case let other?:
       throw TesseraError(
         .invalidArgument, "TESSERA_OPENCL_BODY is \"\(other)\"; it can be tile or wide, or unset")
+    }
+    if let name = value("TESSERA_OPENCL_FILTER"), name != "auto" {
+      guard let named = SearchFilter(rawValue: name) else {
+        throw TesseraError(
+          .invalidArgument,
+          "TESSERA_OPENCL_FILTER is \"\(name)\"; it can be auto, float32, float16 or int8, or unset"
+        )
+      }
+      filter = named
+    }
+    if let name = value("TESSERA_OPENCL_MATRIX") {
+      guard let named = MatrixUnits(rawValue: name) else {
+        throw TesseraError(
+          .invalidArgument,
+          "TESSERA_OPENCL_MATRIX is \"\(name)\"; it can be auto, none or emulated, or unset")
+      }
+      matrixUnits = named
     }
   }
 }

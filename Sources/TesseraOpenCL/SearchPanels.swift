@@ -10,16 +10,27 @@ struct SearchPanels: Sendable {
     let rows: Range<Int>
     let panels: OpenCLStorage
     let terms: OpenCLStorage
+    /// The same rows for a filter on rounded numbers.
+    let rounded: Rounded?
 
     var panelCount: Int { SearchPanels.panelCount(rows.count) }
+  }
+
+  /// Rounded rows and their terms. (`Kernels/cl/search_round.cl`)
+  struct Rounded: Sendable {
+    let panels: OpenCLStorage
+    let terms: OpenCLStorage
   }
 
   let metric: Metric
   let dimension: Int
   let rowCount: Int
+  /// What the first filter of a search computes in.
+  let filter: SearchFilter
   let segments: [Segment]
-  /// The largest norm of each panel, over all segments.
-  let panelNorms: OpenCLStorage
+  /// Two lengths of each panel, over all segments: the largest norm, and the most that rounding
+  /// removed.
+  let panelLengths: OpenCLStorage
 
   static func panelCount(_ rowCount: Int) -> Int { (rowCount + panelRows - 1) / panelRows }
 
@@ -28,16 +39,29 @@ struct SearchPanels: Sendable {
   /// Scales and offsets of a panel.
   static let termBytes = 2 * panelRows * 4
 
-  var byteCount: Int { Self.byteCount(rowCount: rowCount, dimension: dimension) }
+  var byteCount: Int {
+    Self.byteCount(rowCount: rowCount, dimension: dimension, filter: filter)
+  }
 
-  static func byteCount(rowCount: Int, dimension: Int) -> Int {
-    panelCount(rowCount) * (panelBytes(dimension) + termBytes + 4)
+  static func byteCount(rowCount: Int, dimension: Int, filter: SearchFilter) -> Int {
+    let layout = RoundedLayout(filter: filter, dimension: dimension)
+    let rounded = filter == .float32 ? 0 : layout.panelBytes + termBytes
+    return panelCount(rowCount) * (panelBytes(dimension) + termBytes + 2 * 4 + rounded)
+  }
+
+  /// The largest allocation per panel: rounded rows shorter than 64 bytes outgrow exact ones.
+  static func largestPanelBytes(_ dimension: Int, _ filter: SearchFilter) -> Int {
+    filter == .float32
+      ? panelBytes(dimension)
+      : max(panelBytes(dimension), RoundedLayout(filter: filter, dimension: dimension).panelBytes)
   }
 
   /// The rows of each segment: as few segments as `segmentBytes` allows, of about one size.
-  static func segmentRows(rowCount: Int, dimension: Int, segmentBytes: Int) -> [Range<Int>] {
+  static func segmentRows(
+    rowCount: Int, dimension: Int, filter: SearchFilter, segmentBytes: Int
+  ) -> [Range<Int>] {
     let panels = panelCount(rowCount)
-    let fitting = max(1, segmentBytes / panelBytes(dimension))
+    let fitting = max(1, segmentBytes / largestPanelBytes(dimension, filter))
     let count = (panels + fitting - 1) / fitting
     return (0..<count).map { index in
       let first = panels * index / count * panelRows
@@ -48,18 +72,19 @@ struct SearchPanels: Sendable {
 
 /// The constants of the error bound, which `search_common.cl` derives.
 struct SearchBound {
-  /// g: relative to the norms.
+  /// g, for rounded numbers G: relative to the norms.
   let slack: Float
   /// What underflow can add.
   let tiny: Float
   /// The coefficient of the squared row norm.
   let square: Float
 
-  init(_ metric: Metric, dimension: Int) {
+  init(_ metric: Metric, dimension: Int, filter: SearchFilter) {
     let size = Float(dimension)
+    let rounding: Float = filter == .float32 ? 1 : 2
     // Past 2^21 dimensions the Float32 sum proves nothing, and every row is scored canonically.
-    slack = dimension <= 1 << 21 ? (size + 16) * 0x1p-23 * 1.01 : .infinity
-    tiny = 16 * size * (metric == .cosine ? 0x1p-64 : 0x1p-126)
+    slack = dimension <= 1 << 21 ? rounding * (size + 16) * 0x1p-23 * 1.01 : .infinity
+    tiny = rounding * 16 * size * (metric == .cosine ? 0x1p-64 : 0x1p-126)
     square = metric == .squaredL2 ? slack : 0
   }
 }

@@ -18,7 +18,11 @@ struct SearchRun {
   let hostVectors: () throws(TesseraError) -> SearchHostVectors
 
   private var hitCount: Int { memory.hitCount }
-  private var bound: SearchBound { SearchBound(panels.metric, dimension: panels.dimension) }
+
+  /// The constants of the error bound of `filter`.
+  private func bound(_ filter: SearchFilter) -> SearchBound {
+    SearchBound(panels.metric, dimension: panels.dimension, filter: filter)
+  }
 
   /// Packs the queries, and makes their lists empty.
   func begin(_ source: SearchSource) throws(TesseraError) {
@@ -26,16 +30,28 @@ struct SearchRun {
     try device.pack(
       source, width: SearchMemory.blockQueries, into: memory.queries, firstElement: 0,
       norms: memory.norms, nonFiniteCount: .all(of: memory.report, as: UInt32.self))
+    try device.roundQueries(
+      queryCount, in: memory,
+      RoundedLayout(filter: panels.filter, dimension: panels.dimension), bound(panels.filter))
+    try takeBounds(panels.filter)
+  }
+
+  /// Makes every query's bound that of `filter`, and lets every row pass.
+  private func takeBounds(_ filter: SearchFilter) throws(TesseraError) {
     let paddedCount =
       (queryCount + SearchMemory.blockQueries - 1) / SearchMemory.blockQueries
       * SearchMemory.blockQueries
+    let roundings = filter == .float32 ? nil : memory.rounded?.roundings
+    let bound = bound(filter)
     try device.launch(
-      "search_query_bounds", of: KernelSource("search_terms"),
+      "search_query_bounds",
+      of: KernelSource("search_terms", roundings == nil ? [:] : ["ROUNDED": 1]),
       [
         .all(of: memory.norms, as: Float.self), bounds, thresholds, counts,
         .int(panels.metric.kernelValue), .float(bound.slack), .float(bound.tiny), .int(queryCount),
         .int(paddedCount),
-      ], over: Grid(items: paddedCount, local: device.groupSize, workPerItem: 32))
+      ] + (roundings.map { [.all(of: $0, as: Float.self)] } ?? []),
+      over: Grid(items: paddedCount, local: device.groupSize, workPerItem: 32))
   }
 
   /// Finds the hits of every query, and writes them to `rows` and `scores`, `hitCount` each.
@@ -46,18 +62,29 @@ struct SearchRun {
     rows: KernelArgument, scores: KernelArgument, reportedHits: Int,
     nonFinite: () throws(TesseraError) -> TesseraError
   ) throws(TesseraError) -> SearchReport {
-    try searchAll()
-    try results(rows: rows, scores: scores)
-    let report = try SearchReport(of: self, hitCount: reportedHits)
+    func attempt(
+      _ search: () throws(TesseraError) -> Void
+    ) throws(TesseraError) -> SearchReport {
+      try search()
+      try results(rows: rows, scores: scores)
+      return try SearchReport(of: self, hitCount: reportedHits)
+    }
+    var report = try attempt { () throws(TesseraError) in try searchAll(panels.filter) }
     guard report.nonFiniteCount == 0 else { throw try nonFinite() }
+    // Rounded numbers told too few rows apart: the exact ones tell more.
+    if report.hasOverflow && panels.filter != .float32 {
+      report = try attempt { () throws(TesseraError) in
+        try takeBounds(.float32)
+        try restartCrowded()
+        try searchAll(.float32)
+      }
+    }
     guard report.hasOverflow else { return report }
-    try searchCrowded()
-    try results(rows: rows, scores: scores)
-    return try SearchReport(of: self, hitCount: reportedHits)
+    return try attempt { () throws(TesseraError) in try searchCrowded() }
   }
 
   /// Finds the hits of every query whose list does not overflow.
-  private func searchAll() throws(TesseraError) {
+  private func searchAll(_ filter: SearchFilter) throws(TesseraError) {
     let panelCount = parts.reduce(0) { $0 + $1.panelCount }
     // The first launch lets every row pass, so it is a small one, and the lists hold its rows.
     let firstRows = min(memory.capacity, 4 * hitCount)
@@ -67,9 +94,9 @@ struct SearchRun {
       next = min(next, panelCount)
       for part in parts {
         let share = part.panelCount
-        try filter(part, places: done * share / panelCount..<next * share / panelCount)
+        try pass(part, places: done * share / panelCount..<next * share / panelCount, filter)
       }
-      try tighten()
+      try tighten(filter)
       (done, next) = (next, 4 * next)
     }
     try finish()
@@ -79,22 +106,27 @@ struct SearchRun {
   /// the bound. Launches are so small that no list can overflow, and a list that stays more than
   /// half full is reduced to its best by canonical score.
   private func searchCrowded() throws(TesseraError) {
-    try device.launch(
-      "search_restart", of: select,
-      [
-        counts, states, thresholds, .int(queryCount),
-      ], over: Grid(items: queryCount, local: device.groupSize, workPerItem: 8))
+    try restartCrowded()
     let half = memory.capacity / 2
     let step = max(1, (memory.capacity - half) / SearchPanels.panelRows)
     for part in parts {
       for place in stride(from: 0, to: part.panelCount, by: step) {
-        try filter(part, places: place..<min(place + step, part.panelCount))
-        try tighten()
+        try pass(part, places: place..<min(place + step, part.panelCount), .float32)
+        try tighten(.float32)
         try score(listsAbove: half)
         try keepBest(ofListsAbove: half, asEntries: true)
       }
     }
     try finish()
+  }
+
+  /// Begins again with the queries whose lists overflowed, and puts the others to rest.
+  private func restartCrowded() throws(TesseraError) {
+    try device.launch(
+      "search_restart", of: select,
+      [
+        counts, states, thresholds, .int(queryCount),
+      ], over: Grid(items: queryCount, local: device.groupSize, workPerItem: 8))
   }
 
   private func finish() throws(TesseraError) {
@@ -105,34 +137,34 @@ struct SearchRun {
 
   // MARK: The steps
 
-  private func filter(_ part: SearchPart, places: Range<Int>) throws(TesseraError) {
+  /// Appends the rows at `places` of a part that pass `filter` to the queries' lists.
+  private func pass(
+    _ part: SearchPart, places: Range<Int>, _ filter: SearchFilter
+  ) throws(TesseraError) {
     guard !places.isEmpty else { return }
     let segment = part.segment
-    let shape = FilterShape(
-      device, queryCount: queryCount, panelCount: places.count, dimension: panels.dimension)
-    let selected = part.kept.map { [KernelArgument.all(of: $0, as: UInt32.self)] }
+    let launch = FilterLaunch(
+      device, part, queries: memory, filter, queryCount: queryCount, panelCount: places.count,
+      dimension: panels.dimension)
     try device.launch(
-      "search_filter",
-      of: KernelSource(
-        "search_filter",
-        selected == nil ? shape.macros : shape.macros.merging(["SELECTED": 1]) { $1 }),
-      [
-        .all(of: segment.panels, as: Float.self), .all(of: segment.terms, as: Float.self),
+      launch.kernel, of: launch.source,
+      launch.rows + [
         .element(
-          segment.rows.lowerBound / SearchPanels.panelRows, of: panels.panelNorms, as: Float.self),
-        queries, bounds, thresholds, lists, counts, .int(panels.dimension), .float(bound.square),
-        .int(queryCount), .int(memory.capacity), .int(segment.rows.lowerBound),
-        .int(segment.rows.count), .int(part.panelCount), .int(part.stride),
-        .int(places.lowerBound), .int(places.upperBound),
-      ] + (selected ?? []) + shape.arguments, over: shape.grid)
+          2 * segment.rows.lowerBound / SearchPanels.panelRows, of: panels.panelLengths,
+          as: Float.self),
+        launch.queries, bounds, thresholds, lists, counts, .int(panels.dimension),
+        .float(bound(filter).square), .int(queryCount), .int(memory.capacity),
+        .int(segment.rows.lowerBound), .int(segment.rows.count), .int(part.panelCount),
+        .int(part.stride), .int(places.lowerBound), .int(places.upperBound),
+      ] + launch.trailing, over: launch.grid)
   }
 
-  private func tighten() throws(TesseraError) {
+  private func tighten(_ filter: SearchFilter) throws(TesseraError) {
     try device.launch(
       "search_tighten", of: select,
       [
-        lists, counts, states, thresholds, bounds, .all(of: panels.panelNorms, as: Float.self),
-        .float(bound.square), .int(hitCount), .int(memory.capacity),
+        lists, counts, states, thresholds, bounds, .all(of: panels.panelLengths, as: Float.self),
+        .float(bound(filter).square), .int(hitCount), .int(memory.capacity),
       ], over: perQuery(work: 64 * hitCount))
   }
 
@@ -155,7 +187,8 @@ struct SearchRun {
           [
             .element(
               (rows.lowerBound - segment.rows.lowerBound) * panels.dimension, of: segment.panels,
-              as: Float.self), queries, lists, counts, .int(panels.metric.kernelValue),
+              as: Float.self), .all(of: memory.queries, as: Float.self), lists, counts,
+            .int(panels.metric.kernelValue),
             .int(panels.dimension), .int(rows.lowerBound), .int(rows.count), .int(queryCount),
             .int(memory.capacity), .int(limit), .int(slots),
           ],
@@ -236,7 +269,6 @@ struct SearchRun {
     Grid(groups: (queryCount, 1), local: (min(64, device.groupSize), 1), workPerGroup: work)
   }
 
-  private var queries: KernelArgument { .all(of: memory.queries, as: Float.self) }
   private var bounds: KernelArgument { .all(of: memory.bounds, as: Float.self) }
   private var thresholds: KernelArgument { .all(of: memory.thresholds, as: Float.self) }
   private var lists: KernelArgument { .all(of: memory.lists, as: UInt64.self) }

@@ -46,6 +46,17 @@ let searchChecks: [Check] =
     },
   ]
 
+/// Search by an emulated matrix unit: several tiles and steps, with ragged edges, thresholds that
+/// rise, selected rows, and lists that overflow.
+let roundedSearchChecks: [Check] =
+  [
+    nearestCheck(rows: 100, dimension: 70, queries: 35, k: 3, .cosine),
+    nearestCheck(
+      rows: 140, dimension: 3, queries: 5, k: 2, .squaredL2,
+      only: .flags((0..<120).map { $0 % 2 == 0 })),
+    nearestCheck(rows: 300, dimension: 1, queries: 1, k: 2, .innerProduct, equal: true),
+  ]
+
 private func nearestCheck(
   rows: Int, dimension: Int, queries: Int, k: Int, _ metric: Metric, equal: Bool = false,
   only selector: IDSelector? = nil

@@ -17,12 +17,9 @@ let checks = matrixChecks + clusterChecks + searchChecks
 
 var failureCount = 0
 var runCount = 0
-for body in KernelBody.allCases {
-  var options = OpenCLOptions()
-  options.library = getenv("TESSERA_OPENCL_LIBRARY").map { String(cString: $0) }
-  options.body = body
-  // Each matrix with an end that the simulator sees.
-  options.sharedBlockBytes = 0
+
+/// Runs `checks` on every device that works under `options`.
+@MainActor func run(_ checks: [Check], _ options: OpenCLOptions) {
   let (devices, problems) = OpenCLDevice.all(options)
   for problem in problems { print("device problem: \(problem)") }
   failureCount += problems.count
@@ -38,6 +35,21 @@ for body in KernelBody.allCases {
       runCount += 1
     }
   }
+}
+
+var options = OpenCLOptions()
+options.library = getenv("TESSERA_OPENCL_LIBRARY").map { String(cString: $0) }
+// Each matrix with an end that the simulator sees.
+options.sharedBlockBytes = 0
+for body in KernelBody.allCases {
+  options.body = body
+  run(checks, options)
+}
+options.body = .tile
+options.matrixUnits = .emulated
+for filter in [SearchFilter.float16, .int8] {
+  options.filter = filter
+  run(roundedSearchChecks, options)
 }
 print("\(runCount) checks, \(failureCount) failed")
 exit(failureCount == 0 && runCount > 0 ? 0 : 1)

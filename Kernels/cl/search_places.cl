@@ -1,0 +1,51 @@
+// What filters share: their parameters, and which rows a launch goes over. Comes before each.
+//
+// A launch covers places `first` up to `end` of one segment, place i standing for panel
+// i * stride mod panel_count, so that every launch sees a fair sample of rows that were stored in
+// an order of their own.
+//
+// Macro PACKED: the type of packed rows and queries.
+// Macro SELECTED: only some rows may be hits. Place i then stands for entry i * stride mod
+//   panel_count of `kept`, which has a panel and the mask of its rows that are selected, two words,
+//   for each of the panel_count panels with such a row.
+
+// The panel a place stands for, and the mask of its rows that may be hits.
+#ifdef SELECTED
+#define KEPT_PARAMETER , __global const uint *restrict kept, ulong kept_offset
+#define PANEL_AT(place) vload2(scattered(place, stride, panel_count), kept + kept_offset)
+#else
+#define KEPT_PARAMETER
+#define PANEL_AT(place) with_rows(scattered(place, stride, panel_count), row_count)
+#endif
+
+#define FILTER_PARAMETERS                                                                          \
+  __global const PACKED *restrict panels, ulong panels_offset,                                     \
+      __global const float *restrict terms, ulong terms_offset,                                    \
+      __global const float *restrict panel_lengths, ulong panel_lengths_offset,                    \
+      __global const PACKED *restrict queries, ulong queries_offset,                               \
+      __global const float *restrict bounds, ulong bounds_offset,                                  \
+      __global const float *restrict thresholds, ulong thresholds_offset,                          \
+      __global ulong *restrict lists, ulong lists_offset, __global uint *restrict counts,          \
+      ulong counts_offset, uint dimension, float square, uint query_count, uint capacity,          \
+      uint first_row, uint row_count, uint panel_count, uint stride, uint first,                   \
+      uint end KEPT_PARAMETER
+
+#define ADD_OFFSETS                                                                                \
+  panels += panels_offset;                                                                         \
+  terms += terms_offset;                                                                           \
+  panel_lengths += panel_lengths_offset;                                                           \
+  queries += queries_offset;                                                                       \
+  bounds += bounds_offset;                                                                         \
+  thresholds += thresholds_offset;                                                                 \
+  lists += lists_offset;                                                                           \
+  counts += counts_offset
+
+static inline uint scattered(uint place, uint stride, uint panel_count) {
+  return (uint)((ulong)place * stride % panel_count);
+}
+
+// A panel and the mask of the rows it has: the last may not be full.
+static inline uint2 with_rows(uint panel, uint row_count) {
+  uint left = row_count - panel * PANEL_ROWS;
+  return (uint2)(panel, left < PANEL_ROWS ? (1u << left) - 1 : 0xFFFFFFFFu);
+}
