@@ -10,7 +10,7 @@ ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
 SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraRetrieval|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
-.PHONY: demo build test setup setup-test bench bench-peers check-kernels check-neon sanitize format lint install clean
+.PHONY: demo build test setup setup-test bench bench-peers check-kernels check-matrix-units check-neon sanitize format lint install clean
 
 demo: build
 	@"$(TESSERA)" demo
@@ -44,6 +44,10 @@ check-kernels: setup-test
 # The ARM kernels against the portable ones, under an emulator.
 check-neon:
 	scripts/check-neon.sh
+
+# The matrix kernels compiled for GPUs that are not here: instructions, registers, spills.
+check-matrix-units:
+	scripts/check-matrix-units.sh
 
 # Memory errors in tests of everything that reads bytes from outside. (The thread sanitizer does not
 # know Swift's Mutex on Linux and reports races inside it.)
