@@ -78,7 +78,9 @@ let package = Package(
       name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
       swiftSettings: strict),
     .testTarget(
-      name: "TesseraDevicesTests", dependencies: ["TesseraDevices"], swiftSettings: strict),
+      name: "TesseraDevicesTests",
+      dependencies: ["TesseraCPU", "TesseraCompute", "TesseraDevices"],
+      swiftSettings: strict),
     .testTarget(
       name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],
       swiftSettings: strict),

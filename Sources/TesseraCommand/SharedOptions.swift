@@ -6,7 +6,7 @@ import TesseraDevices
 struct DeviceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "auto, cpu, opencl, opencl:N or reference.",
+      "auto, cpu, opencl, opencl:N, opencl:all or reference.",
       discussion: "By default TESSERA_DEVICE, else auto: the device that should be done first.",
       valueName: "device"),
     transform: { try DeviceChoice($0) })

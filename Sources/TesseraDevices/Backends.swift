@@ -15,6 +15,7 @@ struct Backends {
     case .reference: only(ReferenceDevice.shared)
     case .cpu: only(try cpu())
     case .openCL(let index): only(try openCLDevice(index))
+    case .allOpenCL: try allOpenCL(for: search)
     case .auto: try fastest(for: search)
     }
   }
@@ -25,13 +26,7 @@ struct Backends {
 
   private func openCLDevice(_ index: Int?) throws(TesseraError) -> any Device {
     let (devices, problems) = openCL()
-    guard let first = devices.first else {
-      let reasons = problems.isEmpty ? ["no driver is installed"] : problems.map(\.message)
-      throw TesseraError(
-        .deviceUnavailable,
-        "no OpenCL device can be used: \(reasons.joined(separator: "; ")); see tessera doctor, or "
-          + "use --device cpu")
-    }
+    guard let first = devices.first else { throw Self.noOpenCL(problems) }
     guard let index else { return first }
     guard let device = devices.first(where: { $0.info.identifier == "opencl:\(index)" }) else {
       let names = devices.map { "\($0.info.identifier) (\($0.info.name))" }
@@ -40,6 +35,41 @@ struct Backends {
         "opencl:\(index) is not there; choose \(names.joined(separator: " or "))")
     }
     return device
+  }
+
+  private static func noOpenCL(_ problems: [TesseraError]) -> TesseraError {
+    let reasons = problems.isEmpty ? ["no driver is installed"] : problems.map(\.message)
+    return TesseraError(
+      .deviceUnavailable,
+      "no OpenCL device can be used: \(reasons.joined(separator: "; ")); see tessera doctor, or "
+        + "use --device cpu")
+  }
+
+  /// All OpenCL devices as one, each with the share of the rows that it gets done while the others
+  /// do theirs. One that cannot be measured, or leaves searches to the host, is left out.
+  private func allOpenCL(for search: SearchShape) throws(TesseraError) -> DeviceSelection {
+    let (devices, problems) = openCL()
+    guard !devices.isEmpty else { throw Self.noOpenCL(problems) }
+    guard devices.count > 1 else { return only(devices[0]) }
+    var notes = problems.map(\.message)
+    var members: [(device: any Device, share: Double)] = []
+    for device in devices {
+      guard device.info.accelerated.contains(.nearest) else {
+        notes.append("\(device.info.identifier) leaves searches to the host and is left out")
+        continue
+      }
+      do throws(TesseraError) {
+        members.append((device, 1 / (try profile(device)).secondsPerRow(of: search)))
+      } catch {
+        notes.append("\(device.info.identifier) could not be measured and is left out: \(error)")
+      }
+    }
+    guard !members.isEmpty else {
+      throw TesseraError(.deviceUnavailable, "opencl:all: \(notes.joined(separator: "; "))")
+    }
+    let all = try ShardedDevice(
+      members.map(\.device), shares: members.map(\.share), identifier: "opencl:all")
+    return DeviceSelection(device: all, fallback: nil, notes: notes, estimates: [])
   }
 
   /// The device expected to be done first. Where the CPU is the only one that searches, nothing has

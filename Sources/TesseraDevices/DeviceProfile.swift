@@ -19,9 +19,14 @@ public struct DeviceProfile: Sendable, Hashable, Codable {
 
   /// The seconds this device should need for a search: rows made ready once, then asked.
   public func seconds(for search: SearchShape) -> Double {
-    let numbers = Double(search.rows) * Double(search.dimension)
-    return numbers * Double(search.element.byteCount) / preparedBytesPerSecond + overheadSeconds
-      + numbers * Double(search.queryCount) / productsPerSecond
+    overheadSeconds + Double(search.rows) * secondsPerRow(of: search)
+  }
+
+  /// What every row of a search adds.
+  func secondsPerRow(of search: SearchShape) -> Double {
+    Double(search.dimension)
+      * (Double(search.element.byteCount) / preparedBytesPerSecond
+        + Double(search.queryCount) / productsPerSecond)
   }
 
   /// Whether the numbers can be times at all; a damaged file may hold others.

@@ -232,6 +232,29 @@ import Testing
     #expect(!shell.names.contains { $0.contains("explicit") })
   }
 
+  @Test("opencl:all shares out a search, with the same bytes, and refuses what it cannot share")
+  func allOpenCL() throws {
+    let plain = try found("plain")
+    // PoCL can show the processor as two devices; other drivers do not look at this.
+    shell.environment["POCL_DEVICES"] = "pthread basic"
+    let listed = try shell.tessera("devices", "--json").json()["devices"] as? [[String: Any]]
+    let count = listed?.count { ($0["device"] as? String)?.hasPrefix("opencl:") == true }
+    let all = try shell.tessera(
+      "search", "--base", "base.npy", "--queries", "queries.npy", "-k", "7", "--device",
+      "opencl:all", "--out", "all", "--json")
+    guard let count, count > 1 else {
+      // Nothing to share between: the only device, or none.
+      #expect(all.status == (count == 1 ? 0 : 69))
+      return
+    }
+    #expect(try all.json()["device"] as? String == "opencl:all")
+    #expect(try shell.bytes("all.ids.npy") == plain[0])
+    #expect(try shell.bytes("all.scores.npy") == plain[1])
+    let kmeans = try shell.tessera(
+      "kmeans", "--input", "base.npy", "-k", "2", "--out", "c.npy", "--device", "opencl:all")
+    #expect(kmeans.status != 0 && kmeans.errors.contains("choose one device: opencl:0"))
+  }
+
   @Test("TESSERA_DEVICE is what --device is by default")
   func environmentDevice() throws {
     shell.environment["TESSERA_DEVICE"] = "reference"

@@ -9,6 +9,7 @@ import Testing
     arguments: [
       ("auto", DeviceChoice.auto), ("cpu", .cpu), ("reference", .reference),
       ("opencl", .openCL(nil)), ("opencl:0", .openCL(0)), ("opencl:12", .openCL(12)),
+      ("opencl:all", .allOpenCL),
     ])
   func reads(_ text: String, _ choice: DeviceChoice) throws {
     #expect(try DeviceChoice(text) == choice)
@@ -115,6 +116,49 @@ import Testing
     #expect(none?.code == .deviceUnavailable)
     #expect(none?.message.contains("no driver") == true)
     #expect(none?.message.contains("--device cpu") == true)
+  }
+
+  @Test("all OpenCL devices share a search by their speeds; those that cannot are named")
+  func sharing() throws {
+    let search = Self.search(rows: 1_000_000, queries: 1000)
+    let four = [
+      gpu, FakeDevice("opencl:1"), FakeDevice("opencl:2"), FakeDevice("opencl:3", searches: false),
+    ]
+    let backends = Backends(
+      cpu: { () throws(TesseraError) in self.cpu }, openCL: { (four, []) },
+      profile: { device throws(TesseraError) in
+        switch device.info.identifier {
+        case "opencl:0":
+          DeviceProfile(
+            overheadSeconds: 0, preparedBytesPerSecond: .infinity, productsPerSecond: 3e9)
+        case "opencl:1":
+          DeviceProfile(
+            overheadSeconds: 9, preparedBytesPerSecond: .infinity, productsPerSecond: 1e9)
+        default: throw TesseraError(.deviceFailure, "it hung")
+        }
+      })
+    let selection = try backends.select(.allOpenCL, for: search)
+    #expect(selection.device.info.identifier == "opencl:all")
+    #expect(selection.device.info.variant == "75 % opencl:0, 25 % opencl:1")
+    #expect(selection.fallback == nil)
+    #expect(selection.notes.contains { $0.contains("opencl:2") && $0.contains("it hung") })
+    #expect(selection.notes.contains { $0.contains("opencl:3") && $0.contains("left out") })
+  }
+
+  @Test("one OpenCL device is all of them, and none is an error")
+  func sharingAlone() throws {
+    let search = Self.search(rows: 10, queries: 1)
+    #expect(try backends([gpu]).select(.allOpenCL, for: search).device === gpu)
+    let none = #expect(throws: TesseraError.self) {
+      try backends([]).select(.allOpenCL, for: search)
+    }
+    #expect(none?.code == .deviceUnavailable)
+    let unmeasured = #expect(throws: TesseraError.self) {
+      try backends([gpu, FakeDevice("opencl:1")], unmeasurable: ["opencl:0", "opencl:1"])
+        .select(.allOpenCL, for: search)
+    }
+    #expect(unmeasured?.code == .deviceUnavailable)
+    #expect(unmeasured?.message.contains("it hung") == true)
   }
 
   @Test("this machine has a CPU and the reference, and auto finds one of its devices")
