@@ -99,17 +99,16 @@ struct KMeansCommand: ParsableCommand {
   private func cluster(
     _ points: Vectors, _ options: KMeans.Options, _ selection: DeviceSelection
   ) throws(TesseraError) -> (Clustering, DeviceInfo) {
+    let recovery = Recovery(
+      of: selection.device, fallback: selection.fallback, note: output.note)
     do throws(TesseraError) {
-      return (try cluster(points, options, on: selection.device), selection.device.info)
-    } catch {
-      guard let fallback = selection.fallback, error.isFailureOfDevice else {
-        throw error.code == .nonFinite || error.code == .invalidShape
-          ? TesseraError(error.code, "\(input): \(error.message)") : error
+      let (clustering, device) = try recovery.run { device throws(TesseraError) in
+        try cluster(points, options, on: device)
       }
-      output.note(
-        "\(selection.device.info.identifier) failed: \(error); \(fallback.info.identifier) takes over"
-      )
-      return (try cluster(points, options, on: fallback), fallback.info)
+      return (clustering, device.info)
+    } catch {
+      throw error.code == .nonFinite || error.code == .invalidShape
+        ? TesseraError(error.code, "\(input): \(error.message)") : error
     }
   }
 

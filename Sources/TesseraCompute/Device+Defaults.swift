@@ -7,6 +7,8 @@ extension Device {
     k >= 1
   }
 
+  public var faults: [TesseraError] { [] }
+
   public func synchronize() throws(TesseraError) {}
 
   public func cost(of search: SearchShape) -> SearchCost {

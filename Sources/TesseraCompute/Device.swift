@@ -11,6 +11,9 @@ public protocol Device: AnyObject, Sendable {
   /// Whether the operation can be honoured as asked. What is not supported throws `.unsupported`.
   func supports(_ operation: Operation, metric: Metric, element: ElementType, k: Int) -> Bool
 
+  /// What went wrong on the device so far and was overcome: for people to read.
+  var faults: [TesseraError] { get }
+
   // MARK: Memory
 
   /// Uninitialised memory for the device's own use. Throws `.outOfMemory`.

@@ -23,6 +23,8 @@ public struct TesseraError: Error, Sendable, Hashable {
     public static let deviceUnavailable = Code("deviceUnavailable")
     /// A driver call failed while work was running.
     public static let deviceFailure = Code("deviceFailure")
+    /// The device lost what was stored on it. It may work again: start from the beginning.
+    public static let deviceLost = Code("deviceLost")
     /// A kernel did not compile; the message holds the build log.
     public static let buildFailure = Code("buildFailure")
     /// Not enough device or host memory.
@@ -52,7 +54,7 @@ public struct TesseraError: Error, Sendable, Hashable {
 extension TesseraError {
   /// Whether another device might succeed where this one failed.
   public var isFailureOfDevice: Bool {
-    [.outOfMemory, .deviceFailure, .buildFailure].contains(code)
+    [.outOfMemory, .deviceFailure, .deviceLost, .buildFailure].contains(code)
   }
 }
 

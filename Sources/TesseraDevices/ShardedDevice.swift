@@ -36,6 +36,9 @@ public final class ShardedDevice: Device {
     info = DeviceInfo(identifier: identifier, devices.map(\.info), shares: self.shares)
   }
 
+  /// Those of the first device, then of the second, and so on.
+  public var faults: [TesseraError] { devices.flatMap(\.faults) }
+
   public func cost(of search: SearchShape) -> SearchCost {
     var sum = SearchCost(residentBytes: 0, workingBytes: 0, largestAllocationBytes: 0)
     for part in parts(of: search.rows) {

@@ -25,6 +25,13 @@ public final class FlatSearch: Sendable {
   private struct State {
     var place: Place
     var prepared: VectorSet?
+    /// The device's faults that have been told.
+    var toldFaults: [TesseraError]
+
+    init(_ place: Place) {
+      self.place = place
+      toldFaults = place.device.faults
+    }
   }
 
   var place: Place { state.withLock(\.place) }
@@ -48,7 +55,7 @@ public final class FlatSearch: Sendable {
     self.vectors = vectors
     self.metric = metric
     self.options = options
-    state = Mutex(State(place: options.place(on: device)))
+    state = Mutex(State(options.place(on: device)))
   }
 
   /// Who takes over where `place` failed, if anybody does.
@@ -60,14 +67,15 @@ public final class FlatSearch: Sendable {
   /// The `k` nearest rows to every query, of those that `selector` selects (nil: of all), ids
   /// counted from row 0.
   ///
-  /// A device that runs out of memory is asked again with smaller chunks, three times; then, and
-  /// on any other failure of the device, the fallback takes over. Searches of one `FlatSearch` run
-  /// one at a time.
+  /// A device that runs out of memory is asked again with smaller chunks, three times, and one that
+  /// lost what it held is given the rows again, once; then, and on any other failure of the device,
+  /// the fallback takes over. Searches of one `FlatSearch` run one at a time.
   ///
   /// - Parameter progress: Called after each batch.
   /// - Complexity: O(queries * rows * dimension).
   /// - Throws: `.invalidShape`, `.invalidArgument` and `.nonFinite` for what cannot be searched;
-  ///   `.outOfMemory`, `.deviceFailure` and `.buildFailure` from a device without a fallback.
+  ///   `.outOfMemory`, `.deviceFailure`, `.deviceLost` and `.buildFailure` from a device without a
+  ///   fallback.
   public func nearest(
     _ queries: Vectors, k: Int, only selector: IDSelector? = nil,
     progress: (SearchProgress) -> Void = { _ in }
@@ -95,12 +103,19 @@ public final class FlatSearch: Sendable {
     _ progress: (SearchProgress) -> Void
   ) throws(TesseraError) -> SearchReport {
     var shrinksLeft = 3
+    var restartsLeft = 1
     while true {
+      defer { tellFaults(&state) }
       do throws(TesseraError) {
         let plan = try plan(queryCount: queries.count, k: k, only: selector, in: state.place)
         do throws(TesseraError) {
           return try search(queries, k: k, only: selector, plan, &state, progress)
         } catch {
+          if error.code == .deviceLost, restartsLeft > 0 {
+            restartsLeft -= 1
+            state.prepared = nil
+            continue
+          }
           guard error.code == .outOfMemory, shrinksLeft > 0 else { throw error }
           shrinksLeft -= 1
           state.prepared = nil
@@ -114,9 +129,17 @@ public final class FlatSearch: Sendable {
         options.note(
           "\(state.place.device.info.identifier) failed: \(error); "
             + "\(fallback.device.info.identifier) takes over")
-        state = State(place: fallback)
+        tellFaults(&state)
+        state = State(fallback)
       }
     }
+  }
+
+  /// Says what the device has overcome since the last time.
+  private func tellFaults(_ state: inout State) {
+    let faults = state.place.device.faults
+    for fault in faults where !state.toldFaults.contains(fault) { options.note(fault.description) }
+    state.toldFaults = faults
   }
 
   private func search(

@@ -72,6 +72,14 @@ import Testing
       })
   }
 
+  @Test("what its devices have overcome is told")
+  func faults() throws {
+    let faults = ["first", "second"].map { TesseraError(.deviceLost, $0) }
+    let sharded = try ShardedDevice(
+      [ReferenceDevice.shared] + faults.map(DeviceWithFault.init), shares: [1, 1, 1])
+    #expect(sharded.faults == faults)
+  }
+
   @Test("what cannot be shared out is refused by name")
   func refusals() throws {
     let sharded = try Self.sharded([1, 1])
@@ -91,4 +99,24 @@ import Testing
     }
     #expect(throws: TesseraError.self) { try ShardedDevice([], shares: []) }
   }
+}
+
+/// A device that has overcome a fault, and does nothing else.
+private final class DeviceWithFault: Device {
+  let info = ReferenceDevice.shared.info
+  let faults: [TesseraError]
+
+  init(_ fault: TesseraError) { faults = [fault] }
+
+  private let absent = TesseraError(.unsupported, "there is no memory here")
+
+  func allocate(byteCount: Int) throws(TesseraError) -> Storage { throw absent }
+
+  func upload(
+    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
+  ) throws(TesseraError) { throw absent }
+
+  func download(
+    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) { throw absent }
 }

@@ -133,6 +133,23 @@ import Testing
     #expect(exhausted.batches.count == 4)
   }
 
+  @Test("a device that lost its rows is given them again, once")
+  func lost() throws {
+    let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
+    let options = FlatSearch.Options(batchSize: 5)
+    let device = FaultyDevice(failures: [nil, .deviceLost])
+    let report = try FlatSearch(base, metric: .innerProduct, on: device, options: options)
+      .nearest(queries, k: 7)
+    #expect(report.neighbors == (try Self.whole(base, queries, .innerProduct, k: 7)))
+    #expect(report.device.identifier == "faulty:0" && device.prepared == [40, 40])
+    #expect(device.batches.count == 4)
+    let again = FaultyDevice(failures: [.deviceLost, .deviceLost])
+    let error = #expect(throws: TesseraError.self) {
+      try FlatSearch(base, metric: .innerProduct, on: again).nearest(queries, k: 7)
+    }
+    #expect(error?.code == .deviceLost && again.prepared == [40, 40])
+  }
+
   @Test("without a fallback a failure is thrown, and the next search starts afresh")
   func noFallback() throws {
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
