@@ -75,6 +75,12 @@ let package = Package(
       name: "TesseraOpenCLTests", dependencies: ["TesseraCompute", "TesseraOpenCL", "COpenCL"],
       swiftSettings: strict),
     .testTarget(
+      name: "FaultTests",
+      dependencies: [
+        "COpenCL", "TesseraCompute", "TesseraOpenCL", "TesseraQuantization", "TesseraRetrieval",
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
       swiftSettings: strict),
     .testTarget(

@@ -109,6 +109,10 @@ static const struct {
     {"search_rescore", search_rescore},
 };
 
+const char *kernels_text(size_t index) {
+  return index < sizeof sources / sizeof sources[0] ? sources[index].text : NULL;
+}
+
 const char *kernels_source(const char *name) {
   for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
     if (strcmp(sources[i].name, name) == 0) return sources[i].text;

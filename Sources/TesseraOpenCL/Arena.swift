@@ -45,6 +45,13 @@ final class Arena: Sendable {
     self.memoryBytes = memoryBytes
   }
 
+  /// An arena with the same limits, with nothing in it.
+  func renewed(in context: OpenCLContext) -> Arena {
+    Arena(
+      context, alignment: alignment, sharedBlockBytes: isForChecker ? 0 : sharedBlockBytes,
+      maxBlockBytes: maxBlockBytes, memoryBytes: memoryBytes)
+  }
+
   /// Where `byteCount` bytes may be used until `release`.
   ///
   /// - Throws: `.outOfMemory`, without troubling the driver if it cannot succeed.

@@ -14,7 +14,8 @@ struct FilterLaunch {
 
   init(
     _ device: OpenCLDevice, _ part: SearchPart, queries memory: SearchMemory,
-    _ filter: SearchFilter, queryCount: Int, panelCount: Int, dimension: Int
+    _ filter: SearchFilter, queryCount: Int, panelCount: Int, dimension: Int,
+    usesLargeTiles: Bool
   ) {
     let segment = part.segment
     let kept = part.kept.map { [KernelArgument.all(of: $0, as: UInt32.self)] } ?? []
@@ -32,7 +33,8 @@ struct FilterLaunch {
       grid = tile.grid(queryCount: queryCount, panelCount: panelCount, dimension: dimension)
     } else {
       let shape = FilterShape(
-        device, queryCount: queryCount, panelCount: panelCount, dimension: dimension)
+        device, queryCount: queryCount, panelCount: panelCount, dimension: dimension,
+        usesLargeTiles: usesLargeTiles)
       kernel = "search_filter"
       source = KernelSource(
         "search_filter",

@@ -74,10 +74,9 @@ extension Program {
     for piece in grid.pieces {
       let offset = [piece.x.lowerBound * local[0], piece.y.lowerBound * local[1]]
       let global = [piece.x.count * local[0], piece.y.count * local[1]]
-      try OpenCLStatus.check(
-        context.api.clEnqueueNDRangeKernel(
-          context.queue, kernel, 2, offset, global, local, 0, nil, nil),
-        "clEnqueueNDRangeKernel(\(name))")
+      try context.launch(
+        kernel, named: name, offset: offset, global: global, local: local,
+        work: piece.x.count * piece.y.count * grid.workPerGroup)
     }
     try context.flush()
   }
@@ -94,12 +93,14 @@ extension Program {
     }
     func setBytes(_ count: Int, _ start: UnsafeRawPointer?) throws(TesseraError) {
       let status = context.api.clSetKernelArg(kernel, index, count, start)
-      try OpenCLStatus.check(status, "clSetKernelArg(\(name), \(index))")
+      try context.check(status, "clSetKernelArg(\(name), \(index))")
       index += 1
     }
     for argument in arguments {
       switch argument {
       case .memory(let storage, let firstElement):
+        // A driver given memory of another context may do anything.
+        try context.requireOwn(storage.buffer)
         try set(storage.buffer.memory)
         try set(UInt64(firstElement))
       case .int(let value): try set(Int32(truncatingIfNeeded: value))

@@ -10,15 +10,18 @@ struct MatrixProbe {
   let macros: [String: Int]
 
   /// The first of `units` that multiplies right, as `filter` needs it. Each is tried with a probe of
-  /// its own, since a kernel that fails may take its context with it.
+  /// its own, since a kernel that fails may take its context with it; after one that gives no answer
+  /// there is no other, so that looking for a unit takes one deadline at most.
   static func firstWorking(
     of units: [MatrixUnit], _ filter: SearchFilter,
     probe: () throws(TesseraError) -> MatrixProbe
   ) -> MatrixUnit? {
-    units.first { unit in
-      guard unit.multiplies(filter), let probe = try? probe() else { return false }
-      return probe.works(unit, filter)
+    for unit in units where unit.multiplies(filter) {
+      guard let probe = try? probe() else { continue }
+      if probe.works(unit, filter) { return unit }
+      if probe.context.loss?.isAbandoned == true { return nil }
     }
+    return nil
   }
 
   /// Whether both shapes of tile give the exact products of small whole numbers.

@@ -1,19 +1,47 @@
 internal import COpenCL
+internal import Synchronization
 internal import TesseraCompute
 
 /// One device's context and its in-order queue: commands run in the order in which they were asked
 /// for.
 ///
-/// Safe to share: the handles never change, and OpenCL lets any thread queue commands.
-final class OpenCLContext: @unchecked Sendable {
-  let library: OpenCLLibrary
-  let device: cl_device_id
-  let context: cl_context
-  let queue: cl_command_queue
+/// A call that fails is followed by a small one that should not: that tells a device that is short
+/// of memory, and goes on, from one that has lost everything. Waiting has a limit, after which the
+/// device is given up. In both cases every later call throws the same error, and the driver is not
+/// troubled again.
+final class OpenCLContext: Sendable {
+  let handles: DriverHandles
+  private let watchdog: Watchdog
+  private let commands = Mutex(Commands())
+  private let lossState = Mutex<Loss?>(nil)
 
-  var api: copencl_api { library.api }
+  /// What has been queued since the queue was last empty.
+  private struct Commands {
+    var launchCount = 0
+    /// Operations launched since the last mark.
+    var work = 0
+    var marks: [DriverHandles.Mark] = []
+  }
 
-  init(_ device: cl_device_id, of library: OpenCLLibrary) throws(TesseraError) {
+  /// Why nothing can be done here any more.
+  struct Loss: Sendable {
+    let error: TesseraError
+    /// Whether a call is still out: nothing of this context may be touched, not even to release it.
+    let isAbandoned: Bool
+  }
+
+  /// Launches that may be waiting: a driver whose queue is full waits itself, without a limit.
+  private static let maxLaunchCount = 512
+  /// The most that is moved at a time: what a second-level cache holds.
+  private static let stagingBytes = 1 << 20
+
+  var api: copencl_api { handles.library.api }
+  var device: cl_device_id { handles.device }
+  var context: cl_context { handles.context }
+
+  init(
+    _ device: cl_device_id, of library: OpenCLLibrary, launchDeadline: Duration?
+  ) throws(TesseraError) {
     let api = library.api
     var status: cl_int = 0
     var device: cl_device_id? = device
@@ -27,16 +55,26 @@ final class OpenCLContext: @unchecked Sendable {
       _ = api.clReleaseContext(context)
       throw OpenCLStatus.error(status, "clCreateCommandQueue")
     }
-    self.library = library
-    self.device = device
-    self.context = context
-    self.queue = queue
+    handles = DriverHandles(library: library, device: device, context: context, queue: queue)
+    watchdog = Watchdog(limit: launchDeadline)
   }
 
   deinit {
-    _ = api.clFinish(queue)
-    _ = api.clReleaseCommandQueue(queue)
-    _ = api.clReleaseContext(context)
+    let (handles, marks) = (handles, commands.withLock(\.marks))
+    if let loss {
+      if !loss.isAbandoned { handles.release(marks) }
+    } else if watchdog.wait(for: { handles.finish(marks, $0) }) != nil {
+      handles.release([])
+    }
+  }
+
+  /// A context of the same device, with nothing in it.
+  func renewed() throws(TesseraError) -> OpenCLContext {
+    let context = try OpenCLContext(
+      handles.device, of: handles.library, launchDeadline: watchdog.limit)
+    let handles = context.handles
+    try context.check(context.watchdog.wait { _ in handles.pulse() }, "a new context")
+    return context
   }
 
   // MARK: What the driver says of the device
@@ -54,93 +92,184 @@ final class OpenCLContext: @unchecked Sendable {
     return status == 0 ? value : absent
   }
 
+  // MARK: Failure
+
+  /// Why the context cannot be used any more, if so.
+  var loss: Loss? { lossState.withLock { $0 } }
+
+  /// Throws if the context cannot be used any more.
+  func requireAlive() throws(TesseraError) {
+    if let loss { throw loss.error }
+  }
+
+  /// Throws what the status of `call` means. Nil is a call that was given up.
+  func check(_ status: Int32?, _ call: @autoclosure () -> String) throws(TesseraError) {
+    guard status != 0 else { return }
+    guard let status else { throw abandon(call()) }
+    throw failure(status, call())
+  }
+
+  /// What the status of `call`, which failed, means.
+  func failure(_ status: Int32, _ call: String) -> TesseraError {
+    if let loss { return loss.error }
+    let error = OpenCLStatus.error(status, call)
+    let handles = handles
+    guard let pulse = watchdog.wait(for: { _ in handles.pulse() }) else { return abandon(call) }
+    guard pulse != 0 else { return error }
+    return lose(
+      TesseraError(
+        .deviceLost,
+        "\(call): \(OpenCLStatus.name(status)): the device has lost all that was stored on it; "
+          + "start again from the rows", status: status), isAbandoned: false)
+  }
+
+  private func abandon(_ call: String) -> TesseraError {
+    let seconds = (watchdog.limit ?? .zero) / .seconds(1)
+    return lose(
+      TesseraError(
+        .deviceFailure,
+        "\(call): no answer for \(seconds) s, the device is given up; set TESSERA_OPENCL_TIMEOUT "
+          + "to more seconds if its work takes that long, or use another device"),
+      isAbandoned: true)
+  }
+
+  /// Of several threads, the first one's reason is kept.
+  private func lose(_ error: TesseraError, isAbandoned: Bool) -> TesseraError {
+    lossState.withLock { loss in
+      loss = Loss(
+        error: loss?.error ?? error, isAbandoned: isAbandoned || loss?.isAbandoned == true)
+      return error
+    }
+  }
+
   // MARK: Commands
 
   /// Waits for every command queued so far.
   func finish() throws(TesseraError) {
-    try OpenCLStatus.check(api.clFinish(queue), "clFinish")
+    try commands.withLock { commands throws(TesseraError) in
+      try requireAlive()
+      try settle(&commands)
+    }
   }
 
   /// Lets the device begin with what is queued.
   func flush() throws(TesseraError) {
-    try OpenCLStatus.check(api.clFlush(queue), "clFlush")
+    try requireAlive()
+    try check(api.clFlush(handles.queue), "clFlush")
+  }
+
+  /// Queues a launch of about `work` operations.
+  func launch(
+    _ kernel: cl_kernel, named name: String, offset: [Int], global: [Int], local: [Int], work: Int
+  ) throws(TesseraError) {
+    try commands.withLock { commands throws(TesseraError) in
+      try requireAlive()
+      if commands.launchCount >= Self.maxLaunchCount { try settle(&commands) }
+      commands.work += work
+      var mark: cl_event?
+      let status =
+        commands.work < Grid.workPerLaunch
+        ? api.clEnqueueNDRangeKernel(
+          handles.queue, kernel, 2, offset, global, local, 0, nil, nil)
+        : api.clEnqueueNDRangeKernel(
+          handles.queue, kernel, 2, offset, global, local, 0, nil, &mark)
+      try check(status, "clEnqueueNDRangeKernel(\(name))")
+      commands.launchCount += 1
+      if let mark {
+        commands.marks.append(DriverHandles.Mark(event: mark))
+        commands.work = 0
+      }
+    }
+  }
+
+  /// The compiler's status for `program`.
+  func build(_ program: cl_program, options: String) throws(TesseraError) -> Int32 {
+    try requireAlive()
+    struct Unbuilt: @unchecked Sendable {
+      // Safe: nobody else uses a program that is being built.
+      let program: cl_program
+    }
+    let (handles, unbuilt) = (handles, Unbuilt(program: program))
+    let status = watchdog.wait { _ in
+      var device: cl_device_id? = handles.device
+      return handles.library.api.clBuildProgram(unbuilt.program, 1, &device, options, nil, nil)
+    }
+    guard let status else { throw abandon("clBuildProgram") }
+    return status
   }
 
   func write(
     _ source: UnsafeRawBufferPointer, to buffer: DeviceBuffer, at byteOffset: Int
   ) throws(TesseraError) {
-    guard let start = source.baseAddress, source.count > 0 else { return }
-    try OpenCLStatus.check(
-      api.clEnqueueWriteBuffer(
-        queue, buffer.memory, cl_bool(CL_TRUE), byteOffset, source.count, start, 0, nil, nil),
-      "clEnqueueWriteBuffer")
+    try transfer(source.count, "clEnqueueWriteBuffer", with: buffer) { part, staging in
+      staging.start.copyMemory(from: source.baseAddress! + part.lowerBound, byteCount: part.count)
+    } command: { handles, memory, part, staging in
+      handles.library.api.clEnqueueWriteBuffer(
+        handles.queue, memory.handle, cl_bool(CL_TRUE), byteOffset + part.lowerBound, part.count,
+        staging.start, 0, nil, nil)
+    }
   }
 
   func read(
     _ buffer: DeviceBuffer, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
   ) throws(TesseraError) {
-    guard let start = target.baseAddress, target.count > 0 else { return }
-    try OpenCLStatus.check(
-      api.clEnqueueReadBuffer(
-        queue, buffer.memory, cl_bool(CL_TRUE), byteOffset, target.count, start, 0, nil, nil),
-      "clEnqueueReadBuffer")
+    try transfer(target.count, "clEnqueueReadBuffer", with: buffer) {
+      handles, memory, part, staging in
+      handles.library.api.clEnqueueReadBuffer(
+        handles.queue, memory.handle, cl_bool(CL_TRUE), byteOffset + part.lowerBound, part.count,
+        staging.start, 0, nil, nil)
+    } after: { part, staging in
+      (target.baseAddress! + part.lowerBound).copyMemory(
+        from: staging.start, byteCount: part.count)
+    }
   }
 
-  /// Copies `values` to `storage`, from its value `index` on.
-  func write<Value: BitwiseCopyable>(
-    _ values: [Value], to storage: OpenCLStorage, from index: Int = 0
+  /// Moves bytes by a blocking `command`, through memory that outlives the caller's where the command
+  /// is given up.
+  private func transfer(
+    _ byteCount: Int, _ call: String, with buffer: DeviceBuffer,
+    before: (Range<Int>, Staging) -> Void = { _, _ in },
+    command:
+      @escaping @Sendable (DriverHandles, DriverHandles.Memory, Range<Int>, Staging) ->
+      Int32,
+    after: (Range<Int>, Staging) -> Void = { _, _ in }
   ) throws(TesseraError) {
-    let start = storage.start + index * MemoryLayout<Value>.stride
-    let result = values.withUnsafeBytes { bytes in
-      Result { () throws(TesseraError) in
-        try write(bytes, to: storage.buffer, at: start)
+    guard byteCount > 0 else { return }
+    try commands.withLock { commands throws(TesseraError) in
+      try requireAlive()
+      try requireOwn(buffer)
+      let handles = handles
+      let memory = DriverHandles.Memory(handle: buffer.memory)
+      let staging = Staging(min(Self.stagingBytes, byteCount))
+      for start in stride(from: 0, to: byteCount, by: Self.stagingBytes) {
+        let part = start..<min(start + Self.stagingBytes, byteCount)
+        before(part, staging)
+        let marks = commands.marks
+        commands = Commands()
+        let status = watchdog.wait { progress in
+          if !marks.isEmpty {
+            let status = handles.finish(marks, progress)
+            guard status == 0 else { return status }
+          }
+          return command(handles, memory, part, staging)
+        }
+        try check(status, call)
+        after(part, staging)
       }
     }
-    try result.get()
   }
 
-  /// `count` values in `storage` from value `index` on, once all commands queued before are done.
-  func read<Value: BitwiseCopyable & ExpressibleByIntegerLiteral>(
-    _ count: Int, of: Value.Type, from storage: OpenCLStorage, from index: Int = 0
-  ) throws(TesseraError) -> [Value] {
-    let start = storage.start + index * MemoryLayout<Value>.stride
-    var values = [Value](repeating: 0, count: count)
-    let result = values.withUnsafeMutableBytes { bytes in
-      Result { () throws(TesseraError) in
-        try read(storage.buffer, at: start, to: bytes)
-      }
-    }
-    try result.get()
-    return values
-  }
-}
-
-/// One buffer object.
-///
-/// Safe to share: the handle never changes, and the queue orders what touches the memory.
-final class DeviceBuffer: @unchecked Sendable {
-  let context: OpenCLContext
-  let memory: cl_mem
-  let byteCount: Int
-
-  init(_ context: OpenCLContext, byteCount: Int) throws(TesseraError) {
-    var status: cl_int = 0
-    let memory = context.api.clCreateBuffer(
-      context.context, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &status)
-    guard status == 0, let memory else { throw OpenCLStatus.error(status, "clCreateBuffer") }
-    self.context = context
-    self.memory = memory
-    self.byteCount = byteCount
+  private func settle(_ commands: inout Commands) throws(TesseraError) {
+    guard commands.launchCount > 0 else { return }
+    let (handles, marks) = (handles, commands.marks)
+    commands = Commands()
+    try check(watchdog.wait { handles.finish(marks, $0) }, "clFinish")
   }
 
-  /// Makes sure that the memory is really there, by using it: a driver may promise a buffer and
-  /// find no room for it later.
-  func touch() throws(TesseraError) {
-    try withUnsafeBytes(of: UInt8(0)) { byte throws(TesseraError) in
-      try context.write(byte, to: self, at: byteCount - 1)
-    }
+  /// Throws if `buffer` belongs to another context, such as one that was lost.
+  func requireOwn(_ buffer: DeviceBuffer) throws(TesseraError) {
+    guard buffer.context !== self else { return }
+    try buffer.context.requireAlive()
+    throw TesseraError(.wrongDevice, "the memory belongs to another device")
   }
-
-  // The driver keeps the memory until queued commands are done with it.
-  deinit { _ = context.api.clReleaseMemObject(memory) }
 }

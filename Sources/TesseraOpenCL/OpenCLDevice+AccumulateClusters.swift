@@ -7,7 +7,9 @@ extension OpenCLDevice {
     _ points: Matrix<Float>, _ labels: Matrix<Int32>, into sums: Matrix<Double>,
     _ counts: Matrix<Int32>
   ) throws(TesseraError) {
-    guard info.hasFloat64, points.rows <= Int32.max, sums.rows < Int32.max else {
+    guard info.hasFloat64, points.rows <= Int32.max, sums.rows < Int32.max,
+      try trusts(.accumulateClusters)
+    else {
       return try HostPath(self).accumulateClusters(points, labels, into: sums, counts)
     }
     try Shapes.accumulateClusters(points, labels, into: sums, counts)

@@ -6,8 +6,10 @@ extension OpenCLDevice {
   public func encode(
     _ points: Matrix<Float>, _ codebook: ProductCodebook, into codes: Matrix<UInt8>
   ) throws(TesseraError) {
-    guard info.hasFloat64 else { return try HostPath(self).encode(points, codebook, into: codes) }
     try Shapes.encode(points, codebook, into: codes)
+    guard info.hasFloat64, try trusts(.encode(width: codebook.codewords.columns)) else {
+      return try HostPath(self).encode(points, codebook, into: codes)
+    }
     try requireFinite(points, "encode", "points")
     try requireFinite(codebook.codewords, "encode", "codewords")
     guard codes.count > 0 else { return }

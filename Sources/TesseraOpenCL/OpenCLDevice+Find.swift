@@ -62,7 +62,13 @@ extension OpenCLDevice {
           .all(of: found, as: UInt32.self),
         ], over: Grid(elements: count, span: span, local: groupSize, workPerElement: 4))
       let place = try context.read(1, of: UInt32.self, from: found)[0]
-      if place != .max { return first + Int(place) }
+      guard place != .max else { continue }
+      guard place < count else {
+        throw TesseraError(
+          .deviceFailure,
+          "\(operation): the device found a fault at a place that is not there; update its driver")
+      }
+      return first + Int(place)
     }
     return nil
   }

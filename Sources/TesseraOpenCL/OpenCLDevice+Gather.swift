@@ -6,6 +6,9 @@ extension OpenCLDevice {
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
   ) throws(TesseraError) {
     try Shapes.gather(source, rows: rows, into: target)
+    guard try trusts(.gather) else {
+      return try HostPath(self).gather(source, rows: rows, into: target)
+    }
     try requireInside(rows, limit: source.rows, "gather", "row")
     guard target.count > 0 else { return }
     let rowsPerGroup = 32

@@ -7,6 +7,9 @@ extension OpenCLDevice {
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
     try Shapes.lookupScores(tables, codes, into: scores)
+    guard try trusts(.lookupScores) else {
+      return try HostPath(self).lookupScores(tables, codes, into: scores)
+    }
     let codewords = tables.columns / codes.columns
     try requireInside(codes, limit: codewords, "lookupScores", "code")
     guard scores.count > 0 else { return }

@@ -17,6 +17,15 @@ extension OpenCLDevice {
     let inner = try Shapes.multiply(
       a, transposed: aTransposed, b, transposed: bTransposed, into: result)
     guard result.count > 0 else { return }
+    guard
+      try trustsMultiply(
+        aTransposed: aTransposed, bTransposed: bTransposed, rows: result.rows,
+        columns: result.columns)
+    else {
+      return try HostPath(self).multiply(
+        a, transposed: aTransposed, b, transposed: bTransposed, alpha: alpha, beta: beta,
+        into: result)
+    }
     let blocks = PanelBlocks(inner: inner, columns: result.columns)
     let panels = try reserve(blocks.panelElements, of: Float.self)
     for columns in blocks.columns {
@@ -88,7 +97,6 @@ extension OpenCLDevice {
       )
     case .tile:
       let items = groupSize >= 256 ? 16 : 8
-      // Large tiles reuse more; small ones keep every compute unit busy.
       func grid(_ side: Int) -> Grid {
         let tile = items * side
         return Grid(
@@ -96,12 +104,28 @@ extension OpenCLDevice {
             (rows + tile - 1) / tile, (panelCount * PanelBlocks.width + tile - 1) / tile
           ), local: (items, items), workPerGroup: 2 * tile * tile * inner)
       }
-      let large = grid(8)
-      let fillsDevice = large.groups.x * large.groups.y >= 2 * info.computeUnits
-      return (
-        ["ITEMS": items, "ITEM_SIDE": fillsDevice ? 8 : 4], fillsDevice ? large : grid(4)
-      )
+      let side = usesLargeTiles(rows: rows, columns: panelCount * PanelBlocks.width) ? 8 : 4
+      return (["ITEMS": items, "ITEM_SIDE": side], grid(side))
     }
+  }
+
+  /// Whether tiles are large, and reuse more; small ones keep every compute unit busy.
+  private func usesLargeTiles(rows: Int, columns: Int) -> Bool {
+    let tile = 8 * (groupSize >= 256 ? 16 : 8)
+    return body == .tile
+      && (rows + tile - 1) / tile * ((columns + tile - 1) / tile) >= 2 * info.computeUnits
+  }
+
+  private func trustsMultiply(
+    aTransposed: Bool, bTransposed: Bool, rows: Int, columns: Int
+  ) throws(TesseraError) -> Bool {
+    guard try trusts(.multiply(aTransposed: aTransposed, bTransposed: bTransposed)) else {
+      return false
+    }
+    guard usesLargeTiles(rows: rows, columns: columns) else { return true }
+    return try trusts(
+      .multiply(
+        aTransposed: aTransposed, bTransposed: bTransposed, largeTiles: info.computeUnits))
   }
 }
 

@@ -16,8 +16,22 @@ extension OpenCLDevice {
   ) throws(TesseraError) {
     try Shapes.assignNearest(points, to: centroids, into: labels, scores)
     _ = try source(points, "assignNearest")
+    try requireTrust(trial(.float32, dimension: points.columns))
+    try requireTrust(.assignNearest)
     let panels = try pack(
       centroids, "assignNearest: centroids", metric: metric, limits: limits)
+    let shape = SearchShape(
+      rows: centroids.rows, dimension: points.columns, element: .float32, metric: metric,
+      queryCount: points.rows, k: 1)
+    try shrinking(shape, limits) { limits throws(TesseraError) in
+      try assign(points, centroids, panels, into: labels, scores, limits: limits)
+    }
+  }
+
+  private func assign(
+    _ points: Matrix<Float>, _ centroids: Matrix<Float>, _ panels: SearchPanels,
+    into labels: Matrix<Int32>, _ scores: Matrix<Float>, limits: SearchLimits
+  ) throws(TesseraError) {
     let memory = try SearchMemory(
       self, queryCount: points.rows, dimension: points.columns, filter: panels.filter,
       rowCount: centroids.rows, hitCount: 1, limits: limits)

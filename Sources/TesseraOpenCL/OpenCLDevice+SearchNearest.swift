@@ -38,6 +38,7 @@ extension OpenCLDevice {
     _ vectors: Vectors, metric: Metric, firstID: Int64, limits: SearchLimits
   ) throws(TesseraError) -> VectorSet {
     try Shapes.prepare(vectors)
+    try requireTrust(trial(vectors.element, dimension: vectors.dimension))
     return OpenCLVectorSet(
       vectors, firstID: firstID, panels: try pack(vectors, metric: metric, limits: limits))
   }
@@ -57,10 +58,10 @@ extension OpenCLDevice {
     limits: SearchLimits
   ) throws(TesseraError) -> Neighbors {
     try Shapes.nearest(queries, in: set, k: k)
-    guard let own = set as? OpenCLVectorSet, own.panels.panelLengths.buffer.context === context
-    else {
+    guard let own = set as? OpenCLVectorSet else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
     }
+    try requireCurrent(own.panels.panelLengths, "nearest")
     let rowCount = set.count(of: selector)
     let hitCount = min(k, rowCount)
     guard queries.count > 0, hitCount > 0 else {
@@ -69,6 +70,33 @@ extension OpenCLDevice {
         queryCount: queries.count, hitCount: hitCount, ids: [], scores: [],
         statistics: SearchStatistics(certified: true, candidates: 0, rescored: 0))
     }
+    for element in Set([queries.element, set.vectors.element]) {
+      try requireTrust(
+        trial(element, dimension: set.dimension, isSelected: selector != nil))
+    }
+    let shape = SearchShape(
+      rows: rowCount, dimension: set.dimension, element: queries.element, metric: set.metric,
+      queryCount: queries.count, k: hitCount)
+    return try shrinking(shape, limits) { limits throws(TesseraError) in
+      try search(queries, in: own, shape, only: selector, limits: limits)
+    }
+  }
+
+  /// What shows that searches among rows of `dimension` numbers work.
+  func trial(
+    _ element: ElementType, dimension: Int, isSelected: Bool = false
+  ) -> SelfTest {
+    .nearest(
+      element, isSelected: isSelected, filter(dimension: dimension), on: matrixUnit)
+  }
+
+  /// Searches `shape.rows` rows for the `shape.k` nearest, which are there.
+  private func search(
+    _ queries: Vectors, in own: OpenCLVectorSet, _ shape: SearchShape, only selector: IDSelector?,
+    limits: SearchLimits
+  ) throws(TesseraError) -> Neighbors {
+    let (rowCount, hitCount) = (shape.rows, shape.k)
+    let set: VectorSet = own
     let memory = try SearchMemory(
       self, queryCount: queries.count, dimension: set.dimension, filter: own.panels.filter,
       rowCount: rowCount, hitCount: hitCount, limits: limits)
@@ -94,6 +122,11 @@ extension OpenCLDevice {
           as: Float.self), reportedHits: hitCount
       ) {
         Shapes.nonFinite("nearest: queries", rows: queries.nonFiniteRows(limit: 6))
+      }
+      let rowLimit = UInt32(clamping: set.count)
+      guard report.rows.allSatisfy({ $0 < rowLimit }) else {
+        throw TesseraError(
+          .deviceFailure, "nearest: the device returned rows that are not there; update its driver")
       }
       ids += report.rows.lazy.map { set.firstID + Int64($0) }
       scores += report.scores.lazy.map(Float.init(bitPattern:))

@@ -9,6 +9,9 @@ extension OpenCLDevice {
   ) throws(TesseraError) {
     try Shapes.topK(scores, into: values, columns)
     guard values.count > 0 else { return }
+    guard try trusts(.topK(order)) else {
+      return try HostPath(self).topK(scores, order: order, into: values, columns)
+    }
     let selection = Selection(
       rows: scores.rows, width: scores.columns, k: values.columns,
       computeUnits: info.computeUnits, localBytes: info.localMemoryBytes)

@@ -7,29 +7,28 @@ public import TesseraCompute
 /// It has a context and an in-order queue of its own. Calls may come from any thread; work is done
 /// in the order in which it is asked for. Programs are built at first use and kept on disk for the
 /// next run.
+///
+/// A device that loses its context throws `.deviceLost`: what was stored on it is gone, and new
+/// memory comes from a new context, once. One that gives no answer is given up, with
+/// `.deviceFailure`. Kernels are tried on a small problem before their first use; where they fail it,
+/// searches are refused, and other operations done by the host.
 public final class OpenCLDevice: Device {
-  public let info: DeviceInfo
   /// The kernel body in use.
   public let body: KernelBody
 
-  let context: OpenCLContext
-  let arena: Arena
   /// Items in a work-group of kernels that have no reason of their own: 1 for wide items.
   let groupSize: Int
   let cache: ProgramCache
+  let trust: KernelTrust
   /// What multiplies rounded numbers, if anything does.
   let matrixUnit: MatrixUnit?
   /// What the filter of a search computes in, if the dimension allows.
   let filter: SearchFilter
   /// Whether the filter was asked for, and is used where it does not pay too.
   let isFilterForced: Bool
+  private let description: DeviceInfo
   private let macros: [String: Int]
-  private let programs: Mutex<Programs>
-
-  /// Safe: used only inside the mutex above, which is what kernels' argument slots need.
-  private struct Programs: @unchecked Sendable {
-    var built: [KernelSource: Program] = [:]
-  }
+  private let sessions: Mutex<OpenCLSessions>
 
   private static let native: Set<Operation> = [
     .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .gather, .multiply,
@@ -42,7 +41,8 @@ public final class OpenCLDevice: Device {
     _ id: cl_device_id, of platform: OpenCLLibrary.Platform, identifier: String,
     options: OpenCLOptions
   ) throws(TesseraError) {
-    context = try OpenCLContext(id, of: platform.library)
+    let context = try OpenCLContext(
+      id, of: platform.library, launchDeadline: options.launchDeadline)
     let name = context.text(CL_DEVICE_NAME)
     let driver = context.text(CL_DRIVER_VERSION)
     cache = ProgramCache(
@@ -52,7 +52,7 @@ public final class OpenCLDevice: Device {
     let maxAllocationBytes = Int(
       clamping: context.number(CL_DEVICE_MAX_MEM_ALLOC_SIZE, absent: UInt64(0)))
     let alignmentBits = context.number(CL_DEVICE_MEM_BASE_ADDR_ALIGN, absent: UInt32(0))
-    arena = Arena(
+    let arena = Arena(
       context, alignment: max(128, Int(alignmentBits) / 8),
       sharedBlockBytes: options.sharedBlockBytes,
       maxBlockBytes: min(maxAllocationBytes, memoryBytes), memoryBytes: memoryBytes)
@@ -68,7 +68,8 @@ public final class OpenCLDevice: Device {
     let matrix = try MatrixChoice(
       options, candidates: context.matrixUnits(of: platform),
       probe: { [macros, cache] () throws(TesseraError) in
-        let context = try OpenCLContext(id, of: platform.library)
+        let context = try OpenCLContext(
+          id, of: platform.library, launchDeadline: options.launchDeadline)
         let arena = Arena(
           context, alignment: 128, sharedBlockBytes: options.sharedBlockBytes,
           maxBlockBytes: maxAllocationBytes, memoryBytes: memoryBytes)
@@ -77,8 +78,9 @@ public final class OpenCLDevice: Device {
     matrixUnit = matrix.unit
     filter = matrix.filter
     isFilterForced = options.filter != nil
-    programs = Mutex(Programs())
-    info = DeviceInfo(
+    trust = KernelTrust(cache, isBlind: !options.triesKernels)
+    sessions = Mutex(OpenCLSessions(OpenCLSession(context, arena: arena)))
+    description = DeviceInfo(
       identifier: identifier, name: name, kind: isCPU ? .cpu : isGPU ? .gpu : .accelerator,
       vendor: context.text(CL_DEVICE_VENDOR), driver: driver,
       variant: matrix.variant(of: body),
@@ -88,6 +90,15 @@ public final class OpenCLDevice: Device {
       hasFloat64: abilities.hasFloat64,
       accelerated: Self.native.union(abilities.hasFloat64 ? Self.nativeInFloat64 : []))
   }
+
+  /// What the device is. Operations whose kernels turned out wrong are not among the native ones.
+  public var info: DeviceInfo {
+    var info = description
+    info.accelerated.subtract(trust.distrusted)
+    return info
+  }
+
+  public var faults: [TesseraError] { trust.faults }
 
   // MARK: Memory
 
@@ -125,10 +136,24 @@ public final class OpenCLDevice: Device {
 
   // MARK: For the operations
 
+  /// The session in use.
+  var session: OpenCLSession { sessions.withLock(\.current) }
+  /// The context in use.
+  var context: OpenCLContext { session.context }
+
   /// Memory for the device's own use. It may be let go as soon as the commands that use it are
   /// queued.
   func reserve(_ byteCount: Int) throws(TesseraError) -> OpenCLStorage {
-    try OpenCLStorage(byteCount, from: arena)
+    let session = try sessions.withLock { sessions throws(TesseraError) in
+      if let loss = try sessions.renewIfLost() {
+        trust.note(
+          TesseraError(
+            .deviceLost, "\(description.identifier) was lost and started anew: \(loss.message)",
+            status: loss.status))
+      }
+      return sessions.current
+    }
+    return try OpenCLStorage(byteCount, from: session.arena)
   }
 
   /// Memory for `count` elements of type `Element`.
@@ -154,12 +179,13 @@ public final class OpenCLDevice: Device {
   func launch(
     _ kernel: String, of source: KernelSource, _ arguments: [KernelArgument], over grid: Grid
   ) throws(TesseraError) {
-    try programs.withLock { programs throws(TesseraError) in
+    let session = session
+    try session.programs.withLock { programs throws(TesseraError) in
       if programs.built[source] == nil {
         programs.built[source] = try Program.build(
-          source, macros: macros, in: context, cache: cache)
+          source, macros: macros, in: session.context, cache: cache)
       }
-      try programs.built[source]?.launch(kernel, arguments, over: grid, on: context)
+      try programs.built[source]?.launch(kernel, arguments, over: grid, on: session.context)
     }
   }
 
@@ -167,9 +193,18 @@ public final class OpenCLDevice: Device {
   func options(of source: KernelSource) -> String { source.options(macros) }
 
   func own(_ storage: Storage, _ operation: String) throws(TesseraError) -> OpenCLStorage {
-    guard let storage = storage as? OpenCLStorage, storage.buffer.context === context else {
+    guard let storage = storage as? OpenCLStorage else {
       throw TesseraError(.wrongDevice, "\(operation): the memory belongs to another device")
     }
+    try requireCurrent(storage, operation)
     return storage
+  }
+
+  /// Throws `.wrongDevice` for memory of another device, and `.deviceLost` for memory that was lost.
+  func requireCurrent(_ storage: OpenCLStorage, _ operation: String) throws(TesseraError) {
+    let owner = storage.buffer.context
+    guard owner !== context else { return }
+    try owner.requireAlive()
+    throw TesseraError(.wrongDevice, "\(operation): the memory belongs to another device")
   }
 }

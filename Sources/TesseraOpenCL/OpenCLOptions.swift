@@ -26,15 +26,24 @@ public struct OpenCLOptions: Sendable, Hashable {
   /// Bytes of the blocks that small matrices share · 0 gives each matrix a buffer of its own, so
   /// that a memory checker sees where it ends.
   public var sharedBlockBytes = 32 << 20
+  /// Whether kernels are tried on small problems before their first use · a simulator that looks for
+  /// faults itself need not.
+  public var triesKernels = true
+  /// The longest one launch may take · a device that needs longer is given up, after up to twice
+  /// that time; nil waits for ever. Launches are cut to a tenth of a second or so.
+  public var launchDeadline: Duration? = .seconds(60)
 
-  /// The usual places, the device's own body, no cache.
+  /// The usual places, the device's own body, no cache, a minute for a launch.
   public init() {}
 
   /// What the environment asks for: `TESSERA_OPENCL_LIBRARY`, `TESSERA_OPENCL_BODY` (`tile` or
   /// `wide`), `TESSERA_OPENCL_FILTER` (`auto`, `float32`, `float16` or `int8`),
-  /// `TESSERA_OPENCL_MATRIX` (`auto`, `none` or `emulated`), and for the cache `TESSERA_CACHE`, else `tessera` in the user's cache folder.
+  /// `TESSERA_OPENCL_MATRIX` (`auto`, `none` or `emulated`), `TESSERA_OPENCL_TIMEOUT` (seconds for a
+  /// launch, 0 waits for ever), and for the cache `TESSERA_CACHE`, else `tessera` in the user's cache
+  /// folder.
   ///
-  /// - Throws: `.invalidArgument` for a body, a filter or a matrix unit there is not.
+  /// - Throws: `.invalidArgument` for a body, a filter or a matrix unit there is not, or a time that
+  ///   is none.
   public static func fromEnvironment() throws(TesseraError) -> OpenCLOptions {
     try OpenCLOptions { name in getenv(name).map { String(cString: $0) } }
   }
@@ -69,6 +78,15 @@ public struct OpenCLOptions: Sendable, Hashable {
           "TESSERA_OPENCL_MATRIX is \"\(name)\"; it can be auto, none or emulated, or unset")
       }
       matrixUnits = named
+    }
+    if let text = value("TESSERA_OPENCL_TIMEOUT") {
+      guard let seconds = Double(text), seconds >= 0, seconds <= 1e6 else {
+        throw TesseraError(
+          .invalidArgument,
+          "TESSERA_OPENCL_TIMEOUT is \"\(text)\"; it can be seconds up to a million, 0 to wait for "
+            + "ever, or unset")
+      }
+      launchDeadline = seconds == 0 ? nil : .seconds(seconds)
     }
   }
 }

@@ -43,6 +43,7 @@ final class Program {
   }
 
   deinit {
+    guard context.loss?.isAbandoned != true else { return }
     for kernel in kernels.values { _ = context.api.clReleaseKernel(kernel) }
     _ = context.api.clReleaseProgram(program)
   }
@@ -51,6 +52,7 @@ final class Program {
   static func build(
     _ source: KernelSource, macros: [String: Int], in context: OpenCLContext, cache: ProgramCache
   ) throws(TesseraError) -> Program {
+    try context.requireAlive()
     let text = try source.text()
     let options = source.options(macros)
     let key = cache.key(source: text, options: options)
@@ -68,7 +70,7 @@ final class Program {
     var status: cl_int = 0
     let kernel = context.api.clCreateKernel(program, name, &status)
     guard status == 0, let kernel else {
-      throw OpenCLStatus.error(status, "clCreateKernel(\(name))")
+      throw context.failure(status, "clCreateKernel(\(name))")
     }
     kernels[name] = kernel
     return kernel
@@ -83,7 +85,7 @@ final class Program {
       return context.api.clCreateProgramWithSource(context.context, 1, &start, nil, &status)
     }
     guard status == 0, let handle else {
-      throw OpenCLStatus.error(status, "clCreateProgramWithSource(\(name))")
+      throw context.failure(status, "clCreateProgramWithSource(\(name))")
     }
     let program = Program(context, handle)
     try program.build(named: name, options: options)
@@ -112,9 +114,12 @@ final class Program {
   }
 
   private func build(named name: String, options: String) throws(TesseraError) {
-    var device: cl_device_id? = context.device
-    let status = context.api.clBuildProgram(program, 1, &device, options, nil, nil)
+    let status = try context.build(program, options: options)
     guard status != 0 else { return }
+    // Anything but the compiler's own refusals may mean that the device is lost.
+    guard [-11, -3, -43].contains(status) else {
+      throw context.failure(status, "clBuildProgram(\(name))")
+    }
     let log = queryText {
       context.api.clGetProgramBuildInfo(
         program, context.device, cl_program_build_info(CL_PROGRAM_BUILD_LOG), $0, $1, $2)

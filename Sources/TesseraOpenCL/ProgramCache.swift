@@ -14,6 +14,8 @@ struct ProgramCache: Sendable {
   let directory: String?
   /// What a binary depends on besides its source: device, driver and platform.
   let deviceKey: String
+  /// What the names of its files begin with.
+  var prefix = "opencl"
 
   /// Rises when the layout of a file changes.
   private static let formatVersion = 1
@@ -52,7 +54,7 @@ struct ProgramCache: Sendable {
   func path(for key: [UInt8]) -> String? {
     guard let directory else { return nil }
     let digits = String(Self.hash(key), radix: 16)
-    return "\(directory)/opencl-\(String(repeating: "0", count: 16 - digits.count))\(digits).bin"
+    return "\(directory)/\(prefix)-\(String(repeating: "0", count: 16 - digits.count))\(digits).bin"
   }
 
   private static func header(_ key: [UInt8]) -> [UInt8] { bytes(of: UInt64(key.count)) + key }

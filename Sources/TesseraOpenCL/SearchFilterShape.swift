@@ -6,7 +6,9 @@ struct FilterShape {
   let arguments: [KernelArgument]
   let grid: Grid
 
-  init(_ device: OpenCLDevice, queryCount: Int, panelCount: Int, dimension: Int) {
+  init(
+    _ device: OpenCLDevice, queryCount: Int, panelCount: Int, dimension: Int, usesLargeTiles: Bool
+  ) {
     let blocks = (queryCount + 7) / 8
     switch device.body {
     case .wideItem:
@@ -16,7 +18,8 @@ struct FilterShape {
     case .tile:
       self.init(
         blocks: blocks, panelCount: panelCount, dimension: dimension,
-        computeUnits: device.info.computeUnits, items: device.groupSize >= 256 ? 256 : 64)
+        unitsToFill: usesLargeTiles ? 0 : device.info.computeUnits,
+        items: device.groupSize >= 256 ? 256 : 64)
     }
   }
 
@@ -39,7 +42,7 @@ struct FilterShape {
 
   /// Tiles: large ones reuse more, small ones keep every unit busy, and flat ones do not waste work
   /// on queries that are not there.
-  private init(blocks: Int, panelCount: Int, dimension: Int, computeUnits: Int, items: Int) {
+  private init(blocks: Int, panelCount: Int, dimension: Int, unitsToFill: Int, items: Int) {
     let side = items == 256 ? 16 : 8
     // Local memory: (queries + rows) * depth * 4 bytes, of the 32 KiB that every device has.
     func shape(queries: Int, rows: Int, each: Int, depth: Int) -> ([String: Int], Grid) {
@@ -62,7 +65,7 @@ struct FilterShape {
     arguments = []
     if blocks * 16 <= side * 4 {
       (macros, grid) = flat
-    } else if large.1.groups.x * large.1.groups.y >= 2 * computeUnits {
+    } else if large.1.groups.x * large.1.groups.y >= 2 * unitsToFill {
       (macros, grid) = large
     } else {
       (macros, grid) = small

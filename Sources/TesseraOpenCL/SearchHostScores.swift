@@ -23,13 +23,17 @@ extension SearchRun {
     let counts = try device.context.read(queryCount, of: UInt32.self, from: memory.counts)
     guard counts.contains(where: { $0 > limit }) else { return }
     let vectors = try hostVectors()
+    let wrong = TesseraError(
+      .deviceFailure, "nearest: the device returned rows that are not there; update its driver")
     for query in 0..<queryCount where counts[query] > limit {
+      guard counts[query] <= memory.capacity else { throw wrong }
       let start = query * memory.capacity
       var list = try device.context.read(
         Int(counts[query]), of: UInt64.self, from: memory.lists, from: start)
       let vector = vectors.queries.row(query)
       for index in list.indices {
         let row = list[index] & 0xFFFF_FFFF
+        guard row < vectors.rows.count else { throw wrong }
         let score = CanonicalScore.score(
           panels.metric, vector, vectors.rows.row(Int(row)))
         list[index] = UInt64(panels.metric.order.rank(score)) << 32 | row

@@ -10,6 +10,8 @@ struct SearchLimits: Sendable {
   var capacity: Int?
   /// Whether the device may compute canonical scores, if it can.
   var scoresOnDevice = true
+  /// Whether the filter takes its largest tiles however little there is to do: to try them.
+  var usesLargeTiles = false
 
   /// Entries of a query's list when the `hitCount` best of `rowCount` rows are wanted.
   ///

@@ -145,7 +145,7 @@ struct SearchRun {
     let segment = part.segment
     let launch = FilterLaunch(
       device, part, queries: memory, filter, queryCount: queryCount, panelCount: places.count,
-      dimension: panels.dimension)
+      dimension: panels.dimension, usesLargeTiles: limits.usesLargeTiles)
     try device.launch(
       launch.kernel, of: launch.source,
       launch.rows + [

@@ -41,6 +41,9 @@ var options = OpenCLOptions()
 options.library = getenv("TESSERA_OPENCL_LIBRARY").map { String(cString: $0) }
 // Each matrix with an end that the simulator sees.
 options.sharedBlockBytes = 0
+// It is slow, and what it runs here is checked anyway.
+options.launchDeadline = nil
+options.triesKernels = false
 for body in KernelBody.allCases {
   options.body = body
   run(checks, options)

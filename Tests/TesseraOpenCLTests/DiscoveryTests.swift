@@ -174,10 +174,15 @@ private let flushFails = Atomic(false)
     let both = ["HOME": "/h", "XDG_CACHE_HOME": "/c"]
     #expect(try options(both).cacheDirectory == "/c/tessera")
     #expect(try options(both.merging(["TESSERA_CACHE": "/t"]) { $1 }).cacheDirectory == "/t")
-    let error = #expect(throws: TesseraError.self) {
-      try options(["TESSERA_OPENCL_BODY": "fast"])
+    #expect(try options(["TESSERA_OPENCL_TIMEOUT": "2.5"]).launchDeadline == .seconds(2.5))
+    #expect(try options(["TESSERA_OPENCL_TIMEOUT": "0"]).launchDeadline == nil)
+    for wrong in [
+      ["TESSERA_OPENCL_BODY": "fast"], ["TESSERA_OPENCL_TIMEOUT": "soon"],
+      ["TESSERA_OPENCL_TIMEOUT": "-1"], ["TESSERA_OPENCL_TIMEOUT": "nan"],
+    ] {
+      let error = #expect(throws: TesseraError.self) { try options(wrong) }
+      #expect(error?.code == .invalidArgument)
     }
-    #expect(error?.code == .invalidArgument)
   }
 
   @Test("statuses have names and families")

@@ -39,7 +39,7 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
     for subject in Subject.all where subject.device.body == .tile {
       let device = subject.device
       let probe = MatrixProbe(
-        context: device.context, arena: device.arena, cache: device.cache,
+        context: device.context, arena: device.session.arena, cache: device.cache,
         macros: ["BODY_TILE": 1, "GROUP": device.groupSize])
       var numbers = Numbers(seed: 21)
       let (found, exact, bound): ([Float], [Double], Double)
@@ -112,7 +112,7 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
       func first(_ units: [MatrixUnit], _ filter: SearchFilter) -> MatrixUnit? {
         MatrixProbe.firstWorking(of: units, filter) {
           MatrixProbe(
-            context: device.context, arena: device.arena,
+            context: device.context, arena: device.session.arena,
             cache: ProgramCache(directory: nil, deviceKey: ""),
             macros: ["BODY_TILE": 1, "GROUP": device.groupSize])
         }
@@ -139,7 +139,7 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
       let library = OpenCLLibrary(path: "fake", api: api)
       let id = try #require(library.platforms().first?.devices().first)
       return MatrixProbe.firstWorking(of: [unit], .int8) { () throws(TesseraError) in
-        let context = try OpenCLContext(id, of: library)
+        let context = try OpenCLContext(id, of: library, launchDeadline: nil)
         return MatrixProbe(
           context: context,
           arena: Arena(

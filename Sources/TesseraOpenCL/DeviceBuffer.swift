@@ -1,0 +1,35 @@
+internal import COpenCL
+internal import TesseraCompute
+
+/// One buffer object.
+///
+/// Safe to share: the handle never changes, and the queue orders what touches the memory.
+final class DeviceBuffer: @unchecked Sendable {
+  let context: OpenCLContext
+  let memory: cl_mem
+  let byteCount: Int
+
+  init(_ context: OpenCLContext, byteCount: Int) throws(TesseraError) {
+    try context.requireAlive()
+    var status: cl_int = 0
+    let memory = context.api.clCreateBuffer(
+      context.context, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &status)
+    guard status == 0, let memory else { throw context.failure(status, "clCreateBuffer") }
+    self.context = context
+    self.memory = memory
+    self.byteCount = byteCount
+  }
+
+  /// Makes sure that the memory is really there, by using it: a driver may promise a buffer and
+  /// find no room for it later.
+  func touch() throws(TesseraError) {
+    try withUnsafeBytes(of: UInt8(0)) { byte throws(TesseraError) in
+      try context.write(byte, to: self, at: byteCount - 1)
+    }
+  }
+
+  // The driver keeps the memory until queued commands are done with it.
+  deinit {
+    if context.loss?.isAbandoned != true { _ = context.api.clReleaseMemObject(memory) }
+  }
+}
