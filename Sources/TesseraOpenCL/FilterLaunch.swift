@@ -15,14 +15,14 @@ struct FilterLaunch {
   init(
     _ device: OpenCLDevice, _ part: SearchPart, queries memory: SearchMemory,
     _ filter: SearchFilter, queryCount: Int, panelCount: Int, dimension: Int,
-    usesLargeTiles: Bool
+    _ values: LaunchValues
   ) {
     let segment = part.segment
     let kept = part.kept.map { [KernelArgument.all(of: $0, as: UInt32.self)] } ?? []
     if let unit = device.matrixUnit, filter != .float32, let rounded = segment.rounded,
       let roundedQueries = memory.rounded?.queries
     {
-      let tile = MatrixTile(unit, queryCount: queryCount)
+      let tile = MatrixTile(unit, queryCount: queryCount, values)
       kernel = "search_matrix"
       source = tile.source(filter, isSelected: !kept.isEmpty)
       rows = [
@@ -33,8 +33,7 @@ struct FilterLaunch {
       grid = tile.grid(queryCount: queryCount, panelCount: panelCount, dimension: dimension)
     } else {
       let shape = FilterShape(
-        device, queryCount: queryCount, panelCount: panelCount, dimension: dimension,
-        usesLargeTiles: usesLargeTiles)
+        device, queryCount: queryCount, panelCount: panelCount, dimension: dimension, values)
       kernel = "search_filter"
       source = KernelSource(
         "search_filter",

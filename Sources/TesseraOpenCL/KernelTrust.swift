@@ -8,7 +8,7 @@ internal import TesseraCompute
 /// with this driver and these kernels tries them.
 final class KernelTrust: Sendable {
   /// Operations of a test are not tested themselves.
-  @TaskLocal private static var isTesting = false
+  @TaskLocal static var isTesting = false
 
   private let cache: ProgramCache
   private let isBlind: Bool
@@ -104,7 +104,7 @@ final class KernelTrust: Sendable {
   }
 
   /// A number for the text of all kernels.
-  private static let kernelFingerprint: UInt64 = {
+  static let kernelFingerprint: UInt64 = {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     var index = 0
     while let text = kernels_text(index) {

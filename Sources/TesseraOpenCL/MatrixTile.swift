@@ -8,7 +8,7 @@ struct MatrixTile {
   private let across: Int
 
   /// Large tiles read each number less often; flat ones waste less on queries that are not there.
-  init(_ unit: MatrixUnit, queryCount: Int) {
+  init(_ unit: MatrixUnit, queryCount: Int, _ values: LaunchValues = LaunchValues()) {
     self.unit = unit
     if unit.isEmulated {
       // As small as more than one group of lanes and more than one block can be.
@@ -16,7 +16,8 @@ struct MatrixTile {
       return
     }
     let groups = 256 / unit.lanes
-    if queryCount <= 32 {
+    let isFlat = values[.matrixTile] == 0 ? queryCount <= 32 : values[.matrixTile] == 1
+    if isFlat {
       (queries, rows, down, across) = (32, 256, 1, groups)
     } else {
       (queries, rows, down) = (128, 128, groups >= 16 ? 4 : 2)

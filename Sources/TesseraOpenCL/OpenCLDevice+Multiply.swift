@@ -26,14 +26,17 @@ extension OpenCLDevice {
         a, transposed: aTransposed, b, transposed: bTransposed, alpha: alpha, beta: beta,
         into: result)
     }
-    let blocks = PanelBlocks(inner: inner, columns: result.columns)
+    let values = launchValues(
+      .multiply(rows: result.rows, columns: result.columns, inner: inner))
+    let blocks = PanelBlocks(
+      inner: inner, columns: result.columns, maxElements: values[.packKiB] << 8)
     let panels = try reserve(blocks.panelElements, of: Float.self)
     for columns in blocks.columns {
       for (index, dimensions) in blocks.inner.enumerated() {
         try pack(b, inRows: bTransposed, vectors: columns, dimensions: dimensions, into: panels)
         try multiply(
           a, inColumns: aTransposed, dimensions: dimensions, panels, alpha: alpha,
-          beta: index == 0 ? beta : 1, into: result, columns: columns)
+          beta: index == 0 ? beta : 1, into: result, columns: columns, values)
       }
     }
   }
@@ -63,11 +66,12 @@ extension OpenCLDevice {
 
   private func multiply(
     _ a: Matrix<Float>, inColumns: Bool, dimensions: Range<Int>, _ panels: OpenCLStorage,
-    alpha: Float, beta: Float, into result: Matrix<Float>, columns: Range<Int>
+    alpha: Float, beta: Float, into result: Matrix<Float>, columns: Range<Int>,
+    _ values: LaunchValues
   ) throws(TesseraError) {
     let panelCount = (columns.count + PanelBlocks.width - 1) / PanelBlocks.width
     let (macros, grid) = multiplyShape(
-      rows: result.rows, panelCount: panelCount, inner: dimensions.count)
+      rows: result.rows, panelCount: panelCount, inner: dimensions.count, values)
     // The views of A and of the result that this block reads and writes.
     let aStart = dimensions.lowerBound * (inColumns ? a.columns : 1)
     let part = Matrix<Float>(a.storage, offset: a.offset + aStart, rows: 0, columns: 0)
@@ -84,11 +88,11 @@ extension OpenCLDevice {
   }
 
   private func multiplyShape(
-    rows: Int, panelCount: Int, inner: Int
+    rows: Int, panelCount: Int, inner: Int, _ values: LaunchValues
   ) -> (macros: [String: Int], grid: Grid) {
     switch body {
     case .wideItem:
-      let rowsPerItem = 256
+      let rowsPerItem = values[.rowsPerItem]
       return (
         ["ROWS_PER_ITEM": rowsPerItem],
         Grid(
@@ -136,19 +140,18 @@ struct PanelBlocks {
   static let width = 32
   /// A panel of so many dimensions fits a first- or second-level cache.
   static let maxInner = 512
-  /// Elements packed at a time: 32 MiB.
-  static let maxElements = 8 << 20
 
   let inner: [Range<Int>]
   let columns: [Range<Int>]
   /// Elements in the largest block's panels.
   let panelElements: Int
 
-  init(inner: Int, columns: Int) {
+  /// - Parameter maxElements: The most to pack at a time; a panel is always packed whole.
+  init(inner: Int, columns: Int, maxElements: Int = LaunchKnob.packKiB.defaultValue << 8) {
     // With nothing to sum there is still a result to scale: one empty block.
     self.inner = inner == 0 ? [0..<0] : Self.cut(inner, by: Self.maxInner)
     let depth = max(1, min(inner, Self.maxInner))
-    let perBlock = Self.maxElements / (depth * Self.width) * Self.width
+    let perBlock = max(1, maxElements / (depth * Self.width)) * Self.width
     self.columns = Self.cut(columns, by: perBlock)
     panelElements =
       (min(columns, perBlock) + Self.width - 1) / Self.width * Self.width * depth

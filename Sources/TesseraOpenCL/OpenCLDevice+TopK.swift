@@ -14,7 +14,8 @@ extension OpenCLDevice {
     }
     let selection = Selection(
       rows: scores.rows, width: scores.columns, k: values.columns,
-      computeUnits: info.computeUnits, localBytes: info.localMemoryBytes)
+      computeUnits: info.computeUnits, localBytes: info.localMemoryBytes,
+      launchValues(.topK(rows: scores.rows, columns: scores.columns)))
     let batches = stride(from: 0, to: scores.rows, by: selection.rowsPerBatch)
       .map { $0..<min($0 + selection.rowsPerBatch, scores.rows) }
     for rows in batches {
@@ -123,13 +124,20 @@ struct Selection {
   let rowStride: Int
   let rowsPerBatch: Int
 
-  init(rows: Int, width: Int, k: Int, computeUnits: Int, localBytes: Int) {
+  init(
+    rows: Int, width: Int, k: Int, computeUnits: Int, localBytes: Int,
+    _ values: LaunchValues = LaunchValues()
+  ) {
     self.width = width
     self.k = k
     // Segments only pay where rows alone leave compute units idle and most of a segment is dropped.
     let wanted = (4 * computeUnits + rows - 1) / rows
     let useful = width / max(16_384, 8 * k)
-    segmentWidth = (width + max(1, min(wanted, useful)) - 1) / max(1, min(wanted, useful))
+    let count = max(1, min(wanted, useful))
+    // Or as wide as stays in a unit's cache while it is gone over again and again.
+    let chosen = max(values[.segmentColumns], 8 * k)
+    segmentWidth =
+      values[.segmentColumns] > 0 ? min(width, chosen) : (width + count - 1) / count
     segments = (width + segmentWidth - 1) / segmentWidth
     sortLength = k <= 1 ? 1 : 1 << (Int.bitWidth - (k - 1).leadingZeroBitCount)
     sortsInLocalMemory = sortLength * 8 <= min(localBytes / 2, 16_384)

@@ -26,6 +26,7 @@ public final class OpenCLDevice: Device {
   let filter: SearchFilter
   /// Whether the filter was asked for, and is used where it does not pay too.
   let isFilterForced: Bool
+  let launchTuning = Mutex(LaunchTuning())
   private let description: DeviceInfo
   private let macros: [String: Int]
   private let sessions: Mutex<OpenCLSessions>

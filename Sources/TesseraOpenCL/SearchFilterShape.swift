@@ -7,27 +7,28 @@ struct FilterShape {
   let grid: Grid
 
   init(
-    _ device: OpenCLDevice, queryCount: Int, panelCount: Int, dimension: Int, usesLargeTiles: Bool
+    _ device: OpenCLDevice, queryCount: Int, panelCount: Int, dimension: Int, _ values: LaunchValues
   ) {
     let blocks = (queryCount + 7) / 8
     switch device.body {
     case .wideItem:
       self.init(
         blocks: blocks, panelCount: panelCount, dimension: dimension,
-        computeUnits: device.info.computeUnits)
+        computeUnits: device.info.computeUnits, values)
     case .tile:
       self.init(
         blocks: blocks, panelCount: panelCount, dimension: dimension,
-        unitsToFill: usesLargeTiles ? 0 : device.info.computeUnits,
-        items: device.groupSize >= 256 ? 256 : 64)
+        computeUnits: device.info.computeUnits, items: device.groupSize >= 256 ? 256 : 64, values)
     }
   }
 
   /// Wide items: each takes a slice of panels that its second-level cache holds, against as many
   /// queries as leave work for every unit.
-  private init(blocks: Int, panelCount: Int, dimension: Int, computeUnits: Int) {
-    let itemsWanted = 4 * computeUnits
-    let cached = max(1, (256 << 10) / SearchPanels.panelBytes(dimension))
+  private init(
+    blocks: Int, panelCount: Int, dimension: Int, computeUnits: Int, _ values: LaunchValues
+  ) {
+    let itemsWanted = values[.itemsPerUnit] * computeUnits
+    let cached = max(1, (values[.sliceKiB] << 10) / SearchPanels.panelBytes(dimension))
     // With few queries a slice is read once anyhow, and may be as short as the units need.
     let slice = blocks > 8 ? cached : max(1, min(cached, panelCount / itemsWanted))
     let slices = (panelCount + slice - 1) / slice
@@ -42,7 +43,10 @@ struct FilterShape {
 
   /// Tiles: large ones reuse more, small ones keep every unit busy, and flat ones do not waste work
   /// on queries that are not there.
-  private init(blocks: Int, panelCount: Int, dimension: Int, unitsToFill: Int, items: Int) {
+  private init(
+    blocks: Int, panelCount: Int, dimension: Int, computeUnits: Int, items: Int,
+    _ values: LaunchValues
+  ) {
     let side = items == 256 ? 16 : 8
     // Local memory: (queries + rows) * depth * 4 bytes, of the 32 KiB that every device has.
     func shape(queries: Int, rows: Int, each: Int, depth: Int) -> ([String: Int], Grid) {
@@ -62,13 +66,13 @@ struct FilterShape {
     let flat = shape(queries: 8, rows: items * 2, each: 4, depth: 8)
     let small = shape(queries: side * 4, rows: side * 4, each: 4, depth: 16)
     let large = shape(queries: side * 8, rows: side * 8, each: 8, depth: 16)
+    let fillsDevice = large.1.groups.x * large.1.groups.y >= 2 * computeUnits
     arguments = []
-    if blocks * 16 <= side * 4 {
-      (macros, grid) = flat
-    } else if large.1.groups.x * large.1.groups.y >= 2 * unitsToFill {
-      (macros, grid) = large
-    } else {
-      (macros, grid) = small
+    switch values[.tile] {
+    case 1: (macros, grid) = flat
+    case 2: (macros, grid) = small
+    case 3: (macros, grid) = large
+    default: (macros, grid) = blocks * 16 <= side * 4 ? flat : fillsDevice ? large : small
     }
   }
 }

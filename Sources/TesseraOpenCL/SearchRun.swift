@@ -18,6 +18,12 @@ struct SearchRun {
   let hostVectors: () throws(TesseraError) -> SearchHostVectors
 
   private var hitCount: Int { memory.hitCount }
+  private var values: LaunchValues {
+    var values = device.launchValues(
+      .search(queries: queryCount, rows: panels.rowCount, dimension: panels.dimension))
+    if limits.usesLargeTiles { values[.tile] = 3 }
+    return values
+  }
 
   /// The constants of the error bound of `filter`.
   private func bound(_ filter: SearchFilter) -> SearchBound {
@@ -97,7 +103,7 @@ struct SearchRun {
         try pass(part, places: done * share / panelCount..<next * share / panelCount, filter)
       }
       try tighten(filter)
-      (done, next) = (next, 4 * next)
+      (done, next) = (next, values[.growth] * next)
     }
     try finish()
   }
@@ -145,7 +151,7 @@ struct SearchRun {
     let segment = part.segment
     let launch = FilterLaunch(
       device, part, queries: memory, filter, queryCount: queryCount, panelCount: places.count,
-      dimension: panels.dimension, usesLargeTiles: limits.usesLargeTiles)
+      dimension: panels.dimension, values)
     try device.launch(
       launch.kernel, of: launch.source,
       launch.rows + [
