@@ -85,7 +85,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TesseraDevicesTests",
-      dependencies: ["TesseraCPU", "TesseraCompute", "TesseraDevices"],
+      dependencies: ["TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraOpenCL"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],

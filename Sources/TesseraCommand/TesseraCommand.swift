@@ -31,7 +31,7 @@ struct TesseraCommand: ParsableCommand {
     version: TesseraVersion.current,
     subcommands: [
       DevicesCommand.self, DoctorCommand.self, GenerateCommand.self, SearchCommand.self,
-      KMeansCommand.self, EvalCommand.self, DemoCommand.self,
+      KMeansCommand.self, EvalCommand.self, DemoCommand.self, TuneCommand.self,
     ])
 
   static func main() {

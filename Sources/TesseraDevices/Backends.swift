@@ -14,27 +14,28 @@ struct Backends {
     switch choice {
     case .reference: only(ReferenceDevice.shared)
     case .cpu: only(try cpu())
-    case .openCL(let index): only(try openCLDevice(index))
+    case .openCL(let index): try openCLDevice(index)
     case .allOpenCL: try allOpenCL(for: search)
     case .auto: try fastest(for: search)
     }
   }
 
-  private func only(_ device: any Device) -> DeviceSelection {
-    DeviceSelection(device: device, fallback: nil, notes: [], estimates: [])
+  private func only(_ device: any Device, _ notes: [String] = []) -> DeviceSelection {
+    DeviceSelection(device: device, fallback: nil, notes: notes, estimates: [])
   }
 
-  private func openCLDevice(_ index: Int?) throws(TesseraError) -> any Device {
+  private func openCLDevice(_ index: Int?) throws(TesseraError) -> DeviceSelection {
     let (devices, problems) = openCL()
     guard let first = devices.first else { throw Self.noOpenCL(problems) }
-    guard let index else { return first }
+    let notes = problems.filter { $0.code == .malformedFile }.map(\.message)
+    guard let index else { return only(first, notes) }
     guard let device = devices.first(where: { $0.info.identifier == "opencl:\(index)" }) else {
       let names = devices.map { "\($0.info.identifier) (\($0.info.name))" }
       throw TesseraError(
         .deviceUnavailable,
         "opencl:\(index) is not there; choose \(names.joined(separator: " or "))")
     }
-    return device
+    return only(device, notes)
   }
 
   private static func noOpenCL(_ problems: [TesseraError]) -> TesseraError {
@@ -50,8 +51,8 @@ struct Backends {
   private func allOpenCL(for search: SearchShape) throws(TesseraError) -> DeviceSelection {
     let (devices, problems) = openCL()
     guard !devices.isEmpty else { throw Self.noOpenCL(problems) }
-    guard devices.count > 1 else { return only(devices[0]) }
     var notes = problems.map(\.message)
+    guard devices.count > 1 else { return only(devices[0], notes) }
     var members: [(device: any Device, share: Double)] = []
     for device in devices {
       guard device.info.accelerated.contains(.nearest) else {
@@ -101,7 +102,10 @@ extension Backends {
     let store = ProfileStore.user
     return Backends(
       cpu: { () throws(TesseraError) in try CPUDevice(threads: threads) },
-      openCL: { OpenCLDevice.all() },
+      openCL: {
+        let (devices, problems) = OpenCLDevice.all()
+        return (devices, problems + store.tune(devices))
+      },
       profile: { device throws(TesseraError) in
         if let known = store.profile(for: device.info) { return known }
         let profile = try Calibration().profile(of: device)

@@ -45,7 +45,7 @@ public enum Devices {
   }
 
   /// What a device is chosen for if nothing is known: much work.
-  private static let typicalSearch = SearchShape(
+  static let typicalSearch = SearchShape(
     rows: 1_000_000, dimension: 128, element: .float32, metric: .innerProduct, queryCount: 1000,
     k: 10)
 }

@@ -84,6 +84,9 @@ extension Devices {
           remedy: "mkdir -p '\(path)' && chmod u+rwx '\(path)', or export TESSERA_CACHE")
       ]
     }
+    if let problem = ProfileStore.user.problem {
+      return [.odd("cache", problem.message, remedy: "rm '\(path)/devices.json'")]
+    }
     let files = HostLimits.files(in: path)
     let programs = files.count { $0.hasPrefix("opencl-") && $0.hasSuffix(".bin") }
     let measured = files.contains("devices.json") ? "devices measured" : "no device measured yet"

@@ -1,5 +1,6 @@
 import TesseraCompute
 import TesseraFormats
+import TesseraOpenCL
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
@@ -7,10 +8,10 @@ import TesseraFormats
   import Foundation
 #endif
 
-/// The profiles of devices measured before, as a JSON file.
+/// What was measured of devices before, speeds and launch parameters, as a JSON file.
 ///
-/// A file that cannot be read, or is damaged, is as good as none; one that cannot be written means
-/// measuring again next time.
+/// A file that cannot be read, or is damaged, is as good as none, and ``problem`` says so; one that
+/// cannot be written means measuring again next time.
 struct ProfileStore {
   /// Nil keeps nothing.
   let path: String?
@@ -19,7 +20,7 @@ struct ProfileStore {
     ProfileStore(path: CacheFolder.path.map { $0 + "/devices.json" })
   }
 
-  /// Everything a profile depends on: the device, its driver, the code path and this version.
+  /// Everything a record depends on: the device, its driver, the code path and this version.
   static func key(_ info: DeviceInfo) -> String {
     [
       info.identifier, info.name, info.driver, info.variant, "\(info.computeUnits)",
@@ -28,25 +29,69 @@ struct ProfileStore {
   }
 
   func profile(for info: DeviceInfo) -> DeviceProfile? {
-    guard let profile = profiles()[Self.key(info)], profile.isPlausible else { return nil }
+    guard let profile = read().records[Self.key(info)]?.speeds, profile.isPlausible else {
+      return nil
+    }
     return profile
   }
 
   func save(_ profile: DeviceProfile, for info: DeviceInfo) {
+    update(info) { $0.speeds = profile }
+  }
+
+  func tuning(for info: DeviceInfo) -> TuningRecord? { read().records[Self.key(info)]?.tuning }
+
+  /// Speeds measured with other launch parameters are forgotten.
+  func save(_ tuning: TuningRecord, for info: DeviceInfo) {
+    update(info) { $0 = DeviceRecord(speeds: nil, tuning: tuning) }
+  }
+
+  /// Gives devices the launch parameters that were found for them.
+  ///
+  /// - Returns: What kept records from being used.
+  func tune(_ devices: [OpenCLDevice]) -> [TesseraError] {
+    let (records, damage) = read()
+    var problems = damage.map { [$0] } ?? []
+    for device in devices {
+      guard let tuning = records[Self.key(device.info)]?.tuning else { continue }
+      do throws(TesseraError) {
+        device.tuning = try tuning.launchTuning()
+      } catch {
+        problems.append(
+          TesseraError(
+            .malformedFile,
+            "\(path ?? ""): the tuning of \(device.info.identifier) is not used: \(error.message); "
+              + "run tessera tune again"))
+      }
+    }
+    return problems
+  }
+
+  /// What is wrong with the file; nil if it is in order, or not there.
+  var problem: TesseraError? { read().problem }
+
+  private func update(_ info: DeviceInfo, _ change: (inout DeviceRecord) -> Void) {
     guard let path else { return }
-    var profiles = profiles()
-    profiles[Self.key(info)] = profile
+    var records = read().records
+    change(&records[Self.key(info), default: DeviceRecord()])
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    guard let json = try? encoder.encode(profiles) else { return }
+    guard let json = try? encoder.encode(records) else { return }
     CacheFolder.create()
     guard let file = try? AtomicFile(path) else { return }
     try? file.append(Array(json).span.bytes)
     try? file.commit()
   }
 
-  private func profiles() -> [String: DeviceProfile] {
-    guard let path, let json = try? Data(contentsOf: URL(filePath: path)) else { return [:] }
-    return (try? JSONDecoder().decode([String: DeviceProfile].self, from: json)) ?? [:]
+  private func read() -> (records: [String: DeviceRecord], problem: TesseraError?) {
+    guard let path, let json = try? Data(contentsOf: URL(filePath: path)) else { return ([:], nil) }
+    guard let records = try? JSONDecoder().decode([String: DeviceRecord].self, from: json) else {
+      let problem = TesseraError(
+        .malformedFile,
+        "\(path): is damaged and not used, so devices are measured anew; remove it, or run "
+          + "tessera tune again")
+      return ([:], problem)
+    }
+    return (records, nil)
   }
 }

@@ -30,8 +30,10 @@ import Testing
     "a damaged file is as good as none, and is mended",
     arguments: [
       "", "{", "[]", "null", "{\"x\": 1}", String(repeating: "\u{0}", count: 100),
-      "{\"%@\": {\"overheadSeconds\": -1, \"preparedBytesPerSecond\": 1, \"productsPerSecond\": 1}}",
-      "{\"%@\": {\"overheadSeconds\": 1, \"preparedBytesPerSecond\": 0, \"productsPerSecond\": 1}}",
+      "{\"%@\": {\"speeds\": {\"overheadSeconds\": -1, \"preparedBytesPerSecond\": 1, "
+        + "\"productsPerSecond\": 1}}}",
+      "{\"%@\": {\"speeds\": {\"overheadSeconds\": 1, \"preparedBytesPerSecond\": 0, "
+        + "\"productsPerSecond\": 1}}}",
     ])
   func damaged(_ text: String) throws {
     defer { try? FileManager.default.removeItem(atPath: path) }
