@@ -25,29 +25,28 @@ struct MatrixProbe {
   }
 
   /// Whether both shapes of tile give the exact products of small whole numbers.
-  private func works(_ unit: MatrixUnit, _ filter: SearchFilter) -> Bool {
+  func works(_ unit: MatrixUnit, _ filter: SearchFilter) -> Bool {
     // Emulated tiles have one shape, and are slow.
     let (queryCounts, rowCount, dimension) =
       unit.isEmulated ? ([20], 40, 75) : ([20, 140], 150, 75)
-    let rows = (0..<rowCount * dimension).map { ($0 * 5 + $0 / 11) % 15 - 7 }
     return queryCounts.allSatisfy { queryCount in
-      let queries = (0..<queryCount * dimension).map { ($0 * 7 + $0 / 13) % 17 - 8 }
-      let found =
-        if filter == .float16 {
-          try? products(
-            queries.map(Self.halfBits), rows.map(Self.halfBits), dimension: dimension, unit, filter)
-        } else {
-          try? products(
-            queries.map { Int8($0) }, rows.map { Int8($0) }, dimension: dimension, unit, filter)
-        }
-      guard let found else { return false }
+      guard
+        let products = try? wholeProducts(
+          queries: queryCount, rows: rowCount, dimension: dimension, unit, filter,
+          listedQueries: queryCount),
+        (try? products.run()) != nil, let found = try? products.listed()
+      else { return false }
       return found.indices.allSatisfy { index in
-        let (query, row) = (index / rowCount * dimension, index % rowCount * dimension)
-        let exact = (0..<dimension).reduce(0) { $0 + queries[query + $1] * rows[row + $1] }
-        return found[index] == Float(exact)
+        found[index]
+          == Self.wholeProduct(index / rowCount, index % rowCount, dimension: dimension)
       }
     }
   }
+
+  // MARK: Small whole numbers, which are the same rounded or not
+
+  private static func queryNumber(_ place: Int) -> Int { (place * 7 + place / 13) % 17 - 8 }
+  private static func rowNumber(_ place: Int) -> Int { (place * 5 + place / 11) % 15 - 7 }
 
   /// The half that is equal to a whole number of less than 2^11.
   private static func halfBits(_ number: Int) -> UInt16 {
@@ -57,72 +56,43 @@ struct MatrixProbe {
     return UInt16(sign | ((bits & 0x7FFF_FFFF) >> 13 - 112 << 10))
   }
 
-  /// Every query's product with every row, which a threshold of -infinity makes the kernel list.
+  /// Products of made-up queries and rows.
+  func wholeProducts(
+    queries: Int, rows: Int, dimension: Int, _ unit: MatrixUnit, _ filter: SearchFilter,
+    listedQueries: Int
+  ) throws(TesseraError) -> MatrixProducts {
+    let (queryPlaces, rowPlaces) = (0..<queries * dimension, 0..<rows * dimension)
+    return if filter == .float16 {
+      try MatrixProducts(
+        queryPlaces.map { Self.halfBits(Self.queryNumber($0)) },
+        rowPlaces.map { Self.halfBits(Self.rowNumber($0)) }, dimension: dimension, unit, filter,
+        listedQueries: listedQueries, on: self)
+    } else {
+      try MatrixProducts(
+        queryPlaces.map { Int8(Self.queryNumber($0)) }, rowPlaces.map { Int8(Self.rowNumber($0)) },
+        dimension: dimension, unit, filter, listedQueries: listedQueries, on: self)
+    }
+  }
+
+  /// What such a product is.
+  static func wholeProduct(_ query: Int, _ row: Int, dimension: Int) -> Float {
+    Float(
+      (0..<dimension).reduce(0) {
+        $0 + queryNumber(query * dimension + $1) * rowNumber(row * dimension + $1)
+      })
+  }
+
+  /// Every query's product with every row.
   ///
   /// Numbers are the bits of halves, or bytes, `dimension` to a query or row.
   func products<Number: FixedWidthInteger & BitwiseCopyable>(
     _ queries: [Number], _ rows: [Number], dimension: Int, _ unit: MatrixUnit,
     _ filter: SearchFilter
   ) throws(TesseraError) -> [Float] {
-    let (queryCount, rowCount) = (queries.count / dimension, rows.count / dimension)
-    let layout = RoundedLayout(filter: filter, dimension: dimension)
-    let panelCount = SearchPanels.panelCount(rowCount)
-    func stored<Value: BitwiseCopyable>(_ values: [Value]) throws(TesseraError) -> OpenCLStorage {
-      let storage = try OpenCLStorage(values.count * MemoryLayout<Value>.stride, from: arena)
-      try context.write(values, to: storage)
-      return storage
-    }
-    func repeated(_ count: Int, _ values: Float...) throws(TesseraError) -> KernelArgument {
-      .all(of: try stored((0..<count).flatMap { _ in values }), as: Float.self)
-    }
-    let noScale = [Float](repeating: 1, count: 32) + [Float](repeating: 0, count: 32)
-    let lists = try stored([UInt64](repeating: 0, count: queryCount * rowCount))
-    let counts = try stored([UInt32](repeating: 0, count: queryCount))
-    let tile = MatrixTile(unit, queryCount: queryCount)
-    let program = try Program.build(tile.source(filter), macros: macros, in: context, cache: cache)
-    try program.launch(
-      "search_matrix",
-      [
-        .all(of: try stored(layout.packed(rows)), as: SIMD4<UInt32>.self),
-        .all(of: try stored((0..<panelCount).flatMap { _ in noScale }), as: Float.self),
-        try repeated(panelCount, 0, 0),
-        .all(of: try stored(layout.packed(queries)), as: SIMD4<UInt32>.self),
-        try repeated(queryCount, 0, 0, 0, 1), try repeated(queryCount, -.infinity),
-        .all(of: lists, as: UInt64.self), .all(of: counts, as: UInt32.self), .int(dimension),
-        .float(0), .int(queryCount), .int(rowCount), .int(0), .int(rowCount), .int(panelCount),
-        .int(1), .int(0), .int(panelCount),
-      ],
-      over: tile.grid(queryCount: queryCount, panelCount: panelCount, dimension: dimension),
-      on: context)
-    let entries = try context.read(queryCount * rowCount, of: UInt64.self, from: lists)
-    guard try context.read(queryCount, of: UInt32.self, from: counts).allSatisfy({ $0 == rowCount })
-    else { throw TesseraError(.deviceFailure, "search_matrix: not every row was listed once") }
-    var products = [Float](repeating: .nan, count: queryCount * rowCount)
-    for (index, entry) in entries.enumerated() {
-      let row = Int(entry & 0xFFFF_FFFF)
-      guard row < rowCount else { continue }
-      products[index / rowCount * rowCount + row] = Float(bitPattern: UInt32(entry >> 32))
-    }
-    return products
-  }
-}
-
-extension RoundedLayout {
-  /// The panels of lines of numbers that are already rounded.
-  fileprivate func packed<Number: FixedWidthInteger & BitwiseCopyable>(_ lines: [Number])
-    -> [Number]
-  {
-    let stepNumbers = 64 / filter.numberBytes
-    let panelNumbers = panelBytes / filter.numberBytes
-    let lineCount = lines.count / dimension
-    var packed = [Number](repeating: 0, count: Self.panelCount(lineCount) * panelNumbers)
-    for line in 0..<lineCount {
-      for d in 0..<dimension {
-        let step = d / stepNumbers * Self.panelLines + line % Self.panelLines
-        packed[line / Self.panelLines * panelNumbers + step * stepNumbers + d % stepNumbers] =
-          lines[line * dimension + d]
-      }
-    }
-    return packed
+    let products = try MatrixProducts(
+      queries, rows, dimension: dimension, unit, filter,
+      listedQueries: queries.count / dimension, on: self)
+    try products.run()
+    return try products.listed()
   }
 }

@@ -157,6 +157,13 @@ public final class OpenCLDevice: Device {
     return try OpenCLStorage(byteCount, from: session.arena)
   }
 
+  /// Tries matrix units, in the context in use.
+  var matrixProbe: MatrixProbe {
+    let session = session
+    return MatrixProbe(
+      context: session.context, arena: session.arena, cache: cache, macros: macros)
+  }
+
   /// Memory for `count` elements of type `Element`.
   func reserve<Element>(_ count: Int, of: Element.Type) throws(TesseraError) -> OpenCLStorage {
     let (byteCount, overflow) = count.multipliedReportingOverflow(
