@@ -28,9 +28,9 @@ setup:
 setup-test:
 	@scripts/install-dependencies.sh test
 
-# Every device of this machine on a larger set than the demo's.
+# What every device of this machine can do.
 bench: build
-	"$(TESSERA)" demo --rows 500000 --dimension 256 --queries 2000 -k 100
+	"$(TESSERA)" bench
 
 # Side by side with faiss-cpu and others, in one run. MODE: quick, full or curve.
 bench-peers: build

@@ -15,6 +15,7 @@ let package = Package(
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
     .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
+    .library(name: "TesseraBenchmark", targets: ["TesseraBenchmark"]),
     .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
     .executable(name: "tessera", targets: ["TesseraCommand"]),
   ],
@@ -40,6 +41,7 @@ let package = Package(
       name: "TesseraDevices",
       dependencies: ["TesseraCompute", "TesseraCPU", "TesseraFormats", "TesseraOpenCL"],
       swiftSettings: strict),
+    .target(name: "TesseraBenchmark", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .target(name: "TesseraRetrieval", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .target(name: "TesseraQuantization", dependencies: ["TesseraCompute"], swiftSettings: strict),
     .target(
@@ -52,7 +54,8 @@ let package = Package(
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
-        "Tessera", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Tessera", "TesseraBenchmark",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
 
@@ -88,6 +91,9 @@ let package = Package(
       dependencies: ["TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraOpenCL"],
       swiftSettings: strict),
     .testTarget(
+      name: "TesseraBenchmarkTests", dependencies: ["TesseraBenchmark", "TesseraCompute"],
+      swiftSettings: strict),
+    .testTarget(
       name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],
       swiftSettings: strict),
     .testTarget(
@@ -95,7 +101,7 @@ let package = Package(
       dependencies: ["TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraQuantization"],
       swiftSettings: strict),
     .testTarget(
-      name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraCommand"],
+      name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraBenchmark", "TesseraCommand"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

@@ -10,6 +10,7 @@ struct TesseraCommand: ParsableCommand {
       Results are the same bytes on every device. Try:
         tessera demo
         tessera devices
+        tessera bench --quick
         tessera generate --rows 100000 --dimension 64 --clusters 1000 base.npy
         tessera generate --rows 1000 --skip 100000 --dimension 64 \\
           --clusters 1000 queries.npy
@@ -31,7 +32,7 @@ struct TesseraCommand: ParsableCommand {
     version: TesseraVersion.current,
     subcommands: [
       DevicesCommand.self, DoctorCommand.self, GenerateCommand.self, SearchCommand.self,
-      KMeansCommand.self, EvalCommand.self, DemoCommand.self, TuneCommand.self,
+      KMeansCommand.self, EvalCommand.self, DemoCommand.self, BenchCommand.self, TuneCommand.self,
     ])
 
   static func main() {

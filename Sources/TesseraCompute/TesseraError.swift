@@ -25,6 +25,8 @@ public struct TesseraError: Error, Sendable, Hashable {
     public static let deviceFailure = Code("deviceFailure")
     /// The device lost what was stored on it. It may work again: start from the beginning.
     public static let deviceLost = Code("deviceLost")
+    /// A device computed something else than it must.
+    public static let wrongResult = Code("wrongResult")
     /// A kernel did not compile; the message holds the build log.
     public static let buildFailure = Code("buildFailure")
     /// Not enough device or host memory.

@@ -1,4 +1,4 @@
-import TesseraCompute
+package import TesseraCompute
 
 #if canImport(Glibc)
   import Glibc
@@ -11,14 +11,14 @@ import TesseraCompute
 /// The bytes of one file, mapped read-only. They stay mapped as long as `memory` lives.
 ///
 /// A file that another program shortens while it is mapped is outside what can be checked here.
-struct MappedFile {
-  let path: String
-  let memory: HostMemory
-  var bytes: UnsafeRawBufferPointer { memory.bytes }
+package struct MappedFile {
+  package let path: String
+  package let memory: HostMemory
+  package var bytes: UnsafeRawBufferPointer { memory.bytes }
 
   /// - Throws: `.inputNotFound` if there is no such file or it may not be read, `.malformedFile` if
   ///   it is empty, `.inputOutput` if the system refuses to map it.
-  init(_ path: String) throws(TesseraError) {
+  package init(_ path: String) throws(TesseraError) {
     // Non-blocking, because opening a pipe nobody writes to would wait for ever.
     let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else {

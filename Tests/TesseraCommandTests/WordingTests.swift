@@ -21,6 +21,19 @@ import Testing
     #expect(throws: TesseraError.self) { try ByteSize.parse(text) }
   }
 
+  @Test(
+    "times as people write them",
+    arguments: [("60s", 60.0), ("1.5m", 90), ("500ms", 0.5), ("2h", 7200), ("10", 10)])
+  func times(_ text: String, _ seconds: Double) throws {
+    #expect(abs(try TimeSpan.parse(text) - seconds) < 1e-9)
+  }
+
+  @Test(
+    "what is no time is refused", arguments: ["", "s", "-1s", "0s", "nan", "infs", "5x", "1 m"])
+  func noTimes(_ text: String) {
+    #expect(throws: TesseraError.self) { try TimeSpan.parse(text) }
+  }
+
   @Test("what looks like a range of rows is one; other names are files")
   func rowSelections() throws {
     #expect(try RowSelection("0:10") == .range(0..<10))
@@ -55,7 +68,8 @@ import Testing
     let statuses: [(TesseraError.Code, Int32)] = [
       (.invalidArgument, 64), (.unsupported, 64), (.invalidShape, 65), (.nonFinite, 65),
       (.malformedFile, 65), (.inputNotFound, 66), (.deviceUnavailable, 69), (.deviceFailure, 70),
-      (.buildFailure, 70), (.outOfMemory, 70), (.wrongDevice, 70), (.cannotCreate, 73),
+      (.buildFailure, 70), (.outOfMemory, 70), (.wrongDevice, 70), (.wrongResult, 70),
+      (.cannotCreate, 73),
       (.inputOutput, 74),
     ]
     for (code, status) in statuses {

@@ -1,0 +1,28 @@
+import Tessera
+import TesseraBenchmark
+import TesseraFormats
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Runs of `bench` in files.
+enum SavedRun {
+  static func read(_ path: String) throws(TesseraError) -> BenchmarkRun {
+    let file = try MappedFile(path)
+    do {
+      return try JSONDecoder().decode(BenchmarkRun.self, from: Data(file.memory.bytes))
+    } catch {
+      throw TesseraError(
+        .malformedFile, "\(path): is not what tessera bench --json printed; save it again")
+    }
+  }
+
+  static func write(_ text: String, to path: String) throws(TesseraError) {
+    let file = try AtomicFile(path)
+    try file.append(Array(text.utf8).span.bytes)
+    try file.commit()
+  }
+}
