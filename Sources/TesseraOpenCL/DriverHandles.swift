@@ -52,9 +52,10 @@ struct DriverHandles: @unchecked Sendable {
     return status != 0 ? status : received == sent ? 0 : -9999
   }
 
-  /// Lets go of everything, `marks` too.
-  func release(_ marks: [Mark]) {
+  /// Lets go of everything, `marks` and `staging` too.
+  func release(_ marks: [Mark], _ staging: [Staging]) {
     for mark in marks { _ = library.api.clReleaseEvent(mark.event) }
+    for piece in staging { unpin(piece) }
     _ = library.api.clReleaseCommandQueue(queue)
     _ = library.api.clReleaseContext(context)
   }

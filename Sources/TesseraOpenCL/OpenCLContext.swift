@@ -11,16 +11,26 @@ internal import TesseraCompute
 /// troubled again.
 final class OpenCLContext: Sendable {
   let handles: DriverHandles
-  private let watchdog: Watchdog
-  private let commands = Mutex(Commands())
+  let watchdog: Watchdog
+  /// What is on its way to the device; whoever adds to it holds it.
+  let commands = Mutex(Commands())
   private let lossState = Mutex<Loss?>(nil)
 
-  /// What has been queued since the queue was last empty.
-  private struct Commands {
+  struct Commands {
+    /// Launches since the queue was last empty.
     var launchCount = 0
     /// Operations launched since the last mark.
     var work = 0
     var marks: [DriverHandles.Mark] = []
+    /// What large transfers go through, from the first of them on.
+    var staging: [Staging] = []
+
+    /// The marks of what is to be waited for now.
+    mutating func takeMarks() -> [DriverHandles.Mark] {
+      (launchCount, work) = (0, 0)
+      defer { marks = [] }
+      return marks
+    }
   }
 
   /// Why nothing can be done here any more.
@@ -32,8 +42,9 @@ final class OpenCLContext: Sendable {
 
   /// Launches that may be waiting: a driver whose queue is full waits itself, without a limit.
   private static let maxLaunchCount = 512
-  /// The most that is moved at a time: what a second-level cache holds.
-  private static let stagingBytes = 1 << 20
+  /// The most that is moved at a time: what a second-level cache holds, or what makes a call to the
+  /// driver of a device with memory of its own worth while.
+  let stagingBytes: Int
 
   var api: copencl_api { handles.library.api }
   var device: cl_device_id { handles.device }
@@ -57,14 +68,19 @@ final class OpenCLContext: Sendable {
     }
     handles = DriverHandles(library: library, device: device, context: context, queue: queue)
     watchdog = Watchdog(limit: launchDeadline)
+    var type = cl_device_type(0)
+    _ = api.clGetDeviceInfo(
+      device, cl_device_info(CL_DEVICE_TYPE), MemoryLayout.size(ofValue: type), &type, nil)
+    stagingBytes = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0 ? 1 << 20 : 8 << 20
   }
 
   deinit {
-    let (handles, marks) = (handles, commands.withLock(\.marks))
+    let handles = handles
+    let (marks, staging) = commands.withLock { ($0.marks, $0.staging) }
     if let loss {
-      if !loss.isAbandoned { handles.release(marks) }
+      if !loss.isAbandoned { handles.release(marks, staging) }
     } else if watchdog.wait(for: { handles.finish(marks, $0) }) != nil {
-      handles.release([])
+      handles.release([], staging)
     }
   }
 
@@ -198,71 +214,9 @@ final class OpenCLContext: Sendable {
     return status
   }
 
-  func write(
-    _ source: UnsafeRawBufferPointer, to buffer: DeviceBuffer, at byteOffset: Int
-  ) throws(TesseraError) {
-    try transfer(source.count, "clEnqueueWriteBuffer", with: buffer) { part, staging in
-      staging.start.copyMemory(from: source.baseAddress! + part.lowerBound, byteCount: part.count)
-    } command: { handles, memory, part, staging in
-      handles.library.api.clEnqueueWriteBuffer(
-        handles.queue, memory.handle, cl_bool(CL_TRUE), byteOffset + part.lowerBound, part.count,
-        staging.start, 0, nil, nil)
-    }
-  }
-
-  func read(
-    _ buffer: DeviceBuffer, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-  ) throws(TesseraError) {
-    try transfer(target.count, "clEnqueueReadBuffer", with: buffer) {
-      handles, memory, part, staging in
-      handles.library.api.clEnqueueReadBuffer(
-        handles.queue, memory.handle, cl_bool(CL_TRUE), byteOffset + part.lowerBound, part.count,
-        staging.start, 0, nil, nil)
-    } after: { part, staging in
-      (target.baseAddress! + part.lowerBound).copyMemory(
-        from: staging.start, byteCount: part.count)
-    }
-  }
-
-  /// Moves bytes by a blocking `command`, through memory that outlives the caller's where the command
-  /// is given up.
-  private func transfer(
-    _ byteCount: Int, _ call: String, with buffer: DeviceBuffer,
-    before: (Range<Int>, Staging) -> Void = { _, _ in },
-    command:
-      @escaping @Sendable (DriverHandles, DriverHandles.Memory, Range<Int>, Staging) ->
-      Int32,
-    after: (Range<Int>, Staging) -> Void = { _, _ in }
-  ) throws(TesseraError) {
-    guard byteCount > 0 else { return }
-    try commands.withLock { commands throws(TesseraError) in
-      try requireAlive()
-      try requireOwn(buffer)
-      let handles = handles
-      let memory = DriverHandles.Memory(handle: buffer.memory)
-      let staging = Staging(min(Self.stagingBytes, byteCount))
-      for start in stride(from: 0, to: byteCount, by: Self.stagingBytes) {
-        let part = start..<min(start + Self.stagingBytes, byteCount)
-        before(part, staging)
-        let marks = commands.marks
-        commands = Commands()
-        let status = watchdog.wait { progress in
-          if !marks.isEmpty {
-            let status = handles.finish(marks, progress)
-            guard status == 0 else { return status }
-          }
-          return command(handles, memory, part, staging)
-        }
-        try check(status, call)
-        after(part, staging)
-      }
-    }
-  }
-
   private func settle(_ commands: inout Commands) throws(TesseraError) {
     guard commands.launchCount > 0 else { return }
-    let (handles, marks) = (handles, commands.marks)
-    commands = Commands()
+    let (handles, marks) = (handles, commands.takeMarks())
     try check(watchdog.wait { handles.finish(marks, $0) }, "clFinish")
   }
 

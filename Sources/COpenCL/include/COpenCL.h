@@ -27,6 +27,8 @@
   ENTRY(clEnqueueWriteBuffer)                                                                      \
   ENTRY(clEnqueueWriteBufferRect)                                                                  \
   ENTRY(clEnqueueCopyBuffer)                                                                       \
+  ENTRY(clEnqueueMapBuffer)                                                                        \
+  ENTRY(clEnqueueUnmapMemObject)                                                                   \
   ENTRY(clCreateProgramWithSource)                                                                 \
   ENTRY(clCreateProgramWithBinary)                                                                 \
   ENTRY(clBuildProgram)                                                                            \

@@ -1,0 +1,121 @@
+internal import COpenCL
+internal import Synchronization
+internal import TesseraCompute
+
+extension OpenCLContext {
+  /// Transfers up to this size are done in one piece.
+  private static let smallBytes = 1 << 16
+
+  func write(
+    _ source: UnsafeRawBufferPointer, to buffer: DeviceBuffer, at byteOffset: Int
+  ) throws(TesseraError) {
+    try transfer(source.count, "clEnqueueWriteBuffer", with: buffer) { part, staging in
+      staging.start.copyMemory(from: source.baseAddress! + part.lowerBound, byteCount: part.count)
+    } command: { handles, memory, part, staging, event in
+      handles.library.api.clEnqueueWriteBuffer(
+        handles.queue, memory.handle, cl_bool(CL_FALSE), byteOffset + part.lowerBound, part.count,
+        staging.start, 0, nil, &event)
+    }
+  }
+
+  func read(
+    _ buffer: DeviceBuffer, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) {
+    try transfer(target.count, "clEnqueueReadBuffer", with: buffer) {
+      handles, memory, part, staging, event in
+      handles.library.api.clEnqueueReadBuffer(
+        handles.queue, memory.handle, cl_bool(CL_FALSE), byteOffset + part.lowerBound, part.count,
+        staging.start, 0, nil, &event)
+    } after: { part, staging in
+      (target.baseAddress! + part.lowerBound).copyMemory(
+        from: staging.start, byteCount: part.count)
+    }
+  }
+
+  /// Moves bytes by `command`, a part at a time, through two pieces of staging memory: while the
+  /// driver moves one part, the caller fills or empties the other piece. Returns when all is moved.
+  private func transfer(
+    _ byteCount: Int, _ call: String, with buffer: DeviceBuffer,
+    before: (Range<Int>, Staging) -> Void = { _, _ in },
+    command:
+      @escaping @Sendable (
+        DriverHandles, DriverHandles.Memory, Range<Int>, Staging, inout cl_event?
+      ) -> Int32,
+    after: (Range<Int>, Staging) -> Void = { _, _ in }
+  ) throws(TesseraError) {
+    guard byteCount > 0 else { return }
+    try commands.withLock { commands throws(TesseraError) in
+      try requireAlive()
+      try requireOwn(buffer)
+      let handles = handles
+      let memory = DriverHandles.Memory(handle: buffer.memory)
+      let pieces = try staging(for: byteCount, &commands)
+      let step = pieces[0].byteCount
+      var earlier: (bytes: Range<Int>, staging: Staging, landing: Landing)?
+      for start in stride(from: 0, to: byteCount, by: step) {
+        let bytes = start..<min(start + step, byteCount)
+        let staging = pieces[start / step % pieces.count]
+        before(bytes, staging)
+        let marks = commands.takeMarks()
+        let (landing, previous) = (Landing(), earlier?.landing)
+        let isLast = bytes.upperBound == byteCount
+        let status = watchdog.wait { progress in
+          var worst = marks.isEmpty ? 0 : handles.finish(marks, progress)
+          if worst == 0 { worst = command(handles, memory, bytes, staging, &landing.event) }
+          if worst == 0, !isLast { worst = handles.library.api.clFlush(handles.queue) }
+          for landing in [previous, isLast || worst != 0 ? landing : nil] {
+            let status = landing?.wait(handles) ?? 0
+            if worst == 0 { worst = status }
+            progress.step()
+          }
+          return worst
+        }
+        try check(status, call)
+        if let earlier { after(earlier.bytes, earlier.staging) }
+        if isLast { after(bytes, staging) }
+        earlier = (bytes, staging, landing)
+      }
+    }
+  }
+
+  /// Small transfers take what they need; large ones share two pieces that are kept.
+  private func staging(
+    for byteCount: Int, _ commands: inout Commands
+  ) throws(TesseraError) -> [Staging] {
+    guard byteCount > Self.smallBytes else { return [Staging(byteCount: byteCount)] }
+    if commands.staging.isEmpty {
+      let (handles, size) = (handles, stagingBytes)
+      let pieces = [PinnedPiece(), PinnedPiece()]
+      let status = watchdog.wait { _ in
+        for piece in pieces { piece.staging = handles.pin(byteCount: size) }
+        return 0
+      }
+      try check(status, "clEnqueueMapBuffer")
+      commands.staging = pieces.map { $0.staging ?? Staging(byteCount: size) }
+    }
+    return commands.staging
+  }
+}
+
+/// What a waiting thread hands over.
+///
+/// Safe to share: it is read once the thread is done.
+private final class PinnedPiece: @unchecked Sendable {
+  var staging: Staging?
+}
+
+/// The end of a transfer that was queued.
+///
+/// Safe to share: only waiting threads touch it, and those of one context come one after the other.
+private final class Landing: @unchecked Sendable {
+  var event: cl_event?
+
+  /// Waits for the transfer, if one was queued, and forgets it.
+  func wait(_ handles: DriverHandles) -> Int32 {
+    guard event != nil else { return 0 }
+    let status = handles.library.api.clWaitForEvents(1, &event)
+    _ = handles.library.api.clReleaseEvent(event)
+    event = nil
+    return status
+  }
+}
