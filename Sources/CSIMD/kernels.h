@@ -71,7 +71,7 @@ const csimd_kernels KERNELS = {
     .settle = settle,
     .prefetch_rows = prefetch_rows,
     .keep_best = keep_best,
-    .nearest_codeword = nearest_codeword,
+    .encode_part = encode_part,
     .lookup_scores = lookup_scores,
     .sum_rows = sum_rows,
 };

@@ -107,49 +107,6 @@ extension CPUDevice {
     return (order, starts)
   }
 
-  public func encode(
-    _ points: Matrix<Float>, _ codebook: ProductCodebook, into codes: Matrix<UInt8>
-  ) throws(TesseraError) {
-    try Shapes.encode(points, codebook, into: codes)
-    try Shapes.requireFinite(points.hostVectors("encode"), "encode: points")
-    try Shapes.requireFinite(codebook.codewords.hostVectors("encode"), "encode: codewords")
-    let width = codebook.codewords.columns
-    let padded = csimd_padded_codewords(codebook.codewordCount)
-    let transposed = try Self.transposed(codebook, padded: padded)
-    let rows = try HostSpan(points, "encode")
-    let codes = try HostSpan(codes, "encode")
-    try workers.split(points.rows, minimum: 64) { range throws(TesseraError) in
-      for subspace in 0..<codebook.subspaceCount {
-        let codewords = transposed.doubles + subspace * width * padded
-        for point in range {
-          codes.start[point * codebook.subspaceCount + subspace] =
-            kernels.table.pointee.nearest_codeword(
-              rows.start + point * points.columns + subspace * width, codewords, width, padded)
-        }
-      }
-    }
-  }
-
-  /// The codewords in Float64, per subspace [width][padded count], the padding infinitely far.
-  private static func transposed(
-    _ codebook: ProductCodebook, padded: Int
-  ) throws(TesseraError) -> HostStorage {
-    let width = codebook.codewords.columns
-    let source = try codebook.codewords.hostElements("encode")
-    let target = try HostStorage(allocating: codebook.subspaceCount * width * padded * 8)
-    for subspace in 0..<codebook.subspaceCount {
-      for d in 0..<width {
-        let row = target.doubles + (subspace * width + d) * padded
-        for codeword in 0..<padded {
-          row[codeword] =
-            codeword < codebook.codewordCount
-            ? Double(source[(subspace * codebook.codewordCount + codeword) * width + d]) : .infinity
-        }
-      }
-    }
-    return target
-  }
-
   public func lookupScores(
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -200,7 +157,7 @@ extension CPUDevice {
 /// The elements of a matrix in host memory, kept alive, for use from several workers.
 ///
 /// Safe: each worker writes only the rows it was given.
-private struct HostSpan<Element: DeviceScalar>: @unchecked Sendable {
+struct HostSpan<Element: DeviceScalar>: @unchecked Sendable {
   let start: UnsafeMutablePointer<Element>
   private let storage: Storage
 

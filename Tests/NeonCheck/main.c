@@ -229,20 +229,44 @@ static void check_scores(const csimd_kernels *tested, size_t dimension, size_t c
   }
 }
 
+// `count` points of one part against `count` codewords.
+static void check_encode(const csimd_kernels *tested, const float *points, size_t dimension,
+                         size_t count) {
+  size_t padded = csimd_padded_codewords(count);
+  float *middle = room(dimension * 4), *panels = room((dimension + 1) * padded * 4), longest = 0;
+  double *exact = room(dimension * padded * 8);
+  for (size_t d = 0; d < dimension; d++) middle[d] = random_float();
+  for (size_t c = 0; c < padded; c++) {
+    float *column = panels + c / CSIMD_CODEWORDS * CSIMD_CODEWORDS * (dimension + 1) +
+                    c % CSIMD_CODEWORDS;
+    float squares = 0;
+    for (size_t d = 0; d < dimension; d++) {
+      float coordinate = random_float();
+      exact[d * padded + c] = c < count ? (double)coordinate : (double)INFINITY;
+      float value = c < count ? coordinate - middle[d] : 0;
+      squares += value * value;
+      column[(d + 1) * CSIMD_CODEWORDS] = -value;
+    }
+    column[0] = c < count ? squares / 2 : INFINITY;
+    if (squares > longest) longest = squares;
+  }
+  csimd_codebook book = {.width = dimension, .count = count, .middle = middle, .panels = panels,
+                         .longest = longest, .exact = exact};
+  uint8_t *codes[2] = {room(count), room(count)};
+  float *scratch = room(dimension * CSIMD_ENCODE_SCRATCH * 4);
+  plain->encode_part(&book, points, dimension, count, codes[0], 1, scratch);
+  tested->encode_part(&book, points, dimension, count, codes[1], 1, scratch);
+  EXPECT_SAME("encode_part", codes[0], codes[1], count);
+  free(middle), free(panels), free(exact), free(codes[0]), free(codes[1]), free(scratch);
+}
+
 static void check_codes(const csimd_kernels *tested, size_t dimension, size_t count) {
   csimd_rows rows = random_rows(count, dimension, CSIMD_FLOAT32);
   float *values = room(count * dimension * 4);
   double *squares = room(count * 8);
   plain->widen_rows(rows, 0, count, values, squares);
 
-  size_t padded = csimd_padded_codewords(count);
-  double *codewords = room(dimension * padded * 8);
-  for (size_t d = 0; d < dimension; d++)
-    for (size_t c = 0; c < padded; c++)
-      codewords[d * padded + c] = c < count ? (double)random_float() : (double)INFINITY;
-  expect(plain->nearest_codeword(values, codewords, dimension, padded) ==
-             tested->nearest_codeword(values, codewords, dimension, padded),
-         tested->name, "nearest_codeword", dimension, count);
+  check_encode(tested, values, dimension, count);
 
   uint8_t *codes = room(count * dimension);
   float *table = room(dimension * 16 * 4), *scores[2] = {room(count * 4), room(count * 4)};
@@ -268,7 +292,7 @@ static void check_codes(const csimd_kernels *tested, size_t dimension, size_t co
   tested->project(directions, dimension, 64, values, count, scratch, targets[1]);
   EXPECT_SAME("project", targets[0], targets[1], count * 64 * 4);
 
-  free(values), free(squares), free(codewords), free(codes), free(table), free(run);
+  free(values), free(squares), free(codes), free(table), free(run);
   free(directions), free(scratch), free((void *)rows.start);
   for (int i = 0; i < 2; i++) free(scores[i]), free(sums[i]), free(targets[i]);
 }

@@ -121,6 +121,32 @@ typedef struct {
   size_t scored;
 } csimd_hits;
 
+/// Codewords of one part of the vectors, at most.
+#define CSIMD_MOST_CODEWORDS 256
+/// Codewords are packed this many side by side.
+#define CSIMD_CODEWORDS 8
+/// Padded count of codewords.
+static inline size_t csimd_padded_codewords(size_t count) {
+  return (count + CSIMD_CODEWORDS - 1) / CSIMD_CODEWORDS * CSIMD_CODEWORDS;
+}
+/// Points that `encode_part` takes at once, at most.
+#define CSIMD_ENCODE_SCRATCH 32
+
+/// The codewords of one part of the vectors, of `width` dimensions, all finite.
+typedef struct {
+  size_t width, count;
+  /// What is taken from points and codewords before they are compared in Float32: near the
+  /// codewords' mean, or else fewer comparisons are certain.
+  const float *middle;
+  /// Per CSIMD_CODEWORDS codewords c - middle in Float32, [width + 1][CSIMD_CODEWORDS]: half the sum
+  /// of squares, then each coordinate negated. Padding: infinity, then zeros.
+  const float *panels;
+  /// The largest sum of squares among them.
+  float longest;
+  /// The codewords in Float64, [width][padded count], the padding at infinity.
+  const double *exact;
+} csimd_codebook;
+
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
   const char *name;
@@ -185,10 +211,11 @@ typedef struct {
   /// surely reaches.
   float (*keep_best)(const csimd_scorer *scorer, csimd_hits *hits, size_t k);
 
-  /// The nearest codeword of one subvector at the canonical squared L2, ties to the lower.
-  /// `codewords` is Float64, transposed: [width][padded count], the padding at infinity.
-  uint8_t (*nearest_codeword)(const float *subvector, const double *codewords, size_t width,
-                              size_t padded_count);
+  /// The nearest codeword of one part of each of `count` points, `stride` floats apart, at the
+  /// canonical squared L2, ties to the lower; one code every `code_stride` bytes.
+  /// `scratch`: CSIMD_ENCODE_SCRATCH floats for each of the part's dimensions.
+  void (*encode_part)(const csimd_codebook *book, const float *points, size_t stride,
+                      size_t count, uint8_t *codes, size_t code_stride, float *scratch);
 
   /// scores[r] = sum over m of table[m * codewords + codes[r * parts + m]], in rising m.
   void (*lookup_scores)(const float *table, size_t codewords, const uint8_t *codes, size_t parts,
@@ -199,9 +226,6 @@ typedef struct {
   void (*sum_rows)(const float *rows, size_t width, const int32_t *listed, size_t count,
                    double *sums, double *run);
 } csimd_kernels;
-
-/// Padded count of codewords for `nearest_codeword`.
-static inline size_t csimd_padded_codewords(size_t count) { return (count + 7) / 8 * 8; }
 
 /// The tables this machine can run, slowest first; the last is the best. `index` past the end
 /// gives NULL.
