@@ -20,6 +20,10 @@ static const char multiply[] = {
 #embed "cl/multiply.cl" suffix(, )
     0};
 
+static const char canonical_scores[] = {
+#embed "cl/canonical_scores.cl" suffix(, )
+    0};
+
 static const char find[] = {
 #embed "cl/find.cl" suffix(, )
     0};
@@ -94,6 +98,7 @@ static const struct {
     {"probe", probe},
     {"pack_panels", pack_panels},
     {"multiply", multiply},
+    {"canonical_scores", canonical_scores},
     {"find", find},
     {"gather", gather},
     {"lookup_scores", lookup_scores},

@@ -68,6 +68,7 @@ const csimd_kernels KERNELS = {
     .project = project,
     .whole_numbers = whole_numbers,
     .score = score,
+    .canonical_sums = canonical_sums,
     .settle = settle,
     .prefetch_rows = prefetch_rows,
     .keep_best = keep_best,

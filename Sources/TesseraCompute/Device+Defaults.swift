@@ -49,6 +49,16 @@ extension Device {
     try upload(host.download(result), to: scores)
   }
 
+  public func canonicalScores(
+    _ queries: Matrix<Float>, _ vectors: Matrix<Float>, metric: Metric, into scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try Shapes.canonicalScores(queries, vectors, into: scores)
+    let host = ReferenceDevice.shared
+    let result = try host.allocate(Float.self, rows: scores.rows, columns: scores.columns)
+    try host.canonicalScores(onHost(queries), onHost(vectors), metric: metric, into: result)
+    try upload(host.download(result), to: scores)
+  }
+
   public func topK(
     _ scores: Matrix<Float>, order: ScoreOrder, into values: Matrix<Float>,
     _ columns: Matrix<Int32>

@@ -64,6 +64,13 @@ public protocol Device: AnyObject, Sendable {
   func innerProducts(_ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>)
     throws(TesseraError)
 
+  /// `scores[i, j]` = the canonical score (``CanonicalScore``) of `queries[i]` with `vectors[j]`:
+  /// what `innerProducts` gives within a bound, to the last bit. Infinite beyond Float32. Throws
+  /// `.nonFinite`.
+  func canonicalScores(
+    _ queries: Matrix<Float>, _ vectors: Matrix<Float>, metric: Metric, into scores: Matrix<Float>)
+    throws(TesseraError)
+
   /// The best `values.columns` scores of each row and the columns they stand in, best first, ties
   /// by lower column; NaN ranks last. Any k up to `scores.columns`. Bit-identical everywhere.
   func topK(

@@ -2,6 +2,7 @@
 public enum Operation: String, Sendable, Hashable, CaseIterable {
   case nearest
   case innerProducts
+  case canonicalScores
   case topK
   case assignNearest
   case accumulateClusters

@@ -7,6 +7,27 @@ extension ReferenceDevice {
       queries, transposed: false, vectors, transposed: true, alpha: 1, beta: 0, into: scores)
   }
 
+  public func canonicalScores(
+    _ queries: Matrix<Float>, _ vectors: Matrix<Float>, metric: Metric, into scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try Shapes.canonicalScores(queries, vectors, into: scores)
+    let columns = queries.columns
+    let queryElements = try Array(queries.hostElements("canonicalScores"))
+    let vectorElements = try Array(vectors.hostElements("canonicalScores"))
+    try Shapes.requireFinite(
+      Vectors(queryElements, dimension: columns), "canonicalScores: queries")
+    try Shapes.requireFinite(
+      Vectors(vectorElements, dimension: columns), "canonicalScores: vectors")
+    let results = try scores.hostElements("canonicalScores")
+    for query in 0..<queries.rows {
+      let row = Array(queryElements[query * columns..<(query + 1) * columns])
+      for vector in 0..<vectors.rows {
+        results[query * vectors.rows + vector] = CanonicalScore.score(
+          metric, row, Array(vectorElements[vector * columns..<(vector + 1) * columns]))
+      }
+    }
+  }
+
   public func topK(
     _ scores: Matrix<Float>, order: ScoreOrder, into values: Matrix<Float>,
     _ columns: Matrix<Int32>

@@ -56,6 +56,15 @@ package enum Shapes {
     try require(scores, is: queries.rows, by: vectors.rows, "innerProducts: scores")
   }
 
+  package static func canonicalScores(
+    _ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>
+  ) throws(TesseraError) {
+    try require(
+      queries.columns == vectors.columns,
+      "canonicalScores: queries have \(queries.columns) columns, vectors have \(vectors.columns)")
+    try require(scores, is: queries.rows, by: vectors.rows, "canonicalScores: scores")
+  }
+
   package static func topK(
     _ scores: Matrix<Float>, into values: Matrix<Float>, _ columns: Matrix<Int32>
   ) throws(TesseraError) {

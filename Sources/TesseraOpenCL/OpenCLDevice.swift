@@ -35,7 +35,9 @@ public final class OpenCLDevice: Device {
     .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .gather, .multiply,
   ]
   /// Their arithmetic is fixed in Float64; the host does them for a device without it.
-  private static let nativeInFloat64: Set<Operation> = [.accumulateClusters, .encode]
+  private static let nativeInFloat64: Set<Operation> = [
+    .accumulateClusters, .canonicalScores, .encode,
+  ]
 
   /// - Throws: what the device could not do of the little every device must.
   init(

@@ -6,6 +6,9 @@ let matrixChecks: [Check] =
   [
     multiplyCheck(rows: 13, inner: 20, columns: 37, transposed: (false, true), beta: 0),
     multiplyCheck(rows: 70, inner: 17, columns: 33, transposed: (true, false), beta: 0.5),
+    canonicalCheck(.innerProduct, queries: 2, vectors: 70, dimension: 37),
+    canonicalCheck(.squaredL2, queries: 1, vectors: 130, dimension: 3),
+    canonicalCheck(.cosine, queries: 3, vectors: 20, dimension: 16),
     topKCheck(rows: 2, columns: 300, k: 20, .largestFirst),
     topKCheck(rows: 1, columns: 40_000, k: 3, .smallestFirst, kinds: 50_000),
     topKCheck(rows: 1, columns: 2600, k: 2100, .largestFirst),
@@ -35,6 +38,19 @@ private func multiplyCheck(
         b, rows: transposed.b ? columns : inner, columns: transposed.b ? inner : columns),
       transposed: transposed.b, alpha: 2, beta: beta, into: result)
     return try device.download(result)
+  }
+}
+
+private func canonicalCheck(
+  _ metric: Metric, queries: Int, vectors: Int, dimension: Int
+) -> Check {
+  Check("canonicalScores \(queries) x \(vectors) x \(dimension), \(metric)") { device in
+    let scores = try device.allocate(Float.self, rows: queries, columns: vectors)
+    try device.canonicalScores(
+      device.upload(numbers(queries * dimension, seed: 1), rows: queries, columns: dimension),
+      device.upload(numbers(vectors * dimension, seed: 2), rows: vectors, columns: dimension),
+      metric: metric, into: scores)
+    return try device.download(scores)
   }
 }
 

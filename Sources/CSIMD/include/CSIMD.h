@@ -200,6 +200,11 @@ typedef struct {
   void (*score)(const csimd_scorer *scorer, const int32_t *listed, size_t count,
                 csimd_hits *hits);
 
+  /// The canonical sums of the listed rows with the query: of squared differences for squared L2,
+  /// else of products.
+  void (*canonical_sums)(const csimd_scorer *scorer, const int32_t *listed, size_t count,
+                         double *sums);
+
   /// Makes the merits of a list canonical, if they are not, and those to come.
   void (*settle)(csimd_scorer *scorer, csimd_hits *hits);
 
