@@ -4,8 +4,9 @@ import TesseraFormats
 import Testing
 
 /// NumPy, run as another program.
-private enum Python {
+enum Python {
   static let hasNumpy = (try? run("import numpy")) != nil
+  static let hasSafetensors = (try? run("import safetensors.numpy")) != nil
 
   struct Failure: Error {
     let output: String
