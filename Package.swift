@@ -98,7 +98,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TesseraQuantizationTests",
-      dependencies: ["TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraQuantization"],
+      dependencies: [
+        "TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraQuantization",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraBenchmark", "TesseraCommand"],

@@ -49,12 +49,14 @@ extension Device {
   public func download<Element: DeviceScalar>(
     _ matrix: Matrix<Element>
   ) throws(TesseraError) -> [Element] {
-    var values = [Element](repeating: .zero, count: matrix.count)
-    let failure = values.withUnsafeMutableBytes { bytes -> TesseraError? in
+    var failure: TesseraError?
+    // Filling it first would take as long as the rest: generic code sets element by element.
+    let values = [Element](unsafeUninitializedCapacity: matrix.count) { target, initialized in
       do throws(TesseraError) {
-        try download(matrix.storage, at: matrix.byteOffset, to: bytes)
-        return nil
-      } catch { return error }
+        try download(
+          matrix.storage, at: matrix.byteOffset, to: UnsafeMutableRawBufferPointer(target))
+        initialized = matrix.count
+      } catch { failure = error }
     }
     if let failure { throw failure }
     return values

@@ -42,14 +42,31 @@ public final class HostStorage: Storage, @unchecked Sendable {
   // Safe: callers of one device do not run conflicting operations on the same matrix at once,
   // which is the rule every `Device` states.
   public let bytes: UnsafeMutableRawBufferPointer
+  /// Whose bytes they are, if not this object's.
+  private let owner: Vectors?
 
   /// - Throws: `.outOfMemory` if the host refuses `byteCount` bytes.
   public init(allocating byteCount: Int) throws(TesseraError) {
     bytes = try UnsafeMutableRawBufferPointer.allocateAligned(byteCount)
+    owner = nil
     super.init(byteCount: byteCount)
   }
 
-  deinit { bytes.deallocateAligned() }
+  /// The rows where they are, only to be read; nil unless they are Float32, one after the other.
+  package init?(reading vectors: Vectors) {
+    guard vectors.element == .float32, vectors.count > 0,
+      vectors.rowStride == vectors.dimension * MemoryLayout<Float>.stride,
+      let start = vectors.baseAddress, Int(bitPattern: start) % MemoryLayout<Float>.alignment == 0
+    else { return nil }
+    bytes = UnsafeMutableRawBufferPointer(
+      start: UnsafeMutableRawPointer(mutating: start), count: vectors.byteCount)
+    owner = vectors
+    super.init(byteCount: vectors.byteCount)
+  }
+
+  deinit {
+    if owner == nil { bytes.deallocateAligned() }
+  }
 }
 
 extension Matrix {

@@ -161,7 +161,7 @@ extension ElementType {
 extension Float {
   /// The value of an IEEE binary16 number. `Float(Float16)` calls a library function on x86-64
   /// without F16C; this is a shift and one exact multiplication.
-  init(halfBits bits: UInt16) {
+  package init(halfBits bits: UInt16) {
     let magnitude = UInt32(bits & 0x7FFF) << 13
     let sign = UInt32(bits & 0x8000) << 16
     if bits & 0x7C00 == 0x7C00 {

@@ -16,7 +16,21 @@ public enum QuantizerFactory {
   }
 
   /// To add a quantizer, add its family here.
-  static let families: [Family] = []
+  static let families: [Family] = [
+    Family(pattern: "PQ<parts>x<bits>", quantizer: ProductQuantizer.self) {
+      text throws(TesseraError) in try ProductRecipe(parsing: text)
+    },
+    Family(pattern: "OPQ<parts>[_<kept>],PQ<parts>x<bits>", quantizer: RotatedQuantizer.self) {
+      text throws(TesseraError) in try RotatedRecipe(parsing: text)
+    },
+    Family(
+      pattern: "RQ<stages>x<bits>, PRQ<parts>x<stages>x<bits>", quantizer: ResidualQuantizer.self
+    ) { text throws(TesseraError) in try ResidualRecipe(parsing: text) },
+    Family(
+      pattern: ScalarKind.allCases.map(\.rawValue).joined(separator: ", "),
+      quantizer: ScalarQuantizer.self
+    ) { text throws(TesseraError) in ScalarKind(rawValue: text).map(ScalarRecipe.init) },
+  ]
 
   /// What the factory string spells.
   ///

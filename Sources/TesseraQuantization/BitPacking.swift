@@ -1,0 +1,56 @@
+import TesseraCompute
+
+/// Whole numbers of `bits` bits as a little-endian stream, the first in the lowest bits, each row
+/// beginning with a byte of its own: FAISS's order.
+struct BitPacking: Sendable, Hashable {
+  let bits: Int
+  let perRow: Int
+
+  var bytesPerRow: Int { (bits * perRow + 7) / 8 }
+
+  /// - Precondition: whole rows of numbers below `1 << bits`.
+  func pack<Number: FixedWidthInteger>(_ numbers: [Number]) -> [UInt8] {
+    if bits == 8 { return numbers.map { UInt8(truncatingIfNeeded: $0) } }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(numbers.count / perRow * bytesPerRow)
+    for start in stride(from: 0, to: numbers.count, by: perRow) {
+      var pending: UInt64 = 0
+      var held = 0
+      for number in numbers[start..<start + perRow] {
+        pending |= UInt64(truncatingIfNeeded: number) << UInt64(held)
+        held += bits
+        while held >= 8 {
+          bytes.append(UInt8(truncatingIfNeeded: pending))
+          pending >>= 8
+          held -= 8
+        }
+      }
+      if held > 0 { bytes.append(UInt8(truncatingIfNeeded: pending)) }
+    }
+    return bytes
+  }
+
+  /// - Precondition: whole rows of `bytesPerRow`.
+  func unpack(_ bytes: [UInt8]) -> [UInt16] {
+    if bits == 8 { return bytes.map(UInt16.init) }
+    var numbers: [UInt16] = []
+    numbers.reserveCapacity(bytes.count / bytesPerRow * perRow)
+    let mask = UInt64(1) << UInt64(bits) - 1
+    for start in stride(from: 0, to: bytes.count, by: bytesPerRow) {
+      var pending: UInt64 = 0
+      var held = 0
+      var next = start
+      for _ in 0..<perRow {
+        while held < bits {
+          pending |= UInt64(bytes[next]) << UInt64(held)
+          next += 1
+          held += 8
+        }
+        numbers.append(UInt16(truncatingIfNeeded: pending & mask))
+        pending >>= UInt64(bits)
+        held -= bits
+      }
+    }
+    return numbers
+  }
+}

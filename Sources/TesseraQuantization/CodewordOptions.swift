@@ -1,0 +1,75 @@
+import TesseraCompute
+
+/// A recipe whose quantizer is made of codewords.
+public protocol CodewordRecipe: QuantizerRecipe {
+  /// How its codewords are found.
+  var options: CodewordOptions { get set }
+}
+
+/// How codebooks are trained: the same knobs for every quantizer made of codewords.
+public struct CodewordOptions: Sendable, Hashable {
+  /// Updates of k-means at most · 1 or more · more lowers the error a little.
+  public var iterations: Int
+  /// Training points for each codeword at most · 1 or more · more takes longer and lowers the error
+  /// on other vectors; where there are more points, a random sample of them is used.
+  public var pointsPerCodeword: Int
+  /// Chooses the random numbers · any · equal seeds give equal codebooks.
+  public var seed: UInt64
+
+  public init(iterations: Int = 25, pointsPerCodeword: Int = 256, seed: UInt64 = 1234) {
+    self.iterations = iterations
+    self.pointsPerCodeword = pointsPerCodeword
+    self.seed = seed
+  }
+
+  /// The points to train on, row-major, and what should be said about them.
+  ///
+  /// - Throws: `.invalidArgument` for fewer points than codewords, `.nonFinite`.
+  func sample(
+    _ points: Vectors, codewordCount: Int, for specification: String
+  ) throws(TesseraError) -> (rows: [Float], notes: [TrainingNote]) {
+    guard iterations >= 1, pointsPerCodeword >= 1 else {
+      throw .badSpecification(
+        specification,
+        "\(iterations) iterations on \(pointsPerCodeword) points a codeword, expected at least 1")
+    }
+    guard points.count >= codewordCount else {
+      throw .badSpecification(
+        specification,
+        "\(points.count) training points are fewer than the \(codewordCount) codewords; give more "
+          + "points or use fewer bits")
+    }
+    let limit = codewordCount * pointsPerCodeword
+    var rows: [Float]
+    var notes: [TrainingNote] = []
+    if points.count > limit {
+      var random = SplitMix64(seed: seed)
+      rows = []
+      rows.reserveCapacity(limit * points.dimension)
+      for row in random.nextIndices(limit, below: points.count).sorted() {
+        rows += points.row(Int(row))
+      }
+      notes.append(
+        TrainingNote(
+          quantizer: specification, knob: "pointsPerCodeword",
+          effect: "trained on \(limit) of \(points.count) points"))
+    } else {
+      rows = points.widened()
+      if points.count < Self.fewPoints * codewordCount {
+        notes.append(
+          TrainingNote(
+            quantizer: specification, knob: "training points",
+            effect: "\(points.count) points for \(codewordCount) codewords are few: expect a "
+              + "larger error on other vectors"))
+      }
+    }
+    if let bad = rows.firstIndex(where: { !$0.isFinite }) {
+      try Shapes.requireFinite(points, "train")
+      throw Shapes.nonFinite("train", rows: [bad / points.dimension])
+    }
+    return (rows, notes)
+  }
+
+  /// Below so many points a codeword FAISS warns too.
+  private static let fewPoints = 39
+}

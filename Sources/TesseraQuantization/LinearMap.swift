@@ -1,0 +1,41 @@
+import TesseraCompute
+
+/// A matrix that rows are multiplied by: row i of the result is the inner product with each of the
+/// map's rows, canonical ones, so that codes made from them are the same everywhere.
+struct LinearMap: Sendable, Hashable {
+  let outputs: Int
+  let inputs: Int
+  /// `outputs` x `inputs`, row-major.
+  let rows: [Float]
+
+  init(_ rows: [Float], outputs: Int, inputs: Int) {
+    self.rows = rows
+    self.outputs = outputs
+    self.inputs = inputs
+  }
+
+  var transposed: LinearMap {
+    var values = [Float](repeating: 0, count: rows.count)
+    for output in 0..<outputs {
+      for input in 0..<inputs { values[input * outputs + output] = rows[output * inputs + input] }
+    }
+    return LinearMap(values, outputs: inputs, inputs: outputs)
+  }
+
+  /// Every row of `vectors` multiplied, some rows at a time.
+  ///
+  /// - Parameter operation: Said in messages.
+  func apply(
+    to vectors: Vectors, on device: any Device, _ operation: String
+  ) throws(TesseraError) -> [Float] {
+    let map = try device.upload(rows, rows: outputs, columns: inputs)
+    var results: [Float] = []
+    results.reserveCapacity(vectors.count * outputs)
+    try vectors.forEachBlock(on: device, operation) { block, _ throws(TesseraError) in
+      let result = try device.allocate(Float.self, rows: block.rows, columns: outputs)
+      try device.canonicalScores(block, map, metric: .innerProduct, into: result)
+      results += try device.download(result)
+    }
+    return results
+  }
+}

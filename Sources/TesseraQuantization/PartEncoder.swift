@@ -1,0 +1,70 @@
+import TesseraCompute
+
+/// The nearest codeword of each part of rows on a device, however many codewords there are.
+struct PartEncoder {
+  private let device: any Device
+  private let codewords: Matrix<Float>
+  private let parts: Int
+  private let width: Int
+  private var codewordCount: Int { codewords.rows / parts }
+
+  /// - Parameter codewords: `parts` groups of equally many, of `width` numbers.
+  init(
+    _ codewords: [Float], parts: Int, width: Int, on device: any Device
+  ) throws(TesseraError) {
+    self.device = device
+    self.parts = parts
+    self.width = width
+    self.codewords = try device.upload(codewords, rows: codewords.count / width, columns: width)
+  }
+
+  /// The numbers of each row's codewords, packed.
+  func packed(_ rows: Matrix<Float>, _ packing: BitPacking) throws(TesseraError) -> [UInt8] {
+    guard codewordCount <= 256 else { return packing.pack(try wideNumbers(rows)) }
+    let codes = try numbers(rows)
+    return packing.bits == 8 ? codes : packing.pack(codes)
+  }
+
+  /// One byte a row and part, for up to 256 codewords.
+  func numbers(_ rows: Matrix<Float>) throws(TesseraError) -> [UInt8] {
+    let codes = try device.allocate(UInt8.self, rows: rows.rows, columns: parts)
+    try device.encode(rows, ProductCodebook(codewords, subspaceCount: parts), into: codes)
+    return try device.download(codes)
+  }
+
+  /// For any number of codewords: part by part, as assignment to centroids.
+  private func wideNumbers(_ rows: Matrix<Float>) throws(TesseraError) -> [Int32] {
+    let values = try device.download(rows)
+    let labels = try device.allocate(Int32.self, rows: rows.rows, columns: 1)
+    let scores = try device.allocate(Float.self, rows: rows.rows, columns: 1)
+    var numbers = [Int32](repeating: 0, count: rows.rows * parts)
+    for part in 0..<parts {
+      let points = try device.upload(
+        values.columns(part * width..<(part + 1) * width, of: parts * width), rows: rows.rows,
+        columns: width)
+      let own = codewords.rows(part * codewordCount..<(part + 1) * codewordCount)
+      try device.assignNearest(points, to: own, metric: .squaredL2, into: labels, scores)
+      for (row, label) in try device.download(labels).enumerated() {
+        numbers[row * parts + part] = label
+      }
+    }
+    return numbers
+  }
+}
+
+extension [Float] {
+  /// Some columns of rows of `width` numbers.
+  func columns(_ range: Range<Int>, of width: Int) -> [Float] {
+    let rows = count / width
+    return [Float](unsafeUninitializedCapacity: rows * range.count) { target, initialized in
+      withUnsafeBufferPointer { source in
+        for row in 0..<rows {
+          for (offset, column) in range.enumerated() {
+            target[row * range.count + offset] = source[row * width + column]
+          }
+        }
+      }
+      initialized = rows * range.count
+    }
+  }
+}
