@@ -1,0 +1,51 @@
+/// Files of trained quantizers: safetensors files, so that other programs can read the codebooks.
+///
+/// The metadata say what it is: `content` is `quantizer`, `version` that of the layout, `kind` the
+/// quantizer's and `specification` its factory string.
+public enum QuantizerFile {
+  /// The layout that is written, and the newest that is read.
+  public static let version = 1
+
+  /// Writes `quantizer` to `path`: the whole file, or nothing.
+  ///
+  /// - Throws: `.cannotCreate`, `.inputOutput`.
+  public static func write(_ quantizer: any Quantizer, to path: String) throws(TesseraError) {
+    let file = TensorFile(
+      tensors: quantizer.tensors,
+      metadata: [
+        "content": "quantizer", "version": String(version), "kind": type(of: quantizer).kind,
+        "specification": quantizer.specification,
+      ])
+    try file.write(to: path)
+  }
+
+  /// The quantizer in the file at `path`: bit for bit the one that was written.
+  ///
+  /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for a file that is no quantizer or
+  ///   damaged, `.unsupported` for a newer version or an unknown kind.
+  public static func open(_ path: String) throws(TesseraError) -> any Quantizer {
+    let file = try TensorFile(path)
+    do throws(TesseraError) {
+      return try quantizer(file)
+    } catch {
+      throw TesseraError(error.code, "\(path): \(error.message)")
+    }
+  }
+
+  private static func quantizer(_ file: TensorFile) throws(TesseraError) -> any Quantizer {
+    guard file.metadata["content"] == "quantizer", let kind = file.metadata["kind"],
+      let specification = file.metadata["specification"],
+      let writtenVersion = file.metadata["version"].flatMap({ Int($0) })
+    else {
+      throw TesseraError(
+        .malformedFile, "holds no quantizer; make one with tessera quantizer train")
+    }
+    guard writtenVersion <= version else {
+      throw TesseraError(
+        .unsupported,
+        "is of version \(writtenVersion), this program reads up to \(version); use a newer one")
+    }
+    return try QuantizerFactory.quantizer(
+      kind: kind, specification: specification, tensors: file.tensors)
+  }
+}
