@@ -118,13 +118,11 @@ INLINE ints load_codes(const int8_t *packed) {
 #define DOT4_ROWS(rows) (rows)
 #endif
 
-INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
-                           const size_t query_count, size_t row, const float *cuts,
-                           csimd_query *queries) {
-  size_t quads = (panels->dimension + 3) / 4;
-  const uint8_t *values = (const uint8_t *)panels->values +
-                          (row / CSIMD_PANEL * quads * CSIMD_PANEL + row % CSIMD_PANEL) * 4;
-  ints sums[QUERY_BLOCK][COLUMNS];
+// The products of `query_count` queries, a constant once inlined, with COLUMNS registers of rows of
+// a uint8 panel. The four codes of query i for quad d are at codes[i] + d * stride.
+INLINE void multiply_codes(const uint8_t *values, const int8_t *const *codes, const size_t stride,
+                           const size_t query_count, size_t quads,
+                           ints sums[QUERY_BLOCK][COLUMNS]) {
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++)
 #pragma clang loop unroll(full)
@@ -141,8 +139,8 @@ INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
              values + ((d + j / COLUMNS) * CSIMD_PANEL + j % COLUMNS * WIDTH) * 4, sizeof(ints));
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < query_count; i++) {
-      ints query = load_codes(packed + (d * query_count + i) * 4);
-      ints next = load_codes(packed + ((d + 1) * query_count + i) * 4);
+      ints query = load_codes(codes[i] + d * stride);
+      ints next = load_codes(codes[i] + (d + 1) * stride);
 #pragma clang loop unroll(full)
       for (size_t j = 0; j < COLUMNS; j++)
         sums[i][j] = DOT8(sums[i][j], rows[0][j], query, rows[1][j], next);
@@ -159,24 +157,44 @@ INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
     }
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < query_count; i++) {
-      ints query = load_codes(packed + (d * query_count + i) * 4);
+      ints query = load_codes(codes[i] + d * stride);
 #pragma clang loop unroll(full)
       for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = DOT4(sums[i][j], rows[j], query);
     }
   }
+}
+
+// The values of one query, rounded to `step * code + middle`, for WIDTH rows from `row` on.
+INLINE floats quantized_values(const csimd_panels *panels, ints sums, float step, float middle,
+                               int32_t code_sum, size_t row) {
+  int32_t excess = (panels->zero - DOT4_ZERO) * code_sum;
+  floats dot = __builtin_convertvector(sums - excess, floats);
+  floats rest = MULTIPLY_ADD(middle - (floats){0}, load_floats(panels->sum + row),
+                             load_floats(panels->offset + row));
+  return MULTIPLY_ADD(dot * step, load_floats(panels->scale + row), rest);
+}
+
+INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
+                           const size_t query_count, size_t row, const float *cuts,
+                           csimd_query *queries) {
+  size_t quads = (panels->dimension + 3) / 4;
+  const uint8_t *values = (const uint8_t *)panels->values +
+                          (row / CSIMD_PANEL * quads * CSIMD_PANEL + row % CSIMD_PANEL) * 4;
+  const int8_t *codes[QUERY_BLOCK];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < query_count; i++) codes[i] = packed + i * 4;
+  ints sums[QUERY_BLOCK][COLUMNS];
+  multiply_codes(values, codes, query_count * 4, query_count, quads, sums);
 
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++) {
     const csimd_query *query = &queries[i];
-    int32_t excess = (panels->zero - DOT4_ZERO) * query->code_sum;
     floats results[COLUMNS];
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < COLUMNS; j++) {
       size_t first = row + j * WIDTH;
-      floats dot = __builtin_convertvector(sums[i][j] - excess, floats);
-      floats rest = MULTIPLY_ADD(query->middle - (floats){0}, load_floats(panels->sum + first),
-                                 load_floats(panels->offset + first));
-      results[j] = MULTIPLY_ADD(dot * query->step, load_floats(panels->scale + first), rest);
+      results[j] = quantized_values(panels, sums[i][j], query->step, query->middle,
+                                    query->code_sum, first);
       if (panels->reach)
         results[j] = MULTIPLY_ADD(query->reach - (floats){0}, load_floats(panels->reach + first),
                                   results[j]);

@@ -10,6 +10,7 @@
 
 #include "CSIMD.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -47,6 +48,7 @@ typedef int32_t int16w __attribute__((vector_size(64)));
 #include "hits.h"
 #include "packing.h"
 #include "filter.h"
+#include "assign.h"
 #include "codes.h"
 
 #ifdef TARGET
@@ -63,6 +65,7 @@ const csimd_kernels KERNELS = {
     .filter = filter,
 #ifdef DOT4
     .filter_quantized = filter_quantized,
+    .assign_panel = assign_panel,
     .float_cost = FLOAT_COST,
 #endif
     .project = project,
@@ -70,6 +73,8 @@ const csimd_kernels KERNELS = {
     .score = score,
     .canonical_sums = canonical_sums,
     .settle = settle,
+    .near_groups = near_groups,
+    .score_pairs = score_pairs,
     .prefetch_rows = prefetch_rows,
     .keep_best = keep_best,
     .encode_part = encode_part,

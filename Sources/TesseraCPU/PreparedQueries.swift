@@ -5,7 +5,8 @@ internal import TesseraCompute
 final class PreparedQueries: @unchecked Sendable {
   // Safe: written only by `init`.
   let dimension: Int
-  let squares: [Double]
+  let squares: UnsafeBufferPointer<Double>
+  private let sums: HostStorage
   private let start: UnsafePointer<Float>
   private let source: Vectors
   private let widened: HostStorage?
@@ -15,11 +16,12 @@ final class PreparedQueries: @unchecked Sendable {
   {
     source = queries
     dimension = queries.dimension
-    let sums = try HostStorage(allocating: queries.count * 8)
+    sums = try HostStorage(allocating: queries.count * 8)
+    squares = UnsafeBufferPointer(start: sums.doubles, count: queries.count)
     if let rows = queries.denseFloats {
       widened = nil
       start = rows
-      try workers.split(queries.count, minimum: 256) { range in
+      try workers.split(queries.count, minimum: 256) { [sums] range in
         kernels.table.pointee.widen_rows(
           queries.kernelRows, range.lowerBound, range.count, nil, sums.doubles + range.lowerBound)
       }
@@ -27,16 +29,14 @@ final class PreparedQueries: @unchecked Sendable {
       let values = try HostStorage(allocating: queries.count * queries.dimension * 4)
       widened = values
       start = UnsafePointer(values.floats)
-      try workers.split(queries.count, minimum: 256) { range in
+      try workers.split(queries.count, minimum: 256) { [sums] range in
         kernels.table.pointee.widen_rows(
           queries.kernelRows, range.lowerBound, range.count,
           values.floats + range.lowerBound * queries.dimension, sums.doubles + range.lowerBound)
       }
     }
-    let squares = Array(UnsafeBufferPointer(start: sums.doubles, count: queries.count))
     let bad = squares.indices.filter { !squares[$0].isFinite }
     guard bad.isEmpty else { throw Shapes.nonFinite(what, rows: bad) }
-    self.squares = squares
   }
 
   var count: Int { squares.count }

@@ -86,6 +86,12 @@ extension Device {
     try upload(host.download(hostScores), to: scores)
   }
 
+  public func assigner(
+    for points: Matrix<Float>, metric: Metric
+  ) throws(TesseraError) -> any Assigner {
+    PlainAssigner(points, metric: metric, on: self)
+  }
+
   public func accumulateClusters(
     _ points: Matrix<Float>, _ labels: Matrix<Int32>, into sums: Matrix<Double>,
     _ counts: Matrix<Int32>

@@ -83,6 +83,11 @@ public protocol Device: AnyObject, Sendable {
     _ points: Matrix<Float>, to centroids: Matrix<Float>, metric: Metric,
     into labels: Matrix<Int32>, _ scores: Matrix<Float>) throws(TesseraError)
 
+  /// For `assignNearest` of the same points again and again, to centroids that move; the points
+  /// must not change meanwhile. May keep as much memory as the points take. Throws `.nonFinite`,
+  /// here or when it is used.
+  func assigner(for points: Matrix<Float>, metric: Metric) throws(TesseraError) -> any Assigner
+
   /// Per cluster, the sum of its points (`sums.rows` clusters) and how many there are
   /// (`counts`: clusters x 1). `labels` is `points.rows` x 1.
   ///

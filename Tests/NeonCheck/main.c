@@ -195,6 +195,139 @@ static void check_filter(const csimd_kernels *tested, size_t dimension, size_t c
   free((void *)panels.offset), free((void *)panels.sum), free((void *)panels.g);
 }
 
+static csimd_point random_point(const int8_t *codes, size_t dimension, int squared_l2) {
+  csimd_point point;
+  memset(&point, 0, sizeof point);
+  point.codes = codes;
+  for (size_t d = 0; d < dimension; d++) point.code_sum += codes[d];
+  point.step = 0.5f;
+  point.middle = (float)random_below(8) - 4;
+  point.a = squared_l2 ? 0 : 1;
+  point.b = point.c = 1;
+  point.residual = 2;
+  point.squares = 4e4 * (double)(1 + random_below(10) * dimension);
+  point.inverse = 0.5f;
+  point.own = (int32_t)random_below(PANELS * CSIMD_PANEL + 1) - 1;
+  point.reached = squared_l2 ? INFINITY : -INFINITY;
+  if (random_below(2)) point.reached = random_float() * (float)(1 + 200 * dimension);
+  if (squared_l2) point.reached = fabsf(point.reached);
+  return point;
+}
+
+// The values of a point for the rows of a panel; -INFINITY for its own and where there is no row.
+static void value_plainly(const csimd_panels *panels, size_t p, const csimd_point *point,
+                          double *values) {
+  size_t quads = (panels->dimension + 3) / 4;
+  const uint8_t *bytes = (const uint8_t *)panels->values + p * quads * CSIMD_PANEL * 4;
+  for (size_t r = 0; r < CSIMD_PANEL; r++) {
+    size_t row = p * CSIMD_PANEL + r;
+    int32_t dot = -panels->zero * point->code_sum;
+    for (size_t d = 0; d < panels->dimension; d++)
+      dot += bytes[(d / 4 * CSIMD_PANEL + r) * 4 + d % 4] * point->codes[d];
+    float rest = fmaf(point->middle, panels->sum[row], panels->offset[row]);
+    values[r] = (double)fmaf((float)dot * point->step, panels->scale[row], rest);
+    if (row >= panels->row_count || (int32_t)row == point->own) values[r] = -(double)INFINITY;
+  }
+}
+
+// What a panel says about points, against its contract in Float64. Rows within rounding of the cut
+// may be listed or not.
+static void check_assign(const csimd_kernels *tested, size_t dimension, size_t count,
+                         int32_t metric) {
+  int squared_l2 = metric == CSIMD_SQUARED_L2;
+  csimd_panels panels = random_panels(dimension, random_below(2) ? 128 : 0, 1);
+  panels.reach = NULL;
+  size_t bytes = (dimension + 3) / 4 * 4;
+  int8_t *codes = room(count * bytes);
+  csimd_point points[MOST_QUERIES], *block[MOST_QUERIES];
+  for (size_t i = 0; i < count; i++) {
+    for (size_t d = 0; d < dimension; d++)
+      codes[i * bytes + d] = (int8_t)((int)random_below(256) - 128);
+    points[i] = random_point(codes + i * bytes, dimension, squared_l2);
+    block[i] = &points[i];
+  }
+  size_t most_pairs = count * CSIMD_PANEL;
+  csimd_pairs pairs = {room(most_pairs * 4), room((most_pairs + CSIMD_SLACK) * 4), 0};
+  for (size_t p = 0; p < PANELS; p++) {
+    csimd_point before[MOST_QUERIES];
+    memcpy(before, points, sizeof before);
+    float bounds[MOST_QUERIES];
+    pairs.count = 0;
+    tested->assign_panel(&panels, p, metric, block, count, bounds, &pairs);
+    size_t pair = 0;
+    for (size_t i = 0; i < count; i++) {
+      double values[CSIMD_PANEL], most = -(double)INFINITY;
+      value_plainly(&panels, p, &before[i], values);
+      for (size_t r = 0; r < CSIMD_PANEL; r++) most = fmax(most, values[r]);
+      double error = (double)(points[i].a * panels.e[p] + points[i].b * panels.f[p]) +
+                     (double)(panels.g[p] + points[i].c);
+      double rounding = (double)(points[i].residual + panels.e[p]), bound, reached, cut;
+      double squares = points[i].squares, least = (double)before[i].reached;
+      if (squared_l2) {
+        bound = fmax(0, sqrt(fmax(0, squares - 2 * (most + error))) - rounding);
+        reached = fmin(least, sqrt(fmax(0, squares - 2 * (most - error))) + rounding);
+        cut = (squares - (reached + rounding) * (reached + rounding)) / 2 - error;
+      } else {
+        bound = -(most + error) * (double)points[i].inverse;
+        reached = fmax(least, most - error);
+        cut = reached - error;
+      }
+      double unit = 1e-5 * (1 + squares + (isfinite(most) ? fabs(most) : 0) +
+                            (isfinite(reached) ? reached * reached : 0));
+      double near = squared_l2 ? sqrt(unit) : unit;
+      expect(isfinite(most) ? (double)bounds[i] <= bound && (double)bounds[i] >= bound - near
+                            : bounds[i] > 1e30f,
+             tested->name, "bound of assign_panel", dimension, count);
+      double got = (double)points[i].reached;
+      expect(got == reached || (squared_l2 ? got >= reached && got <= reached + near
+                                           : got <= reached && got >= reached - near),
+             tested->name, "reached of assign_panel", dimension, count);
+      for (size_t r = 0; r < CSIMD_PANEL; r++) {
+        int listed = pair < pairs.count && pairs.points[pair] == (int32_t)i &&
+                     pairs.rows[pair] == (int32_t)(p * CSIMD_PANEL + r);
+        int wanted = values[r] > cut + unit;
+        int allowed = isfinite(values[r]) && !(values[r] < cut - unit);
+        expect(listed ? allowed : !wanted, tested->name, "assign_panel", dimension, count);
+        pair += (size_t)listed;
+      }
+    }
+    expect(pair == pairs.count, tested->name, "pairs of assign_panel", dimension, count);
+  }
+  free(codes), free(pairs.points), free(pairs.rows);
+  free((void *)panels.values), free((void *)panels.scale), free((void *)panels.offset);
+  free((void *)panels.sum), free((void *)panels.g), free((void *)panels.selected);
+}
+
+static void check_groups(const csimd_kernels *tested, size_t dimension, size_t count) {
+  float *bounds = room(count * 4), *moved = room(count * 4);
+  int32_t *groups[2] = {room((count + CSIMD_SLACK) * 4), room((count + CSIMD_SLACK) * 4)};
+  for (size_t i = 0; i < count; i++) bounds[i] = random_float(), moved[i] = random_float() / 8;
+  bounds[0] = -INFINITY;
+  size_t near[2];
+  for (int i = 0; i < 2; i++)
+    near[i] = (i ? tested : plain)->near_groups(bounds, moved, count, 0.5f, groups[i]);
+  expect(near[0] == near[1], tested->name, "near_groups", dimension, count);
+  EXPECT_SAME("near_groups", groups[0], groups[1], near[0] * 4);
+
+  csimd_rows points = random_rows(count, dimension, CSIMD_FLOAT32);
+  csimd_rows others = random_rows(count, dimension, CSIMD_FLOAT32);
+  float *values[2] = {room(count * dimension * 4), room(count * dimension * 4)};
+  double *squares[2] = {room(count * 8), room(count * 8)};
+  plain->widen_rows(points, 0, count, values[0], squares[0]);
+  plain->widen_rows(others, 0, count, values[1], squares[1]);
+  csimd_pair_rows rows = {values[0], values[1], squares[0], squares[1], dimension};
+  int32_t *from = groups[0], *to = groups[1];
+  for (size_t i = 0; i < count; i++)
+    from[i] = (int32_t)random_below((uint32_t)count), to[i] = (int32_t)random_below((uint32_t)count);
+  for (int32_t metric = 0; metric <= CSIMD_COSINE; metric++) {
+    plain->score_pairs(&rows, metric, from, to, count, bounds);
+    tested->score_pairs(&rows, metric, from, to, count, moved);
+    EXPECT_SAME("score_pairs", bounds, moved, count * 4);
+  }
+  free(bounds), free(moved), free((void *)points.start), free((void *)others.start);
+  for (int i = 0; i < 2; i++) free(groups[i]), free(values[i]), free(squares[i]);
+}
+
 static void check_scores(const csimd_kernels *tested, size_t dimension, size_t count) {
   for (int32_t element = CSIMD_FLOAT32; element <= CSIMD_UINT8; element++) {
     csimd_rows rows = random_rows(count, dimension, element);
@@ -311,10 +444,14 @@ int main(int argumentCount, char **arguments) {
         if (dimension > 0) check_packing(tested, dimension, count);
         check_scores(tested, dimension, count);
         check_codes(tested, dimension, count);
+        check_groups(tested, dimension, count);
       }
       for (size_t count = 1; count <= tested->query_block; count++) {
         check_filter(tested, dimension, count, 0);
-        if (tested->filter_quantized) check_filter(tested, dimension, count, 1);
+        if (!tested->filter_quantized) continue;
+        check_filter(tested, dimension, count, 1);
+        for (int32_t metric = 0; metric <= CSIMD_COSINE; metric++)
+          check_assign(tested, dimension, count, metric);
       }
     }
     printf("%s: %d failures, bytes %s\n", tested->name, failures,

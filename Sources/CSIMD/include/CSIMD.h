@@ -147,6 +147,45 @@ typedef struct {
   const double *exact;
 } csimd_codebook;
 
+/// A point that looks for its nearest row: what is rounded of it, and what is known so far.
+typedef struct {
+  /// As `quantize_query` makes them, one after the other, zero padded to a multiple of four.
+  const int8_t *codes;
+  float step, middle;
+  int32_t code_sum;
+  /// The error of a value for a row of panel p is at most a * e[p] + b * f[p] + g[p] + c; for
+  /// squared L2 that of rounding sums alone.
+  float a, b, c;
+  /// Only squared L2: the length of what rounding to bytes removed, and the sum of squares of what
+  /// it left.
+  float residual;
+  double squares;
+  /// Only the other metrics: one over the point's length, or 0.
+  float inverse;
+  /// The row it belongs to, which is left out; -1 for none.
+  int32_t own;
+  /// What the best row known surely has: at most this distance for squared L2, at least this value
+  /// for the others.
+  float reached;
+} csimd_point;
+
+/// Places in a list of points, and rows that may be nearer to them than any row known. Has room for
+/// every pair it may get, and `rows` for CSIMD_SLACK more.
+typedef struct {
+  int32_t *points;
+  int32_t *rows;
+  size_t count;
+} csimd_pairs;
+
+/// Float32 rows without gaps on both sides of a pair, with canonical sums of squares for the cosine.
+typedef struct {
+  const float *points;
+  const float *rows;
+  const double *point_squares;
+  const double *row_squares;
+  size_t dimension;
+} csimd_pair_rows;
+
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
   const char *name;
@@ -191,6 +230,23 @@ typedef struct {
   /// NULL where floats multiply as fast.
   void (*filter_quantized)(const csimd_panels *panels, const int8_t *packed, size_t query_count,
                            size_t begin, size_t end, csimd_query *queries);
+
+  /// For up to `query_block` points, what a uint8 panel of rows holds: `bounds` gets the distance
+  /// (for other metrics the negated value times `inverse`) below which none of its rows is, but for
+  /// the point's own; `reached` gets better; rows that may be nearer are appended to `pairs`.
+  /// NULL without `filter_quantized`.
+  void (*assign_panel)(const csimd_panels *panels, size_t panel, int32_t metric,
+                       csimd_point *const *points, size_t count, float *bounds,
+                       csimd_pairs *pairs);
+
+  /// Writes the groups g whose bound is not above moved[g] + limit, and returns their number.
+  /// `groups` has room for `count` and CSIMD_SLACK.
+  size_t (*near_groups)(const float *bounds, const float *moved, size_t count, float limit,
+                        int32_t *groups);
+
+  /// The canonical merit of each pair: the score, negated for squared L2.
+  void (*score_pairs)(const csimd_pair_rows *rows, int32_t metric, const int32_t *points,
+                      const int32_t *others, size_t count, float *merits);
 
   /// Writes a query as 16-bit numbers. Returns whether all of them are whole and within -255...255.
   int (*whole_numbers)(const float *query, size_t dimension, int16_t *whole);
