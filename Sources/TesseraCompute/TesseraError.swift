@@ -31,6 +31,8 @@ public struct TesseraError: Error, Sendable, Hashable {
     public static let buildFailure = Code("buildFailure")
     /// Not enough device or host memory.
     public static let outOfMemory = Code("outOfMemory")
+    /// The caller asked for the work to end.
+    public static let cancelled = Code("cancelled")
     /// A file whose bytes are not what its format says.
     public static let malformedFile = Code("malformedFile")
     /// A file that is not there or cannot be opened.

@@ -5,21 +5,51 @@ public struct Clustering: Sendable {
   public let clusterCount: Int
   public let dimension: Int
   public let metric: Metric
-  /// `clusterCount` x `dimension`, row-major; of unit length for `.cosine`.
+  /// `clusterCount` x `dimension`, row-major; of unit length but for `.squaredL2`.
   public let centroids: [Float]
   /// The nearest of `centroids` for each point, ties by lower cluster.
   public let labels: [Int32]
   /// Points per cluster.
   public let counts: [Int]
-  /// The sum of the points' distances to their centroids after each update, so `iterations`
-  /// entries, the last of which belongs to `centroids`. Squared distance for `.squaredL2`,
-  /// 1 - similarity for `.cosine`. Rises by rounding at most.
-  public let objective: [Double]
-  /// Updates done.
-  public let iterations: Int
+  /// The sum over all points of weight times distance to the nearest of `centroids`. Squared
+  /// distance for `.squaredL2`; 1 - similarity for `.cosine`; the length of the point less its
+  /// inner product for `.innerProduct`.
+  public let finalObjective: Double
+  /// What each update did, in order.
+  public let history: [Iteration]
   /// Whether it stopped because nothing changed any more, or less than the tolerance.
   public let converged: Bool
+  /// The objective each restart ended with; `finalObjective` is the least.
+  public let restartObjectives: [Double]
+  /// What was done otherwise than might be expected; empty as a rule.
+  public let notes: [TrainingNote]
 
-  /// Clusters without a point. Not 0 only where there are fewer distinct points than clusters.
+  /// One update.
+  public struct Iteration: Sendable, Hashable {
+    /// The objective of the points trained on, after the update. Rises by rounding at most, but
+    /// for mini-batches.
+    public let objective: Double
+    /// Points that changed their cluster.
+    public let movedPoints: Int
+    /// How uneven clusters are: `K * sum of counts² / (sum of counts)²`, 1 where all are equal.
+    public let imbalance: Double
+    /// Wall time, the only thing here that differs from run to run.
+    public let seconds: Double
+  }
+
+  /// Updates done.
+  public var iterations: Int { history.count }
+  /// The objective after each update.
+  public var objective: [Double] { history.map(\.objective) }
+  /// How uneven the clusters are, of all points.
+  public var imbalance: Double { Self.imbalance(counts) }
+  /// Clusters without a point. Not 0 only where there are fewer distinct points than clusters, or
+  /// where frozen centroids are out of reach.
   public var emptyClusterCount: Int { counts.count { $0 == 0 } }
+
+  static func imbalance(_ counts: [Int]) -> Double {
+    let total = Double(counts.reduce(0, +))
+    let squares = counts.reduce(0) { $0 + Double($1) * Double($1) }
+    return total > 0 ? Double(counts.count) * squares / (total * total) : 1
+  }
 }

@@ -1,13 +1,14 @@
 public import TesseraCompute
 
-/// Lloyd's k-means on the operations of a device.
+/// k-means on the operations of a device.
 ///
 /// Every step is either bit-identical on all devices by contract (assignment, cluster sums) or done
 /// here in a fixed order, so centroids, labels and objective are too. A cluster that loses its last
 /// point starts again at the point farthest from its centroid.
 ///
-/// - Complexity: O(points * clusters * dimension) an iteration; the points lie on the device as
-///   Float32.
+/// - Complexity: O(points * clusters * dimension) for the first iteration, less for those after
+///   where the device remembers (``Assigner``); the points lie on the device as Float32, or where
+///   memory is short pass through it block by block.
 public struct KMeans: Sendable {
   public let options: Options
 
@@ -15,64 +16,97 @@ public struct KMeans: Sendable {
 
   /// Groups `points` into `options.clusterCount` clusters.
   ///
-  /// - Parameter progress: Called after each iteration with the number done and the objective.
+  /// - Parameter progress: Called after each iteration with the number done and the objective. What
+  ///   it throws ends the work.
   /// - Throws: `.invalidArgument` and `.unsupported` for options without a meaning, `.invalidShape`
-  ///   for more clusters than points, `.nonFinite`, `.outOfMemory`, `.deviceFailure`.
+  ///   for more clusters than points, `.nonFinite`, `.outOfMemory`, `.deviceFailure`, and
+  ///   `.cancelled` in a task that is.
   public func cluster(
     _ points: Vectors, on device: any Device,
-    progress: (_ iteration: Int, _ objective: Double) -> Void = { _, _ in }
+    progress: (_ iteration: Int, _ objective: Double) throws(TesseraError) -> Void = { _, _ in }
   ) throws(TesseraError) -> Clustering {
     try options.check(against: points)
-    let points = try DevicePoints(points, metric: options.metric, on: device)
-    var centroids = try initialCentroids(points)
-    var assignment = try points.assign(repairing: &centroids)
-    var objective: [Double] = []
-    var converged = false
-    while objective.count < options.iterations, !converged {
-      let previous = assignment
-      centroids = try points.means(labels: previous.labels, old: centroids)
-      assignment = try points.assign(repairing: &centroids)
-      objective.append(assignment.objective)
-      progress(objective.count, assignment.objective)
-      let gain = previous.objective - assignment.objective
-      converged =
-        assignment.labels == previous.labels
-        || (options.tolerance > 0 && gain <= options.tolerance * previous.objective)
+    var notes: [TrainingNote] = []
+    let sample = sampled(points, &notes)
+    let training = try TrainingPoints(
+      sample.map { rows throws(TesseraError) in try points.gathering(rows) } ?? points,
+      metric: options.metric,
+      weights: sample.map { rows in options.weights.map { all in rows.map { all[Int($0)] } } }
+        ?? options.weights,
+      memoryLimit: options.memoryLimit, on: device)
+    var best: KMeansRun?
+    var ends: [Double] = []
+    for restart in 0..<options.restarts {
+      var random =
+        restart == 0
+        ? SplitMix64(seed: options.seed)
+        : SplitMix64(seed: options.seed, stream: UInt64(restart))
+      let found = try run(training, &random, progress: progress)
+      ends.append(found.assignment.objective)
+      if best.map({ found.assignment.objective < $0.assignment.objective }) ?? true {
+        best = found
+      }
+    }
+    guard let best else { preconditionFailure("at least one run was checked for") }
+    var assignment = best.assignment
+    if sample != nil {
+      let all = try TrainingPoints(
+        points, metric: options.metric, weights: options.weights,
+        memoryLimit: options.memoryLimit, on: device)
+      assignment = try PointAssignment(all).assign(to: best.centroids)
     }
     return Clustering(
       clusterCount: options.clusterCount, dimension: points.dimension, metric: options.metric,
-      centroids: centroids, labels: assignment.labels, counts: assignment.counts,
-      objective: objective, iterations: objective.count, converged: converged)
+      centroids: best.centroids, labels: assignment.labels, counts: assignment.counts,
+      finalObjective: assignment.objective, history: best.history, converged: best.converged,
+      restartObjectives: ends, notes: notes)
   }
 
-  private func initialCentroids(_ points: DevicePoints) throws(TesseraError) -> [Float] {
-    var random = SplitMix64(seed: options.seed)
-    switch options.initialization {
-    case .random:
-      return try points.rows(random.nextIndices(options.clusterCount, below: points.count))
-    case .kMeansPlusPlus:
-      // Each choice passes over the sample once; over all points that would dwarf the iterations.
-      let sample = try points.sample(max(1 << 14, 32 * options.clusterCount), &random)
-      return try sample.rows(sample.spreadRows(options.clusterCount, &random))
-    case .given(let centroids):
-      let values = centroids.widened()
-      return options.metric == .cosine
-        ? UnitLength.scaled(values, dimension: points.dimension).values : values
+  private func run(
+    _ points: TrainingPoints, _ random: inout SplitMix64, progress: KMeansProgress
+  ) throws(TesseraError) -> KMeansRun {
+    let frozen = Set(options.frozen)
+    switch options.algorithm {
+    case .lloyd:
+      let centroids = try start(points, &random)
+      return try Lloyd(
+        points: points, iterations: options.iterations, tolerance: options.tolerance,
+        frozen: frozen
+      ).run(from: centroids, progress: progress)
+    case .miniBatch(let size):
+      let centroids = try start(points, &random)
+      return try MiniBatch(
+        points: points, size: size, iterations: options.iterations, frozen: frozen
+      ).run(from: centroids, &random, progress: progress)
+    case .hierarchical:
+      return try HierarchicalKMeans(points: points, options: options)
+        .run(&random, progress: progress)
+    case .exact1D:
+      let numbers = points.values(0..<points.count)
+      let centroids = try ExactKMeans1D(numbers, weights: points.weights)
+        .centroids(options.clusterCount)
+      return KMeansRun(
+        centroids: centroids, assignment: try PointAssignment(points).assign(to: centroids),
+        converged: true)
     }
   }
-}
 
-extension SplitMix64 {
-  /// `count` different numbers below `bound`, every set equally likely (Floyd's sampling).
-  mutating func nextIndices(_ count: Int, below bound: Int) -> [Int32] {
-    var chosen: Set<Int32> = []
-    var indices: [Int32] = []
-    for last in bound - count..<bound {
-      let candidate = Int32(nextIndex(below: last + 1))
-      let index = chosen.contains(candidate) ? Int32(last) : candidate
-      chosen.insert(index)
-      indices.append(index)
-    }
-    return indices
+  private func start(
+    _ points: TrainingPoints, _ random: inout SplitMix64
+  ) throws(TesseraError) -> [Float] {
+    try KMeansStart(points: points, clusterCount: options.clusterCount)
+      .centroids(options.initialization, &random)
+  }
+
+  /// The points to train on, where those are not all; then a note says so.
+  private func sampled(_ points: Vectors, _ notes: inout [TrainingNote]) -> [Int32]? {
+    guard let limit = options.trainingSampleLimit, limit < points.count else { return nil }
+    notes.append(
+      TrainingNote(
+        quantizer: "k-means", knob: "trainingSampleLimit",
+        effect: "trained on \(limit) of \(points.count) points"))
+    // A stream of its own: the start is drawn as it is without a limit.
+    var random = SplitMix64(seed: options.seed, stream: .max)
+    return random.nextIndices(limit, below: points.count).sorted()
   }
 }

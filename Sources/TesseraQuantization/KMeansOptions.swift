@@ -9,18 +9,38 @@ extension KMeans {
     public var iterations: Int
     /// Chooses the random numbers · any · equal seeds give equal results.
     public var seed: UInt64
-    /// What "near" means · `.squaredL2` or `.cosine` · cosine is spherical k-means: points and
-    /// centroids are scaled to unit length.
+    /// What "near" means · any metric · cosine is spherical k-means: points and centroids are
+    /// scaled to unit length; for inner products only centroids are, so long points count more.
     public var metric: Metric
     /// Where the centroids start · see ``Initialization``.
     public var initialization: Initialization
     /// Stop when an update improves the objective by less than this share of it · 0 or more ·
     /// 0 stops only when no label changes.
     public var tolerance: Double
+    /// How centroids are found · see ``Algorithm`` · ``Algorithm/lloyd`` unless there are very many
+    /// points or clusters.
+    public var algorithm: Algorithm
+    /// How much each point counts · one number a point, finite, none negative, not all 0 · nil: all
+    /// count 1. A point of weight 0 gets a label and moves nothing.
+    public var weights: [Float]?
+    /// Runs from different starts, of which the best is kept · 1 or more · 3 to 10 where K is small
+    /// and the objective matters.
+    public var restarts: Int
+    /// Centroids that stay where they are · indices of the given centroids · only with
+    /// ``Initialization/given(_:)``.
+    public var frozen: [Int]
+    /// Train on at most so many points, chosen at random · the number of clusters or more · nil: on
+    /// all. All points are assigned in the end either way, and a note tells.
+    public var trainingSampleLimit: Int?
+    /// Bytes that points may take on the device · 1 or more · nil: half of its memory. Points that
+    /// need more go there in blocks, in every iteration anew, with the same result.
+    public var memoryLimit: Int?
 
     public init(
       clusterCount: Int, iterations: Int = 20, seed: UInt64 = 1234, metric: Metric = .squaredL2,
-      initialization: Initialization = .kMeansPlusPlus, tolerance: Double = 0
+      initialization: Initialization = .kMeansPlusPlus, tolerance: Double = 0,
+      algorithm: Algorithm = .lloyd, weights: [Float]? = nil, restarts: Int = 1,
+      frozen: [Int] = [], trainingSampleLimit: Int? = nil, memoryLimit: Int? = nil
     ) {
       self.clusterCount = clusterCount
       self.iterations = iterations
@@ -28,6 +48,12 @@ extension KMeans {
       self.metric = metric
       self.initialization = initialization
       self.tolerance = tolerance
+      self.algorithm = algorithm
+      self.weights = weights
+      self.restarts = restarts
+      self.frozen = frozen
+      self.trainingSampleLimit = trainingSampleLimit
+      self.memoryLimit = memoryLimit
     }
   }
 
@@ -35,51 +61,35 @@ extension KMeans {
   public enum Initialization: Sendable {
     /// Distinct rows, every choice equally likely. Cost: nothing.
     case random
-    /// Each next row with a chance proportional to its squared distance from those chosen (Arthur
-    /// and Vassilvitskii 2007), among a random sample of 32 rows a cluster and at least 16,384.
-    /// Better starts, for about the cost of one more iteration.
+    /// Each next row with a chance proportional to its distance from those chosen (Arthur and
+    /// Vassilvitskii 2007), among a random sample of 32 rows a cluster and at least 16,384; from
+    /// the 17th on, an eighth of those chosen at a time. Better starts, for about the cost of one
+    /// more iteration.
     case kMeansPlusPlus
+    /// k-means|| (Bahmani and others 2012): five rounds that each choose about half as many rows
+    /// as there are clusters, with chances proportional to the distance from those chosen; of
+    /// these, weighted by how many points they are nearest to, k-means++ makes the start. Looks at
+    /// all points. Cost: about two iterations.
+    case kMeansParallel
     /// These centroids, one row each.
     case given(Vectors)
   }
-}
 
-extension KMeans.Options {
-  func check(against points: Vectors) throws(TesseraError) {
-    guard clusterCount >= 1 else {
-      throw TesseraError(
-        .invalidArgument, "k-means: \(clusterCount) clusters asked for, at least 1 is needed")
-    }
-    guard iterations >= 0, tolerance >= 0 else {
-      throw TesseraError(
-        .invalidArgument,
-        "k-means: iterations (\(iterations)) and tolerance (\(tolerance)) must not be negative")
-    }
-    guard metric != .innerProduct else {
-      throw TesseraError(
-        .unsupported, "k-means: inner product has no centroids; use the l2 or cosine metric")
-    }
-    guard points.dimension > 0 else {
-      throw TesseraError(.invalidShape, "k-means: the points have no dimensions")
-    }
-    guard clusterCount <= points.count else {
-      throw TesseraError(
-        .invalidShape,
-        "k-means: \(clusterCount) clusters asked of \(points.count) points; ask for at most as "
-          + "many clusters as there are points")
-    }
-    guard points.count <= Int(Int32.max) else {
-      throw TesseraError(
-        .unsupported, "k-means: \(points.count) points are more than \(Int32.max); use a sample")
-    }
-    if case .given(let centroids) = initialization {
-      guard centroids.count == clusterCount, centroids.dimension == points.dimension else {
-        throw TesseraError(
-          .invalidShape,
-          "k-means: the given centroids are \(centroids.count) x \(centroids.dimension), expected "
-            + "\(clusterCount) x \(points.dimension)")
-      }
-      try Shapes.requireFinite(centroids, "k-means: given centroids")
-    }
+  /// How centroids are found.
+  public enum Algorithm: Sendable, Hashable {
+    /// All points in every iteration (Lloyd 1982).
+    case lloyd
+    /// A random batch of points in each iteration, to which centroids move at a rate that falls
+    /// with the points they have seen (Sculley 2010). For data too large to pass over 20 times;
+    /// ends with a higher objective, and always does all iterations. An iteration's objective is
+    /// that of its batch before the update, scaled to all points.
+    case miniBatch(size: Int)
+    /// About sqrt(K) clusters first, then each split into its share of K by its number of points,
+    /// then two iterations of Lloyd's over all. For K of thousands: cost O(points * sqrt(K)) but
+    /// for the last two, and clusters of more even size.
+    case hierarchical
+    /// The optimum, for points of one dimension and squared L2 (Wang and Song 2011), in
+    /// O(K * points * log points); start, seed and iterations have no meaning.
+    case exact1D
   }
 }

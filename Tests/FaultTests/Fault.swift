@@ -86,7 +86,7 @@ struct Fault: Sendable, CustomTestStringConvertible {
   private static let wrongKernels = [
     ("search_pack", Work.nearest), ("search_filter", .nearest), ("search_rescore", .nearest),
     ("search_results", .nearest), ("pack_panels", .innerProducts), ("sum_runs", .cluster),
-    ("gather", .cluster), ("find", .cluster), ("multiply", .innerProducts), ("write_best", .topK),
+    ("gather", .gather), ("find", .cluster), ("multiply", .innerProducts), ("write_best", .topK),
     ("encode", .encode),
   ].map { (kernel: String, work: Work) in
     Fault(

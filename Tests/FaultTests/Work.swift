@@ -8,7 +8,7 @@ import TesseraRetrieval
 /// result has only one right set of bits; matrices are too large for the memory that small ones
 /// share.
 enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
-  case nearest, cluster, innerProducts, topK, encode
+  case nearest, cluster, innerProducts, topK, encode, gather
 
   var description: String { rawValue }
 
@@ -32,6 +32,7 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
     case .innerProducts: return (try innerProducts(device), device.info.identifier)
     case .topK: return (try topK(device), device.info.identifier)
     case .encode: return (try encode(device), device.info.identifier)
+    case .gather: return (try gather(device), device.info.identifier)
     }
   }
 
@@ -96,5 +97,14 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
     try device.encode(
       device.upload(Self.numbers(600 * 8, seed: 8), rows: 600, columns: 8), codebook, into: codes)
     return try device.download(codes).map(UInt32.init)
+  }
+
+  private func gather(_ device: any Device) throws(TesseraError) -> [UInt32] {
+    let rows = try device.allocate(Float.self, rows: 300, columns: 8)
+    let indices = (0..<300).map { Int32($0 * 7 % 200) }
+    try device.gather(
+      device.upload(Self.numbers(200 * 8, seed: 9), rows: 200, columns: 8),
+      rows: device.upload(indices, rows: 300, columns: 1), into: rows)
+    return try device.download(rows).map(\.bitPattern)
   }
 }

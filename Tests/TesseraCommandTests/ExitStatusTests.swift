@@ -18,6 +18,7 @@ import Testing
 
   static let search = "search --base base.npy --queries queries.npy -k 3 --out out"
   static let kmeans = "kmeans --input base.npy --out out.npy"
+  static let weighted = "kmeans --input three.npy -k 2 --out out.npy --weights"
 
   @Test(
     "failures",
@@ -43,7 +44,30 @@ import Testing
       Failure(64, "generate --rows 1 --dimension 0 out.npy", "--dimension is 0"),
       Failure(64, "generate --rows 9 --dimension 4 --element i1 out.fvecs", "out.fvecs"),
       Failure(64, "\(kmeans) -k 0", "-k is 0"),
-      Failure(64, "\(kmeans) -k 3 --metric ip", "l2 or cosine"),
+      Failure(64, "\(kmeans) -k 3 --metric manhattan", "manhattan"),
+      Failure(64, "\(kmeans) -k 3 --tolerance -1", "--tolerance"),
+      Failure(64, "\(kmeans) -k 3 --restarts 0", "--restarts is 0"),
+      Failure(64, "\(kmeans) -k 3 --start middle", "middle"),
+      Failure(64, "\(kmeans) -k 3 --algorithm magic", "magic"),
+      Failure(64, "\(kmeans) -k 500 --init base.npy --start random", "--start and --init"),
+      Failure(64, "\(kmeans) -k 3 --algorithm minibatch", "--batch-size"),
+      Failure(64, "\(kmeans) -k 3 --batch-size 9", "--algorithm minibatch"),
+      Failure(
+        64, "\(kmeans) -k 3 --algorithm minibatch --batch-size 0", "--batch-size is 0"),
+      Failure(
+        64, "\(kmeans) -k 3 --algorithm minibatch --batch-size 9 --tolerance 0.1", "tolerance"),
+      Failure(64, "\(kmeans) -k 3 --algorithm exact", "1 dimension", "another algorithm"),
+      Failure(
+        64, "\(kmeans) -k 500 --algorithm hierarchical --init base.npy", "give no centroids"),
+      Failure(64, "\(kmeans) -k 500 --init base.npy --restarts 2", "2 restarts", "use 1"),
+      Failure(64, "\(kmeans) -k 3 --freeze 0:2", "--freeze needs", "--init"),
+      Failure(64, "\(kmeans) -k 500 --init base.npy --freeze 0:501", "0:501", "0:500"),
+      Failure(64, "\(kmeans) -k 500 --init base.npy --freeze 3", "FIRST:END"),
+      Failure(64, "\(kmeans) -k 500 --init base.npy --choose elbow", "--choose", "--init"),
+      Failure(64, "\(kmeans) -k 2 --choose silhouette", "at least 2 numbers of clusters"),
+      Failure(64, "\(kmeans) -k 9 --choose best", "best"),
+      Failure(64, "\(kmeans) -k 9 --train-limit 8", "8, fewer points than the 9 clusters"),
+      Failure(64, "\(kmeans) -k 9 --memory lots", "lots", "512M"),
       Failure(64, "\(kmeans) -k 3 --iterations -1", "--iterations"),
       Failure(64, "\(kmeans) -k 3 --assignments out.npy", "same file"),
       Failure(64, "eval --found ids.npy --truth ids.npy -k 0", "-k is 0"),
@@ -68,6 +92,14 @@ import Testing
       Failure(65, "\(kmeans) -k 501", "base.npy", "501 clusters asked of 500"),
       Failure(65, "kmeans --input nan.npy -k 2 --out out.npy", "nan.npy", "row 2"),
       Failure(65, "\(kmeans) -k 2 --init base.npy", "500 x 24", "2 x 24"),
+      Failure(
+        64, "kmeans --input three.npy -k 2 --out o.npy --algorithm exact --restarts 2", "at once"),
+      Failure(65, "kmeans --input nan.npy -k 2 --memory 10 --out out.npy", "nan.npy", "row 2"),
+      Failure(65, "\(kmeans) -k 2 --weights base.npy", "base.npy", "24 columns"),
+      Failure(65, "\(kmeans) -k 2 --weights zero.npy", "zero.npy", "3 weights for 500 points"),
+      Failure(65, "\(weighted) nan1.npy", "nan1.npy", "point 1", "nan", "repair"),
+      Failure(65, "\(weighted) minus2.npy", "minus2.npy", "point 2", "must not be negative"),
+      Failure(65, "\(weighted) zero.npy", "zero.npy", "all weights are 0"),
       Failure(65, "eval --found ids.npy --truth ids.npy -k 9", "ids.npy", "3 ids a row"),
       Failure(65, "eval --found ids.npy --truth other.npy", "6 queries"),
       // No input.
@@ -77,6 +109,8 @@ import Testing
       Failure(66, "\(search) --truth none.npy", "none.npy"),
       Failure(66, "\(search) --ids none.npy", "none.npy", "check the path"),
       Failure(66, "kmeans --input none.npy -k 1 --out out.npy", "none.npy"),
+      Failure(66, "\(kmeans) -k 2 --init none.npy", "none.npy"),
+      Failure(66, "\(kmeans) -k 2 --weights none.npy", "none.npy"),
       Failure(66, "eval --found none.npy --truth ids.npy", "none.npy"),
       // No such device.
       Failure(69, "\(search) --device opencl:99", "opencl"),
@@ -127,6 +161,12 @@ import Testing
       HostMemory(copying: [1, 0, 1] as [UInt8]), element: .uint8, count: 3, dimension: 1)
     try VectorFile.write(flags, to: shell.path("flags.npy"))
     try IDFile.write([1, 2, 3], rows: 1, columns: 3, to: shell.path("other.npy"))
+    try VectorFile.write(Vectors([1, 2, 3], dimension: 1), to: shell.path("three.npy"))
+    for (name, weights) in [
+      ("nan1", [1, .nan, 1]), ("minus2", [1, 1, -1]), ("zero", [0, 0, 0]),
+    ] as [(String, [Float])] {
+      try ScoreFile.write(weights, rows: 3, columns: 1, to: shell.path("\(name).npy"))
+    }
     try FileManager.default.createDirectory(
       atPath: shell.path("folder"), withIntermediateDirectories: false)
   }

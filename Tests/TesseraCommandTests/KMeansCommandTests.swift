@@ -41,9 +41,16 @@ import Testing
     #expect((json["variant"] as? String)?.isEmpty == false)
     #expect(json["rows"] as? Int == 500 && json["dimension"] as? Int == 24)
     #expect(json["k"] as? Int == 12)
-    #expect(json["seconds"] as? [String: Double] != nil)
     let iterations = try #require(json["iterations"] as? Int)
     #expect((1...4).contains(iterations))
+    let seconds = try #require(json["seconds"] as? [String: Any])
+    #expect(seconds["load"] as? Double != nil && seconds["cluster"] as? Double != nil)
+    #expect((seconds["iterations"] as? [Double])?.count == iterations)
+    #expect((json["movedPoints"] as? [Int])?.count == iterations)
+    #expect(try #require(json["imbalance"] as? Double) >= 1)
+    #expect(json["converged"] as? Bool == (json["movedPoints"] as? [Int])?.contains(0))
+    #expect((json["restartObjectives"] as? [Double])?.count == 1)
+    #expect((json["notes"] as? [Any])?.isEmpty == true && json["trials"] == nil)
     let objective = try #require(json["objective"] as? [Double])
     #expect(objective.count == iterations)
     #expect(zip(objective, objective.dropFirst()).allSatisfy { $1 <= $0 * (1 + 1e-6) })
@@ -66,6 +73,85 @@ import Testing
       #expect(outcome.status == 0)
       #expect(try shell.bytes("a.npy") != shell.bytes(name))
     }
+  }
+
+  /// The centroids that `kmeans` writes for `options`, and what it says.
+  private func centroids(_ options: String) throws -> (bytes: Data, outcome: Shell.Outcome) {
+    let outcome = try shell.bash(
+      "\"$TESSERA\" kmeans --input base.npy --device cpu --out o.npy --json \(options)")
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    return (try shell.bytes("o.npy"), outcome)
+  }
+
+  @Test(
+    "every option changes what is found",
+    arguments: [
+      "--metric ip", "--metric cosine", "--start parallel", "--start random", "--iterations 1",
+      "--algorithm minibatch --batch-size 40", "--algorithm hierarchical", "--weights w.npy",
+      "--train-limit 60", "--tolerance 0.5",
+    ])
+  func options(_ option: String) throws {
+    try ScoreFile.write(
+      (0..<500).map { Float($0 % 5) }, rows: 500, columns: 1, to: shell.path("w.npy"))
+    let plain = try centroids("-k 9").bytes
+    let (bytes, outcome) = try centroids("-k 9 \(option)")
+    #expect(bytes != plain)
+    #expect(try VectorFile.open(shell.path("o.npy")).count == 9)
+    #expect(try outcome.json()["emptyClusters"] as? Int == 0)
+  }
+
+  @Test("less memory changes nothing")
+  func memory() throws {
+    #expect(try centroids("-k 9 --memory 5K").bytes == centroids("-k 9").bytes)
+  }
+
+  @Test("frozen centroids stay where they were given")
+  func frozen() throws {
+    _ = try centroids("-k 9 --iterations 0 --start random")
+    try FileManager.default.moveItem(atPath: shell.path("o.npy"), toPath: shell.path("given.npy"))
+    _ = try centroids("-k 9 --init given.npy --freeze 2:5")
+    let (before, after) = (
+      try VectorFile.open(shell.path("given.npy")), try VectorFile.open(shell.path("o.npy"))
+    )
+    for cluster in 0..<9 {
+      #expect((before.row(cluster) == after.row(cluster)) == (2..<5).contains(cluster))
+    }
+  }
+
+  @Test("a training sample is told on stderr and in JSON")
+  func trainLimit() throws {
+    let outcome = try centroids("-k 9 --train-limit 60").outcome
+    #expect(outcome.errors.contains("trained on 60 of 500 points"))
+    let note = try #require((outcome.json()["notes"] as? [[String: String]])?.first)
+    #expect(note["knob"] == "trainingSampleLimit" && note["quantizer"] == "k-means")
+  }
+
+  @Test("restarts are all told, and the best is kept")
+  func restarts() throws {
+    let json = try centroids("-k 9 --start random --restarts 3").outcome.json()
+    let ends = try #require(json["restartObjectives"] as? [Double])
+    #expect(ends.count == 3 && json["finalObjective"] as? Double == ends.min())
+  }
+
+  @Test("--choose tries up to -k and takes one", arguments: ["elbow", "silhouette"])
+  func choose(_ criterion: String) throws {
+    let json = try centroids("-k 20 --choose \(criterion)").outcome.json()
+    let trials = try #require(json["trials"] as? [[String: Any]])
+    #expect(trials.map { $0["k"] as? Int } == [2, 3, 4, 6, 8, 12, 16, 20])
+    let k = try #require(json["k"] as? Int)
+    #expect(trials.contains { $0["k"] as? Int == k })
+    #expect(try VectorFile.open(shell.path("o.npy")).count == k)
+    #expect(trials.allSatisfy { ($0["silhouette"] != nil) == (criterion == "silhouette") })
+  }
+
+  @Test("numbers are clustered exactly")
+  func exact() throws {
+    try VectorFile.write(
+      Vectors([9, 1, 2, 10, 30], dimension: 1), to: shell.path("numbers.npy"))
+    let outcome = try shell.tessera(
+      "kmeans", "--input", "numbers.npy", "-k", "3", "--algorithm", "exact", "--out", "c.npy")
+    #expect(outcome.status == 0)
+    #expect(try VectorFile.open(shell.path("c.npy")).widened() == [1.5, 9.5, 30])
   }
 
   @Test("fewer distinct points than clusters are reported")

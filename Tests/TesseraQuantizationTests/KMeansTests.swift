@@ -247,9 +247,6 @@ import Testing
         testDescription: "negative tolerance", options: .init(clusterCount: 1, tolerance: -1),
         code: .invalidArgument, says: "must not be negative"),
       Refusal(
-        testDescription: "inner product", options: .init(clusterCount: 1, metric: .innerProduct),
-        code: .unsupported, says: "l2 or cosine"),
-      Refusal(
         testDescription: "NaN", options: .init(clusterCount: 1), values: [1, 2, 3, .nan, 5, 6],
         code: .nonFinite, says: "row 1"),
       Refusal(

@@ -1,0 +1,95 @@
+import Tessera
+
+extension KMeansCommand {
+  /// What `kmeans` prints: as JSON under these names, or as a table.
+  struct Summary: Encodable {
+    let device: String
+    let variant: String
+    let metric: String
+    let rows: Int
+    let dimension: Int
+    let k: Int
+    let seconds: Seconds
+    let iterations: Int
+    let converged: Bool
+    /// After each update.
+    let objective: [Double]
+    let movedPoints: [Int]
+    /// Of all vectors and the centroids written.
+    let finalObjective: Double
+    let imbalance: Double
+    let emptyClusters: Int
+    let restartObjectives: [Double]
+    let notes: [Note]
+    /// Only with --choose.
+    let trials: [Trial]?
+    let peakBytes: Int
+
+    struct Seconds: Encodable {
+      let load: Double
+      let cluster: Double
+      /// Of each update.
+      let iterations: [Double]
+    }
+
+    struct Note: Encodable {
+      let quantizer: String
+      let knob: String
+      let effect: String
+    }
+
+    struct Trial: Encodable {
+      let k: Int
+      let objective: Double
+      let silhouette: Double?
+    }
+
+    init(
+      of clustering: Clustering, trials: [KMeans.CountTrial]?, on device: DeviceInfo, rows: Int,
+      loadSeconds: Double, clusterSeconds: Double
+    ) {
+      self.device = device.identifier
+      variant = device.variant
+      metric = clustering.metric.rawValue
+      self.rows = rows
+      dimension = clustering.dimension
+      k = clustering.clusterCount
+      seconds = Seconds(
+        load: loadSeconds, cluster: clusterSeconds,
+        iterations: clustering.history.map(\.seconds))
+      iterations = clustering.iterations
+      converged = clustering.converged
+      objective = clustering.objective
+      movedPoints = clustering.history.map(\.movedPoints)
+      finalObjective = clustering.finalObjective
+      imbalance = clustering.imbalance
+      emptyClusters = clustering.emptyClusterCount
+      restartObjectives = clustering.restartObjectives
+      notes = clustering.notes.map {
+        Note(quantizer: $0.quantizer, knob: $0.knob, effect: $0.effect)
+      }
+      self.trials = trials?.map {
+        Trial(k: $0.clusterCount, objective: $0.objective, silhouette: $0.silhouette)
+      }
+      peakBytes = HostLimits.peakResidentBytes
+    }
+
+    func table() -> Table {
+      var table = Table()
+      table.add("device", "\(device) (\(variant))")
+      table.add("input", "\(rows) x \(dimension), \(metric)")
+      for trial in trials ?? [] {
+        let silhouette = trial.silhouette.map { ", silhouette \($0.short)" } ?? ""
+        table.add("tried \(trial.k)", "objective \(trial.objective.short)\(silhouette)")
+      }
+      table.add("clusters", "\(k), \(emptyClusters) empty, imbalance \(imbalance.short)")
+      table.add("iterations", "\(iterations)" + (converged ? ", converged" : ""))
+      if let first = objective.first {
+        table.add("objective", "\(first.short) to \(finalObjective.short)")
+      }
+      table.add("time", "\(seconds.cluster.short) s")
+      table.add("peak memory", peakBytes.asBytes)
+      return table
+    }
+  }
+}
