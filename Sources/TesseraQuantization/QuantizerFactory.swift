@@ -30,6 +30,7 @@ public enum QuantizerFactory {
       pattern: ScalarKind.allCases.map(\.rawValue).joined(separator: ", "),
       quantizer: ScalarQuantizer.self
     ) { text throws(TesseraError) in ScalarKind(rawValue: text).map(ScalarRecipe.init) },
+    RaBitQRecipe.family,
   ]
 
   /// What the factory string spells.

@@ -1,0 +1,160 @@
+import TesseraCompute
+
+/// Queries turned and rounded to whole numbers, ready to be multiplied with grid points.
+struct RaBitQQueries {
+  /// How many dimensions go into one product: more would leave too few bits for the query.
+  private static let blockDimension = 1024
+
+  private struct Query {
+    /// The distance from the center.
+    let length: Double
+    /// What the product of the query and the center adds.
+    let centerProduct: Double
+    /// The length of the query itself.
+    let norm: Double
+    /// The value of a whole number of 1.
+    let unit: Double
+    /// How far the rounded direction is from the direction.
+    let rounding: Double
+  }
+
+  /// The digits of a whole number, each small enough that Float32 adds its products without
+  /// rounding.
+  struct Limbs {
+    /// Bits of one digit, with its sign.
+    let width: Int
+    let count: Int
+  }
+
+  let limbs: Limbs
+  private let dimension: Int
+  private let centerSquares: Double
+  private var queries: [Query] = []
+  /// Query by query and limb by limb, `dimension` digits.
+  private var digits: [Float]
+
+  init(_ vectors: Vectors, quantizer: RaBitQ) {
+    let dimension = quantizer.dimension
+    self.dimension = dimension
+    centerSquares = quantizer.center.reduce(0) { $0 + Double($1) * Double($1) }
+    // |digit| <= 2^(width - 1), |2 * level| < 2^bits, and the sums must stay within 2^24.
+    let together = min(dimension, Self.blockDimension)
+    let log2 = Int.bitWidth - (together - 1).leadingZeroBitCount
+    let width = 25 - quantizer.bits - log2
+    limbs = Limbs(width: width, count: (quantizer.bits + 8 + width - 1) / width)
+    digits = [Float](repeating: 0, count: vectors.count * limbs.count * dimension)
+    for index in 0..<vectors.count { append(vectors.row(index), index, quantizer) }
+  }
+
+  private mutating func append(_ row: [Float], _ index: Int, _ quantizer: RaBitQ) {
+    var (direction, length) = quantizer.direction(of: row)
+    direction.withUnsafeMutableBufferPointer { values in
+      if let start = values.baseAddress { quantizer.rotation.apply(start) }
+    }
+    let largest = direction.reduce(Float(0)) { max($0, abs($1)) }
+    // A bit less than the digits hold, so that the highest digit has room for a carry.
+    let top = Double(Int64(1) << Int64(limbs.width * limbs.count - 2))
+    let unit = largest > 0 ? Double(largest) / top : 1
+    var rounding = 0.0
+    for i in direction.indices {
+      let number = (Double(direction[i]) / unit).rounded()
+      let difference = Double(direction[i]) - number * unit
+      rounding += difference * difference
+      var rest = Int64(number)
+      for limb in 0..<limbs.count {
+        let half = Int64(1) << Int64(limbs.width - 1)
+        let digit =
+          limb == limbs.count - 1 ? rest : ((rest + half) & (2 * half - 1)) - half
+        digits[(index * limbs.count + limb) * dimension + i] = Float(digit)
+        rest = (rest - digit) >> Int64(limbs.width)
+      }
+    }
+    var (centerProduct, squares) = (0.0, 0.0)
+    for i in row.indices {
+      centerProduct += Double(row[i]) * Double(quantizer.center[i])
+      squares += Double(row[i]) * Double(row[i])
+    }
+    queries.append(
+      Query(
+        length: length, centerProduct: centerProduct, norm: squares.squareRoot(), unit: unit,
+        rounding: rounding.squareRoot()))
+  }
+
+  /// The products of every query's direction with the grid points of some codes, and the grid
+  /// points' products with themselves.
+  func products(
+    with codes: Codes, _ block: Range<Int>, of quantizer: RaBitQ, on device: any Device
+  ) throws(TesseraError) -> (products: [Double], squares: [Double]) {
+    let (points, squares) = quantizer.gridPoints(codes, block)
+    var products = [Double](repeating: 0, count: queries.count * block.count)
+    for start in stride(from: 0, to: dimension, by: Self.blockDimension) {
+      let columns = start..<min(start + Self.blockDimension, dimension)
+      let scores = try device.allocate(
+        Float.self, rows: queries.count * limbs.count, columns: block.count)
+      try device.innerProducts(
+        upload(digits, columns, to: device), upload(points, columns, to: device), into: scores)
+      add(try device.download(scores), to: &products, codeCount: block.count)
+    }
+    return (products, squares)
+  }
+
+  private func upload(
+    _ values: [Float], _ columns: Range<Int>, to device: any Device
+  ) throws(TesseraError) -> Matrix<Float> {
+    let rows = values.count / dimension
+    guard columns.count < dimension else {
+      return try device.upload(values, rows: rows, columns: dimension)
+    }
+    let part = (0..<rows).flatMap { row in
+      values[row * dimension + columns.lowerBound..<row * dimension + columns.upperBound]
+    }
+    return try device.upload(part, rows: rows, columns: columns.count)
+  }
+
+  /// Adds what the limbs make together: whole numbers times `unit` / 2, as points are doubled.
+  private func add(_ scores: [Float], to products: inout [Double], codeCount: Int) {
+    for query in queries.indices {
+      for limb in 0..<limbs.count {
+        let weight = Double(Int64(1) << Int64(limb * limbs.width)) * queries[query].unit / 2
+        let source = (query * limbs.count + limb) * codeCount
+        let target = query * codeCount
+        for index in 0..<codeCount {
+          products[target + index] += Double(scores[source + index]) * weight
+        }
+      }
+    }
+  }
+
+  /// The score of a query and a code from the product of direction and grid point.
+  func estimate(
+    _ metric: Metric, _ index: Int, _ product: Double, _ factors: RaBitQFactors, squares: Double,
+    confidence: Double
+  ) -> (score: Float, bound: Float) {
+    let query = queries[index]
+    let length = Double(factors.length)
+    let scale = Double(factors.scale)
+    let estimate = scale * query.length * product
+    let cosine = factors.cosine(squares: squares)
+    let tangent = max(0, 1 - cosine * cosine).squareRoot() / cosine
+    let deviation = tangent / Double(max(1, dimension - 1)).squareRoot()
+    let bound =
+      query.length
+      * (confidence * length * deviation + scale * squares.squareRoot() * query.rounding)
+    switch metric {
+    case .squaredL2:
+      let score = length * length + query.length * query.length - 2 * estimate
+      return (Float(score), Float(2 * bound))
+    case .innerProduct:
+      return (
+        Float(estimate + Double(factors.centerProduct) + query.centerProduct), Float(bound)
+      )
+    case .cosine:
+      let vectorSquares =
+        length * length + 2 * Double(factors.centerProduct) + centerSquares
+      let lengths = max(0, vectorSquares).squareRoot() * query.norm
+      guard lengths > 0 else { return (0, 0) }
+      let sum = estimate + Double(factors.centerProduct) + query.centerProduct
+      return (Float(sum / lengths), Float(bound / lengths))
+    }
+  }
+}
