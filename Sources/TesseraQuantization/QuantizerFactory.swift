@@ -30,7 +30,7 @@ public enum QuantizerFactory {
       pattern: ScalarKind.allCases.map(\.rawValue).joined(separator: ", "),
       quantizer: ScalarQuantizer.self
     ) { text throws(TesseraError) in ScalarKind(rawValue: text).map(ScalarRecipe.init) },
-    RaBitQRecipe.family,
+    RaBitQRecipe.family, LowRankRecipe.family,
   ]
 
   /// What the factory string spells.

@@ -8,7 +8,7 @@ enum QuantizerSamples {
   static let specifications = [
     "PQ2x4", "PQ4x4", "PQ3x5", "PQ2x8", "PQ1x9", "SQ8", "SQ6", "SQ4", "SQfp16", "SQbf16",
     "OPQ2,PQ2x4", "OPQ3_6,PQ3x4", "RQ2x4", "RQ1x9", "PRQ3x2x4",
-    "RaBitQ", "RaBitQ4",
+    "RaBitQ", "RaBitQ4", "LRVQ5_3x4",
   ]
 
   /// Those whose scores are estimates of their own, with tests of their own.
