@@ -32,7 +32,8 @@ struct TesseraCommand: ParsableCommand {
     version: TesseraVersion.current,
     subcommands: [
       DevicesCommand.self, DoctorCommand.self, GenerateCommand.self, SearchCommand.self,
-      KMeansCommand.self, QuantizerCommand.self, EvalCommand.self, DemoCommand.self,
+      KMeansCommand.self, QuantizerCommand.self, TokensCommand.self, EvalCommand.self,
+      DemoCommand.self,
       BenchCommand.self, TuneCommand.self,
     ])
 
