@@ -80,7 +80,7 @@ extension QuantizerCommand {
     func run() throws {
       let loadStart = ContinuousClock.now
       let quantizer = try QuantizerFile.open(book)
-      let codes = try codes()
+      let codes = try QuantizerCommand.codes(input)
       let loadSeconds = loadStart.secondsAgo
       let files = try OutputFiles([out])
       let shape = QuantizerCommand.shape(
@@ -98,26 +98,25 @@ extension QuantizerCommand {
       try files.commit()
       try CodingSummary(quantizer, on: device, rows: codes.count, seconds: seconds).print(output)
     }
+  }
 
-    /// The bytes of the file's rows.
-    private func codes() throws(TesseraError) -> Codes {
-      let rows = try VectorFile.open(input)
-      guard rows.element == .uint8 else {
-        throw TesseraError(
-          .malformedFile,
-          "\(input): holds \(rows.element), and codes are uint8; make them with tessera quantizer "
-            + "encode")
-      }
-      var bytes: [UInt8] = []
-      bytes.reserveCapacity(rows.count * rows.dimension)
-      withExtendedLifetime(rows) {
-        guard let start = rows.baseAddress else { return }
-        for row in 0..<rows.count {
-          bytes += UnsafeRawBufferPointer(
-            start: start + row * rows.rowStride, count: rows.dimension)
-        }
-      }
-      return try Codes(bytes, byteCount: rows.dimension)
+  /// The bytes of the file's rows.
+  static func codes(_ input: String) throws(TesseraError) -> Codes {
+    let rows = try VectorFile.open(input)
+    guard rows.element == .uint8 else {
+      throw TesseraError(
+        .malformedFile,
+        "\(input): holds \(rows.element), and codes are uint8; make them with tessera quantizer "
+          + "encode")
     }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(rows.count * rows.dimension)
+    withExtendedLifetime(rows) {
+      guard let start = rows.baseAddress else { return }
+      for row in 0..<rows.count {
+        bytes += UnsafeRawBufferPointer(start: start + row * rows.rowStride, count: rows.dimension)
+      }
+    }
+    return try Codes(bytes, byteCount: rows.dimension)
   }
 }

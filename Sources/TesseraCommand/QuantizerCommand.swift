@@ -22,7 +22,7 @@ struct QuantizerCommand: ParsableCommand {
           --out decoded.npy
         tessera quantizer info book.safetensors --json
       """,
-    subcommands: [Train.self, Encode.self, Decode.self, Info.self])
+    subcommands: [Train.self, Encode.self, Decode.self, Search.self, Info.self])
 }
 
 extension QuantizerCommand {

@@ -1,0 +1,162 @@
+import ArgumentParser
+import Tessera
+
+extension QuantizerCommand {
+  struct Search: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Find the codes nearest to exact queries.",
+      discussion: """
+        Scores every query against every code, without the vectors. Hits are the
+        same bytes on every device, but approximate: --truth says how good.
+
+        Example:
+          tessera quantizer search --book book.safetensors --codes codes.npy \\
+            --queries queries.npy -k 10 --metric ip --truth truth.npy --out found
+        """)
+
+    @Option(help: "The quantizer, as train wrote it.", completion: .file())
+    var book: String
+
+    @Option(help: "The codes, as encode wrote them.", completion: .file())
+    var codes: String
+
+    @Option(help: "The queries.", completion: .file())
+    var queries: String
+
+    @Option(name: .customShort("k"), help: "Hits a query.")
+    var k: Int
+
+    @Option(help: "How vectors are compared: ip, l2 or cosine.")
+    var metric: Metric = .squaredL2
+
+    @Option(help: "Ids of the true nearest: prints the recall.", completion: .file())
+    var truth: String?
+
+    @Option(help: "Write PREFIX.ids.npy and PREFIX.scores.npy.")
+    var out: String?
+
+    @Option(help: "Queries at a time.")
+    var batch: Int = 64
+
+    @OptionGroup var devices: DeviceOptions
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+      if k < 1 { throw ValidationError("-k is \(k), it must be at least 1") }
+      if batch < 1 { throw ValidationError("--batch is \(batch), it must be at least 1") }
+    }
+
+    func run() throws {
+      let loadStart = ContinuousClock.now
+      let quantizer = try QuantizerFile.open(book)
+      let codes = try QuantizerCommand.codes(self.codes)
+      let queries = try VectorFile.open(self.queries)
+      let truth = try truth.map { path throws(TesseraError) in try IDFile.open(path) }
+      if let truth, truth.rows != queries.count {
+        throw TesseraError(
+          .invalidShape,
+          "\(self.truth ?? ""): answers \(truth.rows) queries, \(self.queries) has "
+            + "\(queries.count); give files of the same queries")
+      }
+      if let truth, truth.columns < k {
+        throw TesseraError(
+          .invalidShape,
+          "\(self.truth ?? ""): has \(truth.columns) ids a row; lower -k to at most that")
+      }
+      let loadSeconds = loadStart.secondsAgo
+      let names = out.map { (ids: "\($0).ids.npy", scores: "\($0).scores.npy") }
+      let files = try OutputFiles(names.map { [$0.ids, $0.scores] } ?? [])
+      let shape = SearchShape(
+        rows: codes.count, dimension: quantizer.dimension, element: .float32, metric: metric,
+        queryCount: queries.count, k: k)
+      let selection = try devices.select(for: shape, output)
+      let start = ContinuousClock.now
+      let (hits, device) = try QuantizerCommand.run(on: selection, self.queries, output) {
+        device throws(TesseraError) in try search(queries, codes, quantizer, on: device)
+      }
+      let searchSeconds = start.secondsAgo
+      if let names {
+        try files.stage(names.ids) { path throws(TesseraError) in
+          try IDFile.write(hits.ids, rows: queries.count, columns: hits.count, to: path)
+        }
+        try files.stage(names.scores) { path throws(TesseraError) in
+          try ScoreFile.write(hits.scores, rows: queries.count, columns: hits.count, to: path)
+        }
+        try files.commit()
+      }
+      let recall = truth.map { truth in
+        Recall(queries: queries.count, k: k, truth: truth) { query in
+          Array(hits.ids[query * hits.count..<(query + 1) * hits.count])
+        }.recall
+      }
+      let summary = Summary(
+        device: device.identifier, variant: device.variant,
+        specification: quantizer.specification, metric: metric.rawValue, rows: codes.count,
+        codeBytes: quantizer.codeByteCount, queries: queries.count, k: k,
+        seconds: .init(load: loadSeconds, search: searchSeconds),
+        queriesPerSecond: Double(queries.count) / searchSeconds, recall: recall)
+      if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
+    }
+
+    /// The best hits of every query, best first; `count` each.
+    private struct Hits {
+      let count: Int
+      var ids: [Int64] = []
+      var scores: [Float] = []
+    }
+
+    private func search(
+      _ queries: Vectors, _ codes: Codes, _ quantizer: any Quantizer, on device: any Device
+    ) throws(TesseraError) -> Hits {
+      var hits = Hits(count: min(k, codes.count))
+      guard hits.count > 0 else { return hits }
+      let progress = ProgressBar(
+        "search", total: queries.count, unit: "queries", isQuiet: output.quiet)
+      defer { progress.finish() }
+      for start in stride(from: 0, to: queries.count, by: batch) {
+        let block = queries.rows(start..<min(start + batch, queries.count))
+        let scores = try device.upload(
+          quantizer.scores(of: block, against: codes, metric: metric, on: device),
+          rows: block.count, columns: codes.count)
+        let values = try device.allocate(Float.self, rows: block.count, columns: hits.count)
+        let columns = try device.allocate(Int32.self, rows: block.count, columns: hits.count)
+        try device.topK(scores, order: metric.order, into: values, columns)
+        hits.ids += try device.download(columns).map(Int64.init)
+        hits.scores += try device.download(values)
+        progress.update(Double(start + block.count) / Double(queries.count))
+      }
+      return hits
+    }
+
+    /// What `search` prints: as JSON under these names, or as a table.
+    struct Summary: Encodable {
+      let device: String
+      let variant: String
+      let specification: String
+      let metric: String
+      let rows: Int
+      let codeBytes: Int
+      let queries: Int
+      let k: Int
+      let seconds: Seconds
+      let queriesPerSecond: Double
+      /// Only with --truth.
+      let recall: Double?
+
+      struct Seconds: Encodable {
+        let load: Double
+        let search: Double
+      }
+
+      func table() -> Table {
+        var table = Table()
+        table.add("device", "\(device) (\(variant))")
+        table.add("codes", "\(rows) of \(specification), \(codeBytes) bytes each, \(metric)")
+        table.add("queries", "\(queries), k \(k)")
+        table.add("time", "\(seconds.search.short) s, \(queriesPerSecond.short) queries/s")
+        if let recall { table.add("recall", recall.short) }
+        return table
+      }
+    }
+  }
+}
