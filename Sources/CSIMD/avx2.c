@@ -19,5 +19,6 @@
 #define DOT4(sums, rows, query) (sums) + WIDE(PAIRS(rows, query))
 #define DOT8(sums, rows, query, more_rows, more_query) \
   (sums) + WIDE(_mm256_add_epi16(PAIRS(rows, query), PAIRS(more_rows, more_query)))
+#define DOT2(sums, a, b) (sums) + (ints)_mm256_madd_epi16((__m256i)(a), (__m256i)(b))
 #include "kernels.h"
 #endif

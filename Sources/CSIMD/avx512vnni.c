@@ -13,6 +13,7 @@
 #define FLOAT_COST 4
 #define DOT4(sums, rows, query) \
   (ints) _mm512_dpbusd_epi32((__m512i)(sums), (__m512i)(rows), (__m512i)(query))
+#define DOT2(sums, a, b) (ints) _mm512_dpwssd_epi32((__m512i)(sums), (__m512i)(a), (__m512i)(b))
 #include "compress_avx512.h"
 #include "kernels.h"
 #endif

@@ -52,9 +52,16 @@ INLINE void encode_step(const float *panel, const float *points, const floats ha
   }
 }
 
-// The two smallest keys of all codewords: distances from 0 up are in order as integers too, so a
-// distance whose lowest bits give way to the codeword's number takes its place in three operations.
-// Several distances below 0, which rounding makes, come first in any order.
+// Keeps the two smallest keys. A key is a number whose lowest bits have given way to the codeword's.
+INLINE void keep_two(ints values, ints number, ints *best, ints *second) {
+  ints key = (values & ~KEY_NUMBER) | number;
+  ints farther = __builtin_elementwise_max(*best, key);
+  *second = __builtin_elementwise_min(*second, farther);
+  *best = __builtin_elementwise_min(*best, key);
+}
+
+// The two smallest keys of all codewords: distances from 0 up are in order as integers too. Several
+// distances below 0, which rounding makes, come first in any order.
 INLINE void encode_points(const csimd_codebook *book, const float *points, const floats halves[2],
                           ints best[2], ints second[2]) {
   for (int v = 0; v < 2; v++) best[v] = second[v] = (ints){0} + INT32_MAX;
@@ -68,12 +75,7 @@ INLINE void encode_points(const csimd_codebook *book, const float *points, const
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < STEP_CODEWORDS; j++) {
 #pragma clang loop unroll(full)
-      for (int v = 0; v < 2; v++) {
-        ints key = ((ints)sums[j][v] & ~KEY_NUMBER) | number;
-        ints farther = __builtin_elementwise_max(best[v], key);
-        second[v] = __builtin_elementwise_min(second[v], farther);
-        best[v] = __builtin_elementwise_min(best[v], key);
-      }
+      for (int v = 0; v < 2; v++) keep_two((ints)sums[j][v], number, &best[v], &second[v]);
       number += 1;
     }
   }
@@ -99,9 +101,13 @@ INLINE ints surely_nearest(const csimd_codebook *book, ints best, ints second, f
   return (next - least > bound + least * 0x1.01p-15f) & (least < 0x1p126f);
 }
 
+#include "encode_whole.h"
+
 static void encode_part(const csimd_codebook *book, const float *points, size_t stride,
                         size_t count, uint8_t *codes, size_t code_stride, float *scratch) {
   size_t width = book->width;
+  int32_t numbers[CSIMD_MOST_CODEWORDS];
+  for (int32_t c = 0; c < CSIMD_MOST_CODEWORDS; c++) numbers[c] = c;
   for (size_t first = 0; first < count; first += STEP_POINTS) {
     const float *rows = points + first * stride;
     size_t n = count - first < STEP_POINTS ? count - first : STEP_POINTS;
@@ -118,11 +124,14 @@ static void encode_part(const csimd_codebook *book, const float *points, size_t 
       squares[0] += x[0] * x[0];
       squares[1] += x[1] * x[1];
     }
-    floats halves[2] = {squares[0] * 0.5f, squares[1] * 0.5f};
-    ints best[2], second[2], certain[2];
-    encode_points(book, scratch, halves, best, second);
-    for (int v = 0; v < 2; v++)
-      certain[v] = surely_nearest(book, best[v], second[v], squares[v]);
+    ints best[2], certain[2];
+    if (!encode_whole(book, scratch, squares, numbers, best, certain)) {
+      floats halves[2] = {squares[0] * 0.5f, squares[1] * 0.5f};
+      ints second[2];
+      encode_points(book, scratch, halves, best, second);
+      for (int v = 0; v < 2; v++)
+        certain[v] = surely_nearest(book, best[v], second[v], squares[v]);
+    }
 
     int32_t found[STEP_POINTS], sure[STEP_POINTS];
     memcpy(found, best, sizeof found);

@@ -5,8 +5,8 @@
 // QUERY_BLOCK * COLUMNS accumulators, COLUMNS row registers and one broadcast have to fit the
 // register file. SCORED_ROWS are scored and ESTIMATED_ROWS estimated side by side.
 // HAS_FMA and HAS_HALF say that there are such instructions. Where there are instructions for that,
-// DOT4 and DOT8 multiply bytes, FLOAT_COST times as fast as floats, and COMPRESS and COUNT_KEPT
-// gather kept lanes.
+// DOT4 and DOT8 multiply bytes, FLOAT_COST times as fast as floats, DOT2 numbers of 16 bits, and
+// COMPRESS and COUNT_KEPT gather kept lanes.
 
 #include "CSIMD.h"
 

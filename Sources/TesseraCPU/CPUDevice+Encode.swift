@@ -61,6 +61,7 @@ struct PackedCodebook: @unchecked Sendable {
   private let floats: HostStorage
   private let doubles: HostStorage
   private let longest: [Float]
+  private let whole: [WholeCodewords?]
   let width: Int
   let count: Int
   let subspaceCount: Int
@@ -77,6 +78,7 @@ struct PackedCodebook: @unchecked Sendable {
     floats = try HostStorage(allocating: subspaceCount * (width + (width + 1) * padded) * 4)
     let source = try codebook.codewords.hostElements("encode")
     var longest: [Float] = []
+    var whole: [WholeCodewords?] = []
     for subspace in 0..<subspaceCount {
       let codewords = UnsafeBufferPointer(
         rebasing: source[subspace * count * width..<(subspace + 1) * count * width])
@@ -85,15 +87,21 @@ struct PackedCodebook: @unchecked Sendable {
         Self.pack(
           codewords, width, padded,
           into: floats.floats + subspace * (width + (width + 1) * padded)))
+      whole.append(
+        try WholeCodewords(
+          floats.floats + subspace * (width + (width + 1) * padded) + width, count: count,
+          width: width, longest: longest[subspace]))
     }
     self.longest = longest
+    self.whole = whole
   }
 
   subscript(subspace: Int) -> csimd_codebook {
     let start = floats.floats + subspace * (width + (width + 1) * padded)
     return csimd_codebook(
       width: width, count: count, middle: start, panels: start + width, longest: longest[subspace],
-      exact: doubles.doubles + subspace * width * padded)
+      exact: doubles.doubles + subspace * width * padded, whole: whole[subspace]?.words,
+      scale: whole[subspace]?.scale ?? 0, whole_rest: whole[subspace]?.rest ?? 0)
   }
 
   private static func transpose(

@@ -26,6 +26,7 @@ extension CPUDevice {
         .unsupported, "multiply: a side longer than \(Int32.max); multiply in blocks of rows")
     }
     guard result.count > 0 else { return }
+    workers.lendToBLAS()
     cblas_sgemm(
       CblasRowMajor, aTransposed ? CblasTrans : CblasNoTrans,
       bTransposed ? CblasTrans : CblasNoTrans, Int32(result.rows), Int32(result.columns),

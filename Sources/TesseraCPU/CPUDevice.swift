@@ -44,8 +44,6 @@ public final class CPUDevice: Device {
     filterPolicy = if let filter { filter } else { try Self.chosenFilterPolicy() }
     kernels = try Self.chosenKernels(variant ?? environment("TESSERA_CPU"))
     workers = Workers(count: try Self.chosenThreads(threads))
-    // OpenBLAS keeps threads of its own; it may use as many as we may, never more.
-    openblas_set_num_threads(Int32(clamping: workers.count))
     info = DeviceInfo(
       identifier: "cpu", name: processorName(), kind: .cpu, vendor: "host",
       driver: "OpenBLAS \(String(cString: openblas_get_config()).split(separator: " ")[1])",

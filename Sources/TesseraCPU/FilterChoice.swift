@@ -170,6 +170,7 @@ private struct FilterTrial {
   func principalDirections() throws(TesseraError) -> PrincipalDirections? {
     let rows = try PreparedQueries(
       sample, "sample", kernels: device.kernels, workers: device.workers)
+    device.workers.lendToBLAS()
     return try PrincipalDirections(rows.row(0), count: rows.count, dimension: rows.dimension)
   }
 }

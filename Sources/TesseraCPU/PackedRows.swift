@@ -126,6 +126,7 @@ final class PackedRows: @unchecked Sendable {
 extension HostStorage {
   var floats: UnsafeMutablePointer<Float> { start(as: Float.self) }
   var doubles: UnsafeMutablePointer<Double> { start(as: Double.self) }
+  var int32s: UnsafeMutablePointer<Int32> { start(as: Int32.self) }
 
   func start<Element>(as _: Element.Type) -> UnsafeMutablePointer<Element> {
     // Aligned allocations are never null, not even of 0 bytes.

@@ -38,6 +38,7 @@ struct TesseraCommand: ParsableCommand {
     ])
 
   static func main() {
+    BLASThreads.end()
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -12,22 +12,26 @@ extension Vectors {
     _ body: (Matrix<Float>, Range<Int>) throws(TesseraError) -> Void
   ) throws(TesseraError) {
     let columns = layout?.paddedDimension ?? dimension
-    // Small enough for a processor's cache, large enough to be worth a launch.
-    let blockRows = Swift.max(1, (8 << 20) / (columns * MemoryLayout<Float>.stride))
-    let buffer = try device.allocate(
-      Float.self, rows: Swift.min(blockRows, count), columns: columns)
     let isPadded = layout?.isPadded ?? false
     // A device that works in host memory needs no copy of what it only reads.
-    let inPlace =
-      isPadded || !(buffer.storage is HostStorage) ? nil : HostStorage(reading: self)
+    let worksInHostMemory = try device.allocate(byteCount: 1) is HostStorage
+    let inPlace = isPadded || !worksInHostMemory ? nil : HostStorage(reading: self)
+    // Small enough for a processor's cache, where it is copied there, and large enough to be worth a
+    // launch; what a device makes ready for every block costs little beside 64 MiB of rows.
+    let blockBytes = inPlace == nil ? 8 << 20 : 64 << 20
+    let blockRows = Swift.max(1, blockBytes / (columns * MemoryLayout<Float>.stride))
+    let buffer = try device.allocate(
+      Float.self, rows: inPlace == nil ? Swift.min(blockRows, count) : 0, columns: columns)
     for start in stride(from: 0, to: count, by: blockRows) {
       let range = start..<Swift.min(start + blockRows, count)
-      var block = buffer.rows(0..<range.count)
+      let block: Matrix<Float>
       if let inPlace {
         block = Matrix(inPlace, offset: start * columns, rows: range.count, columns: columns)
       } else if let layout, isPadded {
+        block = buffer.rows(0..<range.count)
         try device.upload(layout.padded(rows(range).widened()), to: block)
       } else {
+        block = buffer.rows(0..<range.count)
         try rows(range).upload(to: block, on: device)
       }
       do throws(TesseraError) {

@@ -10,11 +10,13 @@ struct EncodeTests {
     var codewords: Int
     var width: Int
     var content: Content
+    /// How much farther out than the codewords every third point lies.
+    var stretch: Float = 1
     var dimension: Int { subspaces * width }
     var work: Int { points * codewords * dimension }
     var description: String {
       "\(content), \(points) points, \(subspaces) subspaces of \(width), \(codewords) codewords, "
-        + "seed 21"
+        + "stretched \(stretch) times, seed 21"
     }
 
     static let cases =
@@ -32,6 +34,13 @@ struct EncodeTests {
       + Content.allCases.map {
         Input(points: 20, subspaces: 3, codewords: 19, width: 5, content: $0)
       }
+      // Whole multiples of what is packed side by side.
+      + Content.allCases.map {
+        Input(points: 40, subspaces: 3, codewords: 24, width: 5, content: $0)
+      }
+      + [3, 40, 250, 1e4, 1e9].map {
+        Input(points: 70, subspaces: 2, codewords: 64, width: 6, content: .clustered, stretch: $0)
+      }
   }
 
   @Test(
@@ -41,7 +50,8 @@ struct EncodeTests {
     let input = trial.input
     let width = input.width
     let points = input.content.matrix(
-      rows: input.points, columns: input.dimension, seed: 21)
+      rows: input.points, columns: input.dimension, seed: 21
+    ).enumerated().map { $0 / input.dimension % 3 == 1 ? $1 * input.stretch : $1 }
     let codewords = input.content.matrix(
       rows: input.subspaces * input.codewords, columns: width, seed: 22)
     var expected: [UInt8] = []

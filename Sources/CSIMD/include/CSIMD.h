@@ -145,7 +145,22 @@ typedef struct {
   float longest;
   /// The codewords in Float64, [width][padded count], the padding at infinity.
   const double *exact;
+  /// The same as `panels` in whole numbers, [(width + 1) / 2 + 1][CSIMD_CODEWORDS]: half the sum of
+  /// squares times scale^2; then coordinates times scale, negated, two 16-bit numbers in a word. NULL
+  /// unless `count` is a multiple of CSIMD_CODEWORDS.
+  const int32_t *whole;
+  /// Brings the longest codeword to CSIMD_WHOLE_LENGTH.
+  float scale;
+  /// The greatest length of what rounding to whole numbers removed from a codeword.
+  float whole_rest;
 } csimd_codebook;
+
+/// Leaves room for points of CSIMD_WHOLE_POINT: a product of both, with half the square of the
+/// former, is a 32-bit number.
+#define CSIMD_WHOLE_LENGTH 25000
+#define CSIMD_WHOLE_POINT 32000
+/// Dimensions of a part whose rounding, of half a unit each, leaves that so.
+#define CSIMD_WHOLE_WIDTH 4096
 
 /// A point that looks for its nearest row: what is rounded of it, and what is known so far.
 typedef struct {
