@@ -43,7 +43,8 @@ def arguments():
     parser.add_argument("--tessera", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (3)")
     parser.add_argument("--threads", type=int, default=machine.cores(), help="CPU threads (all)")
-    parser.add_argument("--only", help="names with this text: a data set or a quantizer")
+    parser.add_argument(
+        "--only", nargs="+", help="names with one of these texts: a data set, a quantizer or both")
     parser.add_argument("--out", help="the page to write instead of results/<date>-quantizers-...")
     return parser.parse_args()
 
@@ -134,7 +135,7 @@ def main():
             given = f"{folder}/{data}.npy"
             np.save(given, rows)
             for ours, theirs, slow in cells:
-                if options.only and options.only not in f"{data} {ours}":
+                if options.only and not any(text in f"{data} {ours}" for text in options.only):
                     continue
                 competitors = [
                     ("tessera", Tessera(options.tessera, ours, given, options.threads, folder)),
