@@ -33,6 +33,18 @@ struct ReadmeTests {
     #expect(some.ids.allSatisfy { $0 < 100 } && some.hitCount == 10)
   }
 
+  @Test("the quantizer example works as printed, on fewer dimensions")
+  func quantizerExample() throws {
+    var random = SplitMix64(seed: 1)
+    let base = try Vectors((0..<300 * 16).map { _ in Float(random.nextUnit()) }, dimension: 16)
+    let device = try Devices.choose(.cpu)
+
+    let recipe = try QuantizerFactory.recipe("OPQ4,PQ4x4")
+    let training = try recipe.train(base, on: device) { _ in }
+    let codes = try training.quantizer.encode(base, on: device)
+    #expect(codes.byteCount == 2 && training.meanSquaredError < 1)
+  }
+
   @Test("the commands work as printed, one after the other")
   func commands() throws {
     let readme = try String(
