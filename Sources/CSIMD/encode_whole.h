@@ -1,4 +1,5 @@
-// Nearest codewords in whole numbers of 16 bits, two products in an instruction. Part of codes.h.
+// Nearest codewords in whole numbers of 16 bits, two products in an instruction, for `encode_part`.
+// Part of kernels.h.
 //
 // DOT2(sums, a, b) adds to each 32-bit lane the two products of its signed 16-bit numbers.
 

@@ -49,6 +49,8 @@ typedef int32_t int16w __attribute__((vector_size(64)));
 #include "packing.h"
 #include "filter.h"
 #include "assign.h"
+#include "encode_float.h"
+#include "encode_whole.h"
 #include "codes.h"
 
 #ifdef TARGET
