@@ -22,12 +22,13 @@ public struct ScalarRecipe: QuantizerRecipe, Hashable {
     try Shapes.requireFinite(points, "train")
     var minimums = kind.isTrained ? points.row(0) : []
     var maximums = minimums
-    if kind.isTrained {
-      for index in 1..<max(1, points.count) {
-        let row = points.row(index)
-        for d in row.indices {
-          minimums[d] = min(minimums[d], row[d])
-          maximums[d] = max(maximums[d], row[d])
+    let blockRows = max(1, (1 << 20) / points.dimension)
+    for start in stride(from: 0, to: kind.isTrained ? points.count : 0, by: blockRows) {
+      let values = points.rows(start..<min(start + blockRows, points.count)).widened()
+      for row in stride(from: 0, to: values.count, by: points.dimension) {
+        for d in 0..<points.dimension {
+          minimums[d] = min(minimums[d], values[row + d])
+          maximums[d] = max(maximums[d], values[row + d])
         }
       }
     }
