@@ -62,13 +62,15 @@ struct KMeansCommand: ParsableCommand {
         .partialValue, k: 1)
     let selection = try devices.select(for: shape, output)
     let clusterStart = ContinuousClock.now
-    let (found, device) = try cluster(points, options, selection)
+    let (found, device) = try selection.run(input, output) { device throws(TesseraError) in
+      try cluster(points, options, on: device)
+    }
     let clusterSeconds = clusterStart.secondsAgo
     for note in found.clustering.notes { output.note(note.description) }
 
     try write(found.clustering, files)
     let summary = Summary(
-      of: found.clustering, trials: found.trials, on: device, rows: points.count,
+      of: found.clustering, trials: found.trials, on: device.info, rows: points.count,
       loadSeconds: loadSeconds, clusterSeconds: clusterSeconds)
     if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
   }
@@ -77,24 +79,6 @@ struct KMeansCommand: ParsableCommand {
   private struct Found {
     let clustering: Clustering
     var trials: [KMeans.CountTrial]?
-  }
-
-  /// What was found and the device that found it: under auto the CPU takes over from one that
-  /// fails.
-  private func cluster(
-    _ points: Vectors, _ options: KMeans.Options, _ selection: DeviceSelection
-  ) throws(TesseraError) -> (Found, DeviceInfo) {
-    let recovery = Recovery(
-      of: selection.device, fallback: selection.fallback, note: output.note)
-    do throws(TesseraError) {
-      let (found, device) = try recovery.run { device throws(TesseraError) in
-        try cluster(points, options, on: device)
-      }
-      return (found, device.info)
-    } catch {
-      throw error.code == .nonFinite || error.code == .invalidShape
-        ? TesseraError(error.code, "\(input): \(error.message)") : error
-    }
   }
 
   private func cluster(

@@ -36,21 +36,19 @@ extension QuantizerCommand {
         rows: vectors.count, dimension: vectors.dimension, passes: 1)
       let selection = try devices.select(for: shape, output)
       let start = ContinuousClock.now
-      let (codes, device) = try QuantizerCommand.run(on: selection, input, output) {
+      let (codes, device) = try selection.run(input, output) {
         device throws(TesseraError) in try quantizer.encode(vectors, on: device)
       }
       let seconds = CodingSummary.Seconds(load: loadSeconds, work: start.secondsAgo)
       let meanSquaredError =
-        try error
-        ? quantizer.meanSquaredError(
-          of: vectors, on: selection.device) : nil
+        try error ? quantizer.meanSquaredError(of: vectors, on: device) : nil
       let rows = try Vectors(
         HostMemory(copying: codes.bytes), element: .uint8, count: codes.count,
         dimension: codes.byteCount)
       try files.stage(out) { path throws(TesseraError) in try VectorFile.write(rows, to: path) }
       try files.commit()
       try CodingSummary(
-        quantizer, on: device, rows: vectors.count, seconds: seconds,
+        quantizer, on: device.info, rows: vectors.count, seconds: seconds,
         meanSquaredError: meanSquaredError
       ).print(output)
     }
@@ -87,7 +85,7 @@ extension QuantizerCommand {
         rows: codes.count, dimension: quantizer.dimension, passes: 1)
       let selection = try devices.select(for: shape, output)
       let start = ContinuousClock.now
-      let (values, device) = try QuantizerCommand.run(on: selection, input, output) {
+      let (values, device) = try selection.run(input, output) {
         device throws(TesseraError) in try quantizer.decode(codes, on: device)
       }
       let seconds = CodingSummary.Seconds(load: loadSeconds, work: start.secondsAgo)
@@ -96,7 +94,8 @@ extension QuantizerCommand {
         try VectorFile.write(vectors, to: path)
       }
       try files.commit()
-      try CodingSummary(quantizer, on: device, rows: codes.count, seconds: seconds).print(output)
+      try CodingSummary(quantizer, on: device.info, rows: codes.count, seconds: seconds)
+        .print(output)
     }
   }
 

@@ -71,7 +71,7 @@ extension QuantizerCommand {
         queryCount: queries.count, k: k)
       let selection = try devices.select(for: shape, output)
       let start = ContinuousClock.now
-      let (hits, device) = try QuantizerCommand.run(on: selection, self.queries, output) {
+      let (hits, device) = try selection.run(self.queries, output) {
         device throws(TesseraError) in try search(queries, codes, quantizer, on: device)
       }
       let searchSeconds = start.secondsAgo
@@ -90,7 +90,7 @@ extension QuantizerCommand {
         }.recall
       }
       let summary = Summary(
-        device: device.identifier, variant: device.variant,
+        device: device.info.identifier, variant: device.info.variant,
         specification: quantizer.specification, metric: metric.rawValue, rows: codes.count,
         codeBytes: quantizer.codeByteCount, queries: queries.count, k: k,
         seconds: .init(load: loadSeconds, search: searchSeconds),

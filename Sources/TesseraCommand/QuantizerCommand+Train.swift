@@ -47,7 +47,7 @@ extension QuantizerCommand {
         rows: points.count, dimension: points.dimension, passes: iterations ?? 25)
       let selection = try devices.select(for: shape, output)
       let trainStart = ContinuousClock.now
-      let (training, device) = try QuantizerCommand.run(on: selection, input, output) {
+      let (training, device) = try selection.run(input, output) {
         device throws(TesseraError) in try train(recipe, points, device)
       }
       let trainSeconds = trainStart.secondsAgo
@@ -57,7 +57,7 @@ extension QuantizerCommand {
       try files.commit()
       for note in training.notes { output.note(note.description) }
       let summary = Summary(
-        of: training, on: device, rows: points.count, loadSeconds: loadSeconds,
+        of: training, on: device.info, rows: points.count, loadSeconds: loadSeconds,
         trainSeconds: trainSeconds)
       if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
     }

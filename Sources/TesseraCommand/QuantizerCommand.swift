@@ -26,26 +26,6 @@ struct QuantizerCommand: ParsableCommand {
 }
 
 extension QuantizerCommand {
-  /// Runs `work` on the selected device; under auto the CPU takes over from one that fails. Errors
-  /// that data cause name `input`.
-  static func run<Result>(
-    on selection: DeviceSelection, _ input: String, _ output: OutputOptions,
-    _ work: (any Device) throws(TesseraError) -> Result
-  ) throws(TesseraError) -> (Result, DeviceInfo) {
-    do throws(TesseraError) {
-      return (try work(selection.device), selection.device.info)
-    } catch {
-      guard let fallback = selection.fallback, error.isFailureOfDevice else {
-        throw error.code == .nonFinite || error.code == .invalidShape
-          ? TesseraError(error.code, "\(input): \(error.message)") : error
-      }
-      output.note(
-        "\(selection.device.info.identifier) failed: \(error); \(fallback.info.identifier) takes over"
-      )
-      return (try work(fallback), fallback.info)
-    }
-  }
-
   /// Comparing vectors with codewords is a search.
   static func shape(rows: Int, dimension: Int, passes: Int) -> SearchShape {
     SearchShape(

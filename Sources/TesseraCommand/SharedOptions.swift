@@ -46,6 +46,22 @@ struct DeviceOptions: ParsableArguments {
   }
 }
 
+extension DeviceSelection {
+  /// What `work` returns and the device that did it: under auto the CPU takes over from one that
+  /// fails. Errors that data cause name `input`.
+  func run<Result>(
+    _ input: String, _ output: OutputOptions,
+    _ work: (any Device) throws(TesseraError) -> Result
+  ) throws(TesseraError) -> (result: Result, device: any Device) {
+    do throws(TesseraError) {
+      return try Recovery(of: device, fallback: fallback, note: output.note).run(work)
+    } catch {
+      throw error.code == .nonFinite || error.code == .invalidShape
+        ? TesseraError(error.code, "\(input): \(error.message)") : error
+    }
+  }
+}
+
 /// What is said, and how.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print the result as one JSON object.")

@@ -78,7 +78,7 @@ struct TokensCommand: ParsableCommand {
       queryCount: keep, k: 1)
     let selection = try devices.select(for: shape, output)
     let start = ContinuousClock.now
-    let (reduced, device) = try QuantizerCommand.run(on: selection, input, output) {
+    let (reduced, device) = try selection.run(input, output) {
       device throws(TesseraError) in try reduce(tokens, length, on: device)
     }
     let seconds = start.secondsAgo
@@ -92,7 +92,8 @@ struct TokensCommand: ParsableCommand {
     try files.commit()
     let codewords = reduced.codebook.count / tokens.dimension
     let summary = Summary(
-      device: device.identifier, variant: device.variant, sequences: tokens.count / length,
+      device: device.info.identifier, variant: device.info.variant,
+      sequences: tokens.count / length,
       tokens: tokens.count, dimension: tokens.dimension, codewords: codewords,
       keptShare: Double(codewords) / Double(tokens.count),
       meanSquaredError: reduced.squares / Double(tokens.count),
