@@ -80,17 +80,14 @@ struct PackedCodebook: @unchecked Sendable {
     var longest: [Float] = []
     var whole: [WholeCodewords?] = []
     for subspace in 0..<subspaceCount {
+      let start = floats.floats + subspace * (width + (width + 1) * padded)
       let codewords = UnsafeBufferPointer(
         rebasing: source[subspace * count * width..<(subspace + 1) * count * width])
       Self.transpose(codewords, width, padded, into: doubles.doubles + subspace * width * padded)
-      longest.append(
-        Self.pack(
-          codewords, width, padded,
-          into: floats.floats + subspace * (width + (width + 1) * padded)))
+      longest.append(Self.pack(codewords, width, padded, into: start))
       whole.append(
         try WholeCodewords(
-          floats.floats + subspace * (width + (width + 1) * padded) + width, count: count,
-          width: width, longest: longest[subspace]))
+          start + width, count: count, width: width, longest: longest[subspace]))
     }
     self.longest = longest
     self.whole = whole

@@ -84,7 +84,11 @@ extension OpenCLContext {
   ) throws(TesseraError) -> [Staging] {
     guard byteCount > Self.smallBytes else { return [Staging(byteCount: byteCount)] }
     if commands.staging.isEmpty {
-      let (handles, size) = (handles, stagingBytes)
+      let type = number(CL_DEVICE_TYPE, absent: cl_device_type(0))
+      // What a second-level cache holds, or what makes a call to the driver of a device with memory
+      // of its own worth while.
+      let size = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0 ? 1 << 20 : 8 << 20
+      let handles = handles
       let pieces = [PinnedPiece(), PinnedPiece()]
       let status = watchdog.wait { _ in
         for piece in pieces { piece.staging = handles.pin(byteCount: size) }

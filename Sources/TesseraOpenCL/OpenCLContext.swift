@@ -42,9 +42,6 @@ final class OpenCLContext: Sendable {
 
   /// Launches that may be waiting: a driver whose queue is full waits itself, without a limit.
   private static let maxLaunchCount = 512
-  /// The most that is moved at a time: what a second-level cache holds, or what makes a call to the
-  /// driver of a device with memory of its own worth while.
-  let stagingBytes: Int
 
   var api: copencl_api { handles.library.api }
   var device: cl_device_id { handles.device }
@@ -68,10 +65,6 @@ final class OpenCLContext: Sendable {
     }
     handles = DriverHandles(library: library, device: device, context: context, queue: queue)
     watchdog = Watchdog(limit: launchDeadline)
-    var type = cl_device_type(0)
-    _ = api.clGetDeviceInfo(
-      device, cl_device_info(CL_DEVICE_TYPE), MemoryLayout.size(ofValue: type), &type, nil)
-    stagingBytes = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0 ? 1 << 20 : 8 << 20
   }
 
   deinit {

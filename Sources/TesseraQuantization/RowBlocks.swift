@@ -12,16 +12,16 @@ extension Vectors {
     _ body: (Matrix<Float>, Range<Int>) throws(TesseraError) -> Void
   ) throws(TesseraError) {
     let columns = layout?.paddedDimension ?? dimension
-    let isPadded = layout?.isPadded ?? false
-    // A device that works in host memory needs no copy of what it only reads.
-    let worksInHostMemory = try device.allocate(byteCount: 1) is HostStorage
-    let inPlace = isPadded || !worksInHostMemory ? nil : HostStorage(reading: self)
-    // Small enough for a processor's cache, where it is copied there, and large enough to be worth a
-    // launch; what a device makes ready for every block costs little beside 64 MiB of rows.
-    let blockBytes = inPlace == nil ? 8 << 20 : 64 << 20
-    let blockRows = Swift.max(1, blockBytes / (columns * MemoryLayout<Float>.stride))
+    // Small enough for a processor's cache, large enough to be worth a launch.
+    let copiedRows = Swift.max(1, (8 << 20) / (columns * MemoryLayout<Float>.stride))
     let buffer = try device.allocate(
-      Float.self, rows: inPlace == nil ? Swift.min(blockRows, count) : 0, columns: columns)
+      Float.self, rows: Swift.min(copiedRows, count), columns: columns)
+    let isPadded = layout?.isPadded ?? false
+    // A device that works in host memory needs no copy of what it only reads, and the more rows at a
+    // time, the less often it makes codewords ready.
+    let inPlace =
+      isPadded || !(buffer.storage is HostStorage) ? nil : HostStorage(reading: self)
+    let blockRows = inPlace == nil ? copiedRows : 8 * copiedRows
     for start in stride(from: 0, to: count, by: blockRows) {
       let range = start..<Swift.min(start + blockRows, count)
       let block: Matrix<Float>
