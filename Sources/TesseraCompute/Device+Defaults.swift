@@ -127,6 +127,17 @@ extension Device {
     try upload(host.download(result), to: scores)
   }
 
+  public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
+    try ReferenceDevice.shared.prepare(codes)
+  }
+
+  public func nearestCodes(
+    _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
+  ) throws(TesseraError) -> Neighbors {
+    try Shapes.nearestCodes(tables, in: set, k: k)
+    return try ReferenceDevice.shared.nearestCodes(onHost(tables), in: set, order: order, k: k)
+  }
+
   public func gather(
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
   ) throws(TesseraError) {

@@ -55,6 +55,20 @@ public protocol Device: AnyObject, Sendable {
   func nearest(_ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?)
     throws(TesseraError) -> Neighbors
 
+  // MARK: Codes
+
+  /// Makes codes ready to be scanned. Code i gets the id i.
+  func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet
+
+  /// The `k` best codes of `set` for each row of `tables`: what `lookupScores` and then `topK` find,
+  /// to the last bit, without a score for every code. Best first, ties by lower id, NaN last.
+  ///
+  /// `tables` is queries x (parts * codewords). Cost: O(queries * codes * parts) lookups, for codes
+  /// of 4 bits in bytes with a proven bound. Fewer than `k` codes give that many hits. Throws
+  /// `.invalidArgument` for a code outside the table.
+  func nearestCodes(_ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int)
+    throws(TesseraError) -> Neighbors
+
   // MARK: Matrices
 
   /// `scores[i, j] = sum over d of queries[i, d] * vectors[j, d]`, accumulated in Float32 or wider;

@@ -8,6 +8,7 @@ public enum Operation: String, Sendable, Hashable, CaseIterable {
   case accumulateClusters
   case encode
   case lookupScores
+  case nearestCodes
   case gather
   case multiply
 }

@@ -151,6 +151,39 @@ extension ReferenceDevice {
     }
   }
 
+  public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
+    try Shapes.prepare(codes)
+    return ReferenceCodeSet(codes)
+  }
+
+  public func nearestCodes(
+    _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
+  ) throws(TesseraError) -> Neighbors {
+    let codewords = try Shapes.nearestCodes(tables, in: set, k: k)
+    guard let codes = (set as? ReferenceCodeSet)?.codes else {
+      throw TesseraError(.wrongDevice, "nearestCodes: the codes were prepared on another device")
+    }
+    let entries = try tables.hostElements("nearestCodes")
+    let hitCount = min(k, codes.count)
+    var ids: [Int64] = []
+    var scores: [Float] = []
+    for query in 0..<tables.rows {
+      let ranked = (0..<codes.count).map { row -> (score: Float, id: Int64) in
+        var sum: Float = 0
+        for part in 0..<codes.parts {
+          sum += entries[query * tables.columns + part * codewords + codes.number(row, part)]
+        }
+        return (sum, Int64(row))
+      }.sorted { order.ranks($0, ahead: $1) }
+      ids += ranked.prefix(hitCount).map(\.id)
+      scores += ranked.prefix(hitCount).map(\.score)
+    }
+    let scored = tables.rows * codes.count
+    return Neighbors(
+      queryCount: tables.rows, hitCount: hitCount, ids: ids, scores: scores,
+      statistics: SearchStatistics(certified: true, candidates: scored, rescored: scored))
+  }
+
   public func gather(
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
   ) throws(TesseraError) {
@@ -192,4 +225,16 @@ extension ReferenceDevice {
       }
     }
   }
+}
+
+/// Codes as they came.
+private final class ReferenceCodeSet: CodeSet, @unchecked Sendable {
+  let codes: ProductCodes
+
+  override init(_ codes: ProductCodes) {
+    self.codes = codes
+    super.init(codes)
+  }
+
+  override var residentBytes: Int { codes.bytes.count }
 }

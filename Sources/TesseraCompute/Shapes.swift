@@ -122,6 +122,33 @@ package enum Shapes {
     try require(scores, is: tables.rows, by: codes.rows, "lookupScores: scores")
   }
 
+  package static func prepare(_ codes: ProductCodes) throws(TesseraError) {
+    guard codes.count <= Int(Int32.max) else {
+      throw TesseraError(
+        .unsupported, "prepare: \(codes.count) codes are more than \(Int32.max) in one set")
+    }
+  }
+
+  /// Returns the number of codewords of a part.
+  @discardableResult
+  package static func nearestCodes(
+    _ tables: Matrix<Float>, in set: CodeSet, k: Int
+  ) throws(TesseraError) -> Int {
+    try require(
+      tables.columns % set.parts == 0,
+      "nearestCodes: \(tables.columns) table entries do not divide into \(set.parts) tables")
+    guard k >= 1 else {
+      throw TesseraError(.invalidArgument, "nearestCodes: k is \(k), it must be at least 1")
+    }
+    let codewords = tables.columns / set.parts
+    guard set.count == 0 || set.largestNumber < codewords else {
+      throw TesseraError(
+        .invalidArgument,
+        "nearestCodes: a code has the number \(set.largestNumber), tables end at \(codewords)")
+    }
+    return codewords
+  }
+
   package static func gather(
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
   ) throws(TesseraError) {

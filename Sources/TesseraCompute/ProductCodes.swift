@@ -1,0 +1,67 @@
+/// Codes of `parts` numbers each, as a product quantizer makes them, one after the other.
+///
+/// A code begins with a byte of its own; its numbers have `bits` bits, part 0 the lowest. FAISS's
+/// order.
+public struct ProductCodes: Sendable {
+  public let count: Int
+  /// Numbers of a code.
+  public let parts: Int
+  /// Bits of a number: 4 or 8.
+  public let bits: Int
+  public let bytes: [UInt8]
+
+  /// Bytes of a code.
+  public var byteCount: Int { (parts * bits + 7) / 8 }
+
+  /// - Throws: `.invalidShape` unless `bytes` holds whole codes, `.unsupported` for other bits.
+  public init(_ bytes: [UInt8], parts: Int, bits: Int) throws(TesseraError) {
+    guard bits == 4 || bits == 8 else {
+      throw TesseraError(
+        .unsupported, "product codes: numbers of \(bits) bits, expected 4 or 8; unpack them to 8")
+    }
+    let byteCount = (max(0, parts) * bits + 7) / 8
+    guard parts > 0, bytes.count % byteCount == 0 else {
+      throw TesseraError(
+        .invalidShape,
+        "product codes: \(bytes.count) bytes do not divide into codes of \(parts) numbers of "
+          + "\(bits) bits")
+    }
+    count = bytes.count / byteCount
+    self.parts = parts
+    self.bits = bits
+    self.bytes = bytes
+  }
+
+  /// The number that a code has for a part.
+  package func number(_ row: Int, _ part: Int) -> Int {
+    guard bits == 4 else { return Int(bytes[row * parts + part]) }
+    return Int(bytes[row * byteCount + part / 2] >> (part % 2 * 4) & 15)
+  }
+}
+
+/// Codes made ready to be scanned on one device, and whatever the device keeps of them. Each device
+/// subclasses it.
+///
+/// Safe to share: nothing changes after `prepare` has returned it.
+open class CodeSet: @unchecked Sendable {
+  public let count: Int
+  /// Numbers of a code.
+  public let parts: Int
+  /// Bits of a number: 4 or 8.
+  public let bits: Int
+  /// The largest number of any code; 0 without codes.
+  package let largestNumber: Int
+
+  public init(_ codes: ProductCodes) {
+    count = codes.count
+    parts = codes.parts
+    bits = codes.bits
+    largestNumber =
+      codes.bits == 8
+      ? Int(codes.bytes.max() ?? 0)
+      : Int(codes.bytes.reduce(0) { max($0, $1 & 15, $1 >> 4) })
+  }
+
+  /// Bytes this set keeps, on the device and on the host together.
+  open var residentBytes: Int { 0 }
+}
