@@ -19,5 +19,6 @@
 #define DOT8(sums, rows, query, more_rows, more_query) \
   (sums) + WIDE(_mm512_add_epi16(PAIRS(rows, query), PAIRS(more_rows, more_query)))
 #define DOT2(sums, a, b) (sums) + (ints)_mm512_madd_epi16((__m512i)(a), (__m512i)(b))
+#define LOOKUP(table, indices) (bytes)_mm512_shuffle_epi8((__m512i)(table), (__m512i)(indices))
 #include "kernels.h"
 #endif

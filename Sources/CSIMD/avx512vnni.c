@@ -15,5 +15,6 @@
   (ints) _mm512_dpbusd_epi32((__m512i)(sums), (__m512i)(rows), (__m512i)(query))
 #define DOT2(sums, a, b) (ints) _mm512_dpwssd_epi32((__m512i)(sums), (__m512i)(a), (__m512i)(b))
 #include "compress_avx512.h"
+#define LOOKUP(table, indices) (bytes)_mm512_shuffle_epi8((__m512i)(table), (__m512i)(indices))
 #include "kernels.h"
 #endif

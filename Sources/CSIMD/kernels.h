@@ -6,7 +6,7 @@
 // register file. SCORED_ROWS are scored and ESTIMATED_ROWS estimated side by side.
 // HAS_FMA and HAS_HALF say that there are such instructions. Where there are instructions for that,
 // DOT4 and DOT8 multiply bytes, FLOAT_COST times as fast as floats, DOT2 numbers of 16 bits, and
-// COMPRESS and COUNT_KEPT gather kept lanes.
+// COMPRESS and COUNT_KEPT gather kept lanes; LOOKUP(table, indices) shuffles bytes within each 16.
 
 #include "CSIMD.h"
 
@@ -52,6 +52,7 @@ typedef int32_t int16w __attribute__((vector_size(64)));
 #include "encode_float.h"
 #include "encode_whole.h"
 #include "codes.h"
+#include "scan.h"
 
 #ifdef TARGET
 #pragma clang attribute pop
@@ -81,5 +82,9 @@ const csimd_kernels KERNELS = {
     .keep_best = keep_best,
     .encode_part = encode_part,
     .lookup_scores = lookup_scores,
+#ifdef LOOKUP
+    .scan_codes = scan_codes,
+#endif
+    .score_codes = score_codes,
     .sum_rows = sum_rows,
 };

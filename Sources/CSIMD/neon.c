@@ -1,5 +1,6 @@
 // 64-bit ARM, where NEON and fused multiply-add are the baseline: 24 of 32 registers accumulate.
 #if defined(__aarch64__)
+#include <arm_neon.h>
 #define KERNELS csimd_neon
 #define KERNELS_NAME "neon"
 #define WIDTH 4
@@ -7,5 +8,6 @@
 #define QUERY_BLOCK 6
 #define SCORED_ROWS 2
 #define ESTIMATED_ROWS 2
+#define LOOKUP(table, indices) (bytes)vqtbl1q_u8((uint8x16_t)(table), (uint8x16_t)(indices))
 #include "kernels.h"
 #endif

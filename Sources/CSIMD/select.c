@@ -35,7 +35,7 @@ static size_t partition(uint64_t *keys, size_t count, uint64_t *state) {
 }
 
 // Quickselect (Hoare, 1961): afterwards keys[k - 1] has its sorted place, smaller ones before it.
-static void select_keys(uint64_t *keys, size_t count, size_t k) {
+void csimd_partition_keys(uint64_t *keys, size_t count, size_t k) {
   uint64_t state = count;
   size_t low = 0, high = count;
   while (high - low > 1) {
@@ -68,7 +68,7 @@ static void sort_keys(uint64_t *keys, size_t count) {
 }
 
 void csimd_select_keys(uint64_t *keys, size_t count, size_t k) {
-  if (k < count) select_keys(keys, count, k);
+  if (k < count) csimd_partition_keys(keys, count, k);
   sort_keys(keys, k < count ? k : count);
 }
 
@@ -86,7 +86,7 @@ void csimd_select_scores(const float *scores, size_t count, size_t k, int larges
     uint64_t key = (uint64_t)csimd_order_key(scores[j], largest_first) << 32 | (uint32_t)j;
     if (key > worst) continue;
     if (kept == room) {
-      select_keys(scratch, kept, k);
+      csimd_partition_keys(scratch, kept, k);
       kept = k;
       worst = scratch[k - 1];
       if (key > worst) continue;

@@ -201,6 +201,28 @@ typedef struct {
   size_t dimension;
 } csimd_pair_rows;
 
+/// Bytes of a part of a group of codes, and entries of a part's byte table.
+#define CSIMD_CODE_WIDTH 16
+/// The most queries `scan_codes` takes at once.
+#define CSIMD_SCAN_QUERIES 4
+
+/// Codes of 4 bits in groups of CSIMD_PANEL rows, [group][parts][CSIMD_CODE_WIDTH]: byte j has the
+/// number of row j in its low half and that of row j + 16 in its high half. `parts` is a multiple of
+/// four, of which the first `used_parts` have tables.
+typedef struct {
+  const uint8_t *groups;
+  size_t parts, used_parts;
+  size_t row_count;
+} csimd_codes;
+
+/// The rows that passed a scan for one query, in rising order: sum of bytes << 32 | row.
+typedef struct {
+  uint64_t *keys;
+  size_t count, capacity;
+  /// The largest sum that passes.
+  uint16_t limit;
+} csimd_code_list;
+
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
   const char *name;
@@ -297,6 +319,18 @@ typedef struct {
   void (*lookup_scores)(const float *table, size_t codewords, const uint8_t *codes, size_t parts,
                         size_t row_count, float *scores);
 
+  /// Appends the rows of groups [begin, end) whose byte entries add up to the limit or less to each
+  /// query's list (`query_count` <= CSIMD_SCAN_QUERIES of them). `tables`: [query][parts]
+  /// [CSIMD_CODE_WIDTH], of at most 127 each, no sum of a row's above 65535. Stops before a group
+  /// that a list has no room for, and returns where. NULL where there is no shuffle of bytes.
+  size_t (*scan_codes)(const csimd_codes *codes, const uint8_t *tables, size_t query_count,
+                       size_t begin, size_t end, csimd_code_list *lists);
+
+  /// Scores the rows of keys by a table of Float32, [used_parts][codewords]: keys become order of
+  /// the score << 32 | row.
+  void (*score_codes)(const csimd_codes *codes, const float *table, size_t codewords,
+                      int largest_first, uint64_t *keys, size_t count);
+
   /// Adds the listed Float32 rows of `width` columns into `sums`, in runs of 256 as the device
   /// contract says. `run`: width doubles of scratch.
   void (*sum_rows)(const float *rows, size_t width, const int32_t *listed, size_t count,
@@ -312,6 +346,10 @@ const csimd_kernels *csimd_variant(size_t index);
 /// The place of a score among others as an unsigned number, smaller is better: NaN is last and
 /// the zeros are equal.
 uint32_t csimd_order_key(float score, int largest_first);
+
+/// Moves the k smallest of `count` keys to the front, the k-th last of them; 1 <= k <= count. Keys
+/// are distinct.
+void csimd_partition_keys(uint64_t *keys, size_t count, size_t k);
 
 /// Moves the k smallest of `count` keys to the front and sorts them. Keys are distinct.
 void csimd_select_keys(uint64_t *keys, size_t count, size_t k);

@@ -1,0 +1,110 @@
+internal import CSIMD
+internal import Synchronization
+public import TesseraCompute
+
+extension CPUDevice {
+  /// Cost: one pass over the codes.
+  public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
+    try Shapes.prepare(codes)
+    return try CPUCodeSet(codes, workers)
+  }
+
+  /// Cost: codes of 4 bits are looked up by shuffles of bytes, several rows at a time, and few of
+  /// them scored. Others, and queries whose tables bytes cannot hold, are scored row by row.
+  public func nearestCodes(
+    _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
+  ) throws(TesseraError) -> Neighbors {
+    let codewords = try Shapes.nearestCodes(tables, in: set, k: k)
+    guard let own = set as? CPUCodeSet else {
+      throw TesseraError(.wrongDevice, "nearestCodes: the codes were prepared on another device")
+    }
+    let hitCount = min(k, set.count)
+    let queryCount = tables.rows
+    guard queryCount > 0, hitCount > 0 else {
+      return .none(queryCount: queryCount, hitCount: hitCount)
+    }
+    let search = CodeSearchTask(
+      kernels: kernels, set: own, tables: try HostSpan(tables, "nearestCodes"),
+      codewords: codewords, order: order, hitCount: hitCount)
+    let split = CodeSplit(queries: queryCount, groups: own.groups.groupCount, workers.count)
+    let room = split.pieces * hitCount
+    let keys = try HostStorage(allocating: queryCount * room * 8)
+    let counts = try HostStorage(allocating: queryCount * split.pieces * 8)
+    let statistics = Mutex(SearchStatistics(certified: true, candidates: 0, rescored: 0))
+    try workers.run(split.blocks * split.pieces) { index throws(TesseraError) in
+      let piece = index % split.pieces
+      let queries = split.queries(of: index / split.pieces)
+      let done = try search.run(queries, split.groups(of: piece)) { query, found in
+        (keys.start(as: UInt64.self) + query * room + piece * hitCount)
+          .update(from: found.start, count: found.count)
+        counts.start(as: Int.self)[query * split.pieces + piece] = found.count
+      }
+      statistics.withLock { $0 = $0 + done }
+    }
+    return Neighbors(
+      merging: keys.start(as: UInt64.self), counts.start(as: Int.self), queryCount: queryCount,
+      pieces: split.pieces, hitCount: hitCount, order: order, statistics.withLock(\.self))
+  }
+}
+
+/// How queries and groups are shared out: groups only where there are too few queries.
+private struct CodeSplit {
+  let queryCount: Int
+  let groupCount: Int
+  /// Queries of a task.
+  let blockSize: Int
+  /// Parts that the groups are cut into.
+  let pieces: Int
+
+  init(queries: Int, groups: Int, _ workers: Int) {
+    queryCount = queries
+    groupCount = groups
+    let step = Int(CSIMD_SCAN_QUERIES)
+    let share = (queries + 4 * workers - 1) / (4 * workers)
+    blockSize = min(32, (share + step - 1) / step * step)
+    // A piece of its own makes a list of its own, worth it only for many rows.
+    let blocks = (queries + blockSize - 1) / blockSize
+    pieces = blocks >= 2 * workers ? 1 : max(1, min(workers, groups / 512))
+  }
+
+  var blocks: Int { (queryCount + blockSize - 1) / blockSize }
+
+  func queries(of block: Int) -> Range<Int> {
+    block * blockSize..<min((block + 1) * blockSize, queryCount)
+  }
+
+  func groups(of piece: Int) -> Range<Int> {
+    groupCount * piece / pieces..<groupCount * (piece + 1) / pieces
+  }
+}
+
+extension Neighbors {
+  /// The best of each query's keys, `hitCount` from each piece at most.
+  fileprivate init(
+    merging keys: UnsafeMutablePointer<UInt64>, _ counts: UnsafeMutablePointer<Int>,
+    queryCount: Int, pieces: Int, hitCount: Int, order: ScoreOrder, _ statistics: SearchStatistics
+  ) {
+    var ids: [Int64] = []
+    var scores: [Float] = []
+    ids.reserveCapacity(queryCount * hitCount)
+    scores.reserveCapacity(queryCount * hitCount)
+    for query in 0..<queryCount {
+      let own = keys + query * pieces * hitCount
+      if pieces > 1 {
+        var count = 0
+        for piece in 0..<pieces {
+          let found = counts[query * pieces + piece]
+          (own + count).update(from: own + piece * hitCount, count: found)
+          count += found
+        }
+        csimd_select_keys(own, count, hitCount)
+      }
+      for place in 0..<hitCount {
+        ids.append(Int64(CodeKeys.row(of: own[place])))
+        scores.append(CodeKeys.score(of: own[place], order))
+      }
+    }
+    self.init(
+      queryCount: queryCount, hitCount: hitCount, ids: ids, scores: scores, statistics: statistics)
+  }
+}

@@ -1,0 +1,157 @@
+internal import CSIMD
+internal import TesseraCompute
+
+/// A fast scan: byte tables say which rows may be hits (``RoundedTables``), and those are scored.
+///
+/// Each query has a list of rows that passed. When it is full, the k-th smallest sum of bytes lowers
+/// the limit; what is left at the end is scored, the most promising first.
+struct CodeScan {
+  private let task: CodeSearchTask
+  private let codes: csimd_codes
+  private let groups: Range<Int>
+  /// The queries whose tables bytes can hold.
+  private let queries: [Int]
+  private let tables: [RoundedTables]
+  private let entries: HostStorage
+  private let keys: HostStorage
+  private let capacity: Int
+
+  /// - Returns: nil where there is nothing to scan by.
+  /// - Throws: `.outOfMemory`.
+  init?(
+    _ task: CodeSearchTask, _ queries: Range<Int>, _ groups: Range<Int>
+  ) throws(TesseraError) {
+    guard let codes = task.set.kernelCodes, task.kernels.table.pointee.scan_codes != nil,
+      RoundedTables.areUsable(parts: task.set.parts)
+    else { return nil }
+    self.task = task
+    self.codes = codes
+    self.groups = groups
+    let entryBytes = task.set.groups.groupBytes
+    entries = try HostStorage(allocating: queries.count * entryBytes)
+    var usable: [Int] = []
+    var tables: [RoundedTables] = []
+    for query in queries {
+      guard
+        let rounded = RoundedTables(
+          task.table(of: query), parts: task.set.parts, codewordCount: task.codewords,
+          order: task.order, to: entries.start(as: UInt8.self) + usable.count * entryBytes)
+      else { continue }
+      usable.append(query)
+      tables.append(rounded)
+    }
+    self.queries = usable
+    self.tables = tables
+    // A list that holds every row never fills.
+    let rows = groups.count * CodeGroups.rows
+    capacity = min(rows, 2 * task.hitCount + 512)
+    keys = try HostStorage(allocating: usable.count * capacity * 8)
+  }
+
+  /// Whether the query is among those scanned for.
+  func holds(_ query: Int) -> Bool { queries.contains(query) }
+
+  /// Calls `give` with each query and its best rows, in order.
+  func run(_ give: (Int, CodeKeys) -> Void) -> SearchStatistics {
+    var lists = queries.indices.map { index in
+      csimd_code_list(
+        keys: keys.start(as: UInt64.self) + index * capacity, count: 0, capacity: capacity,
+        limit: .max)
+    }
+    var statistics = SearchStatistics.none
+    // Groups that stay in the second-level cache while all queries pass by.
+    let step = max(1, (256 << 10) / task.set.groups.groupBytes)
+    for first in stride(from: groups.lowerBound, to: groups.upperBound, by: step) {
+      for start in stride(from: 0, to: lists.count, by: Int(CSIMD_SCAN_QUERIES)) {
+        let block = start..<min(start + Int(CSIMD_SCAN_QUERIES), lists.count)
+        scan(first..<min(first + step, groups.upperBound), block, &lists, &statistics)
+      }
+    }
+    for index in lists.indices { give(queries[index], finish(index, lists[index], &statistics)) }
+    return statistics
+  }
+
+  private func scan(
+    _ groups: Range<Int>, _ block: Range<Int>, _ lists: inout [csimd_code_list],
+    _ statistics: inout SearchStatistics
+  ) {
+    var codes = codes
+    var next = groups.lowerBound
+    while true {
+      let before = lists[block].reduce(0) { $0 + $1.count }
+      next = lists.withUnsafeMutableBufferPointer { lists in
+        task.kernels.table.pointee.scan_codes(
+          &codes, entries(of: block.lowerBound), block.count, next, groups.upperBound,
+          lists.baseAddress.map { $0 + block.lowerBound })
+      }
+      statistics.candidates += lists[block].reduce(0) { $0 + $1.count } - before
+      guard next < groups.upperBound else { return }
+      for index in block where lists[index].capacity - lists[index].count < CodeGroups.rows {
+        makeRoom(index, &lists[index], &statistics)
+      }
+    }
+  }
+
+  private func entries(of index: Int) -> UnsafeMutablePointer<UInt8> {
+    entries.start(as: UInt8.self) + index * task.set.groups.groupBytes
+  }
+
+  /// Lowers the limit of a full list, and drops what is above it.
+  private func makeRoom(
+    _ index: Int, _ list: inout csimd_code_list, _ statistics: inout SearchStatistics
+  ) {
+    let k = task.hitCount
+    var keys = CodeKeys(start: list.keys, count: list.count)
+    csimd_partition_keys(keys.start, keys.count, k)
+    list.limit = min(list.limit, tables[index].limit(sum: UInt16(keys.start[k - 1] >> 32)))
+    keys.drop(above: UInt64(list.limit) << 32 | 0xFFFF_FFFF, from: k)
+    if keys.count > list.capacity - max(CodeGroups.rows, list.capacity / 4) {
+      // Bytes cannot tell so many rows apart; scores and the order of rows can.
+      statistics.rescored += keys.count
+      task.score(keys.start, count: keys.count, for: queries[index])
+      let worst = CodeKeys.score(of: keys.cut(to: k), task.order)
+      list.limit = min(list.limit, tables[index].limit(score: worst))
+      addBytes(index, keys)
+    }
+    list.count = keys.count
+  }
+
+  /// Makes keys of byte sums out of others.
+  private func addBytes(_ index: Int, _ keys: CodeKeys) {
+    let entries = entries(of: index)
+    let groups = task.set.groups
+    for place in 0..<keys.count {
+      let row = CodeKeys.row(of: keys.start[place])
+      let start = codes.groups + row / CodeGroups.rows * groups.groupBytes + row % CodeGroups.width
+      let shift = row % CodeGroups.rows / CodeGroups.width * 4
+      var sum = 0
+      for part in 0..<groups.parts {
+        let number = Int(start[part * CodeGroups.width] >> shift & 15)
+        sum += Int(entries[part * CodeGroups.width + number])
+      }
+      keys.start[place] = UInt64(sum) << 32 | UInt64(row)
+    }
+  }
+
+  /// Scores what is left: the k most promising rows first, whose worst then rules out others.
+  private func finish(
+    _ index: Int, _ list: csimd_code_list, _ statistics: inout SearchStatistics
+  ) -> CodeKeys {
+    let k = task.hitCount
+    let query = queries[index]
+    var keys = CodeKeys(start: list.keys, count: list.count)
+    if keys.count > k {
+      csimd_partition_keys(keys.start, keys.count, k)
+      task.score(keys.start, count: k, for: query)
+      let worst = (0..<k).reduce(UInt64(0)) { max($0, keys.start[$1]) }
+      let limit = tables[index].limit(score: CodeKeys.score(of: worst, task.order))
+      keys.drop(above: UInt64(limit) << 32 | 0xFFFF_FFFF, from: k)
+      task.score(keys.start + k, count: keys.count - k, for: query)
+    } else {
+      task.score(keys.start, count: keys.count, for: query)
+    }
+    statistics.rescored += keys.count
+    keys.sort(best: k)
+    return keys
+  }
+}

@@ -1,0 +1,88 @@
+internal import CSIMD
+internal import TesseraCompute
+
+/// One thread's share of a search among codes: some queries against some rows.
+struct CodeSearchTask: Sendable {
+  let kernels: Kernels
+  let set: CPUCodeSet
+  let tables: HostSpan<Float>
+  let codewords: Int
+  let order: ScoreOrder
+  let hitCount: Int
+
+  /// Calls `give` with each query and its best rows of `groups`, in order: `hitCount`, or all there
+  /// are.
+  func run(
+    _ queries: Range<Int>, _ groups: Range<Int>, _ give: (Int, CodeKeys) -> Void
+  ) throws(TesseraError) -> SearchStatistics {
+    let scan = try CodeScan(self, queries, groups)
+    var statistics = scan?.run(give) ?? .none
+    for query in queries where scan?.holds(query) != true {
+      statistics = statistics + (try scoreAll(groups, for: query, give))
+    }
+    return statistics
+  }
+
+  func table(of query: Int) -> UnsafePointer<Float> {
+    UnsafePointer(tables.start + query * set.parts * codewords)
+  }
+
+  func rows(of groups: Range<Int>) -> Range<Int> {
+    groups.lowerBound * CodeGroups.rows..<min(groups.upperBound * CodeGroups.rows, set.count)
+  }
+
+  /// Makes keys of scores out of the keys from `start` on, of codes in groups.
+  func score(_ start: UnsafeMutablePointer<UInt64>, count: Int, for query: Int) {
+    guard var codes = set.kernelCodes else { return }
+    kernels.table.pointee.score_codes(
+      &codes, table(of: query), codewords, isLargestFirst, start, count)
+  }
+
+  private var isLargestFirst: Int32 { order == .largestFirst ? 1 : 0 }
+
+  /// Scores every row.
+  private func scoreAll(
+    _ groups: Range<Int>, for query: Int, _ give: (Int, CodeKeys) -> Void
+  ) throws(TesseraError) -> SearchStatistics {
+    let rows = rows(of: groups)
+    let step = 1024
+    let storage = try HostStorage(allocating: (2 * min(hitCount, rows.count) + step) * 8)
+    let scores = try HostStorage(allocating: step * MemoryLayout<Float>.stride)
+    var keys = CodeKeys(start: storage.start(as: UInt64.self))
+    var worst = UInt64.max
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
+      let block = first..<min(first + step, rows.upperBound)
+      let known = keys.count
+      makeKeys(of: block, at: keys.start + known, for: query, scores.floats)
+      keys.count += block.count
+      keys.drop(above: worst, from: known)
+      if keys.count >= 2 * hitCount { worst = keys.cut(to: hitCount) }
+    }
+    keys.sort(best: hitCount)
+    give(query, keys)
+    return SearchStatistics(certified: true, candidates: rows.count, rescored: rows.count)
+  }
+
+  private func makeKeys(
+    of rows: Range<Int>, at start: UnsafeMutablePointer<UInt64>, for query: Int,
+    _ scores: UnsafeMutablePointer<Float>
+  ) {
+    guard set.bits == 8 else {
+      for (place, row) in rows.enumerated() { start[place] = UInt64(row) }
+      return score(start, count: rows.count, for: query)
+    }
+    set.rows.withUnsafeBufferPointer { codes in
+      guard let codes = codes.baseAddress else { return }
+      kernels.table.pointee.lookup_scores(
+        table(of: query), codewords, codes + rows.lowerBound * set.parts, set.parts, rows.count,
+        scores)
+    }
+    for (place, row) in rows.enumerated() {
+      start[place] = UInt64(csimd_order_key(scores[place], isLargestFirst)) << 32 | UInt64(row)
+    }
+  }
+}
+
+extension SearchStatistics {
+  static let none = SearchStatistics(certified: true, candidates: 0, rescored: 0)
+}
