@@ -6,7 +6,8 @@
 // register file. SCORED_ROWS are scored and ESTIMATED_ROWS estimated side by side.
 // HAS_FMA and HAS_HALF say that there are such instructions. Where there are instructions for that,
 // DOT4 and DOT8 multiply bytes, FLOAT_COST times as fast as floats, DOT2 numbers of 16 bits, and
-// COMPRESS and COUNT_KEPT gather kept lanes; LOOKUP(table, indices) shuffles bytes within each 16.
+// COMPRESS and COUNT_KEPT gather kept lanes; LOOKUP(table, indices) shuffles
+// bytes within each 16, LOOKUP_PARTS within all 64.
 
 #include "CSIMD.h"
 
@@ -82,8 +83,9 @@ const csimd_kernels KERNELS = {
     .keep_best = keep_best,
     .encode_part = encode_part,
     .lookup_scores = lookup_scores,
-#ifdef LOOKUP
+#ifdef HAS_SCAN
     .scan_codes = scan_codes,
+    .most_entry = MOST_ENTRY,
 #endif
     .score_codes = score_codes,
     .sum_rows = sum_rows,

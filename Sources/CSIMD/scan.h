@@ -1,56 +1,166 @@
 // Codes of 4 bits: bytes looked up by shuffles to find the few rows that may be hits, and those rows'
 // sums in Float32. Part of kernels.h.
 
-// One row's Float32 sums are in rising parts, as the device contract says.
+// Float32 sums in rising parts, as the device contract says.
 static void score_codes(const csimd_codes *codes, const float *table, size_t codewords,
                         int largest_first, uint64_t *keys, size_t count) {
-  size_t stride = codes->parts * CSIMD_CODE_WIDTH;
-  for (size_t first = 0; first < count; first += 8) {  // side by side, to hide the latency of one
-    size_t n = count - first < 8 ? count - first : 8;
-    const uint8_t *places[8];
-    uint32_t shifts[8];
-    float sums[8] = {0};
-    for (size_t j = 0; j < 8; j++) {
+  enum { ROWS = 8 };  // side by side, to hide the latency of one
+  size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
+  for (size_t first = 0; first < count; first += ROWS) {
+    size_t n = count - first < ROWS ? count - first : ROWS;
+    const uint8_t *places[ROWS];
+    uint32_t shifts[ROWS];
+    float sums[ROWS] = {0};
+    for (size_t j = 0; j < ROWS; j++) {
       uint32_t row = (uint32_t)keys[first + (j < n ? j : 0)];
-      places[j] = codes->groups + row / CSIMD_PANEL * stride + row % CSIMD_CODE_WIDTH;
-      shifts[j] = row % CSIMD_PANEL / CSIMD_CODE_WIDTH * 4;
+      places[j] = codes->groups + row / CSIMD_PANEL * stride + row % 16 * 4;
+      shifts[j] = row % CSIMD_PANEL / 16 * 4;
     }
-    for (size_t m = 0; m < codes->used_parts; m++)
+    for (size_t m = 0; m < codes->parts; m++)
 #pragma clang loop unroll(full)
-      for (size_t j = 0; j < 8; j++)
-        sums[j] += table[m * codewords + (places[j][m * CSIMD_CODE_WIDTH] >> shifts[j] & 15)];
+      for (size_t j = 0; j < ROWS; j++) {
+        uint8_t pair = places[j][m / 4 * CSIMD_CODE_BLOCK + m % 4];
+        sums[j] += table[m * codewords + (pair >> shifts[j] & 15)];
+      }
     for (size_t j = 0; j < n; j++)
       keys[first + j] = (uint64_t)csimd_order_key(sums[j], largest_first) << 32 |
                         (uint32_t)keys[first + j];
   }
 }
 
-#ifdef LOOKUP
+#if defined(LOOKUP) || defined(LOOKUP_PARTS)
+#define HAS_SCAN
 
 typedef uint8_t bytes __attribute__((vector_size(WIDTH * 4)));
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint8_t bytes64 __attribute__((vector_size(64)));
 typedef uint16_t shorts __attribute__((vector_size(WIDTH * 4)));
 typedef uint16_t shorts8 __attribute__((vector_size(16)));
 typedef uint16_t shorts16 __attribute__((vector_size(32)));
 typedef uint16_t shorts32 __attribute__((vector_size(64)));
-typedef _Bool flags32 __attribute__((ext_vector_type(32)));
+typedef _Bool flags16 __attribute__((ext_vector_type(16)));
 
-// Parts in a register.
+// Appends the rows whose bit is set, and that exist.
+INLINE void append_rows(uint32_t passing, const void *sums, size_t size, size_t first_row,
+                        size_t row_count, csimd_code_list *list) {
+  if (passing == 0) return;
+  if (row_count - first_row < CSIMD_PANEL) passing &= (1u << (row_count - first_row)) - 1;
+  for (; passing != 0; passing &= passing - 1) {
+    uint32_t row = (uint32_t)__builtin_ctz(passing), sum = 0;
+    memcpy(&sum, (const char *)sums + row * size, size);
+    list->keys[list->count++] = (uint64_t)sum << 32 | (first_row + row);
+  }
+}
+#endif
+
+#ifdef LOOKUP_PARTS
+
+// A register holds a block, each number looked up in its own part's table. Four neighbouring bytes
+// are a row's and are added at once.
+
+#define MOST_ENTRY 255
+
+typedef struct {
+  ints low, high;
+} group_sums;
+
+INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *tables, const size_t n,
+                       group_sums *sums) {
+  const bytes mask = (bytes){0} + 15, ones = (bytes){0} + 1;
+  const bytes part = (bytes)((ints){0} + 0x30201000);
+  for (size_t at = 0; at < stride; at += sizeof(bytes)) {
+    bytes numbers;
+    memcpy(&numbers, group + at, sizeof numbers);
+    bytes low = (numbers & mask) | part, high = (numbers >> 4 & mask) | part;
+#pragma clang loop unroll(full)
+    for (size_t q = 0; q < n; q++) {
+      bytes table;
+      memcpy(&table, tables + q * stride + at, sizeof table);
+      sums[q].low = DOT4(sums[q].low, LOOKUP_PARTS(table, low), ones);
+      sums[q].high = DOT4(sums[q].high, LOOKUP_PARTS(table, high), ones);
+    }
+  }
+}
+
+INLINE void append_group(const group_sums *sums, size_t first_row, size_t row_count,
+                         csimd_code_list *list) {
+  ints limit = (ints){0} + (int32_t)list->limit;
+  flags16 flags[2] = {__builtin_convertvector(sums->low <= limit, flags16),
+                      __builtin_convertvector(sums->high <= limit, flags16)};
+  uint32_t passing;
+  memcpy(&passing, flags, sizeof passing);
+  append_rows(passing, sums, sizeof(int32_t), first_row, row_count, list);
+}
+
+#elif defined(LOOKUP)
+
+// Sixteen bytes of a register are a part's: a block is as many registers as it takes.
+
+// So that two entries add up in a byte.
+#define MOST_ENTRY 127
 #define PARTS (WIDTH / 4)
 
-// The sums of a group for one query. Bytes of rows 2 j and 2 j + 1 are side by side: `both` adds
-// them as one number of 16 bits, `odd` the latter alone.
+// The bytes of rows 2 j and 2 j + 1 are side by side: `both` adds them as one number of 16 bits,
+// `odd` the latter alone.
 typedef struct {
   shorts low_both, low_odd, high_both, high_odd;
 } group_sums;
 
-INLINE void add_bytes(bytes low, bytes high, group_sums *sums) {
-  sums->low_both += (shorts)low;
-  sums->low_odd += (shorts)low >> 8;
-  sums->high_both += (shorts)high;
-  sums->high_odd += (shorts)high >> 8;
+// A block's parts one after the other.
+INLINE void load_parts(const uint8_t *block, bytes *parts) {
+  bytes64 all;
+  memcpy(&all, block, sizeof all);
+  bytes16 split[4] = {
+      __builtin_shufflevector(all, all, 0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60),
+      __builtin_shufflevector(all, all, 1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 41, 45, 49, 53, 57, 61),
+      __builtin_shufflevector(all, all, 2, 6, 10, 14, 18, 22, 26, 30, 34, 38, 42, 46, 50, 54, 58,
+                              62),
+      __builtin_shufflevector(all, all, 3, 7, 11, 15, 19, 23, 27, 31, 35, 39, 43, 47, 51, 55, 59,
+                              63)};
+  memcpy(parts, split, sizeof split);
 }
 
-// The sixteen rows' sums over all parts of a register.
+// `count` registers, an even number or one.
+INLINE void scan_registers(const bytes *numbers, const size_t count, const uint8_t *tables,
+                           size_t stride, const size_t n, group_sums *sums) {
+  const bytes mask = (bytes){0} + 15;
+#pragma clang loop unroll(full)
+  for (size_t q = 0; q < n; q++)
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < count; r += 2) {
+      bytes table[2];
+      memcpy(table, tables + q * stride + r * sizeof(bytes), (count > 1 ? 2 : 1) * sizeof(bytes));
+      bytes low = LOOKUP(table[0], numbers[r] & mask);
+      bytes high = LOOKUP(table[0], numbers[r] >> 4 & mask);
+      if (count > 1) {
+        low += LOOKUP(table[1], numbers[r + 1] & mask);
+        high += LOOKUP(table[1], numbers[r + 1] >> 4 & mask);
+      }
+      sums[q].low_both += (shorts)low;
+      sums[q].low_odd += (shorts)low >> 8;
+      sums[q].high_both += (shorts)high;
+      sums[q].high_odd += (shorts)high >> 8;
+    }
+}
+
+INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *tables, const size_t n,
+                       group_sums *sums) {
+  enum { REGISTERS = CSIMD_CODE_BLOCK / sizeof(bytes), BLOCKS = REGISTERS == 1 ? 2 : 1 };
+  size_t at = 0;
+  for (; at + BLOCKS * CSIMD_CODE_BLOCK <= stride; at += BLOCKS * CSIMD_CODE_BLOCK) {
+    bytes numbers[BLOCKS * REGISTERS];
+    for (size_t b = 0; b < BLOCKS; b++)
+      load_parts(group + at + b * CSIMD_CODE_BLOCK, numbers + b * REGISTERS);
+    scan_registers(numbers, BLOCKS * REGISTERS, tables + at, stride, n, sums);
+  }
+  if (at < stride) {
+    bytes numbers[REGISTERS];
+    load_parts(group + at, numbers);
+    scan_registers(numbers, REGISTERS, tables + at, stride, n, sums);
+  }
+}
+
+// Sixteen rows' sums over all parts of a register.
 INLINE shorts16 sixteen_rows(shorts both, shorts odd) {
   shorts even = both - (odd << 8);
   shorts8 evens[PARTS], odds[PARTS];
@@ -64,67 +174,35 @@ INLINE shorts16 sixteen_rows(shorts both, shorts odd) {
                                  7, 15);
 }
 
-INLINE void append_rows(const group_sums *sums, uint32_t rows, size_t first_row,
-                        csimd_code_list *list) {
-  shorts16 low = sixteen_rows(sums->low_both, sums->low_odd);
-  shorts16 high = sixteen_rows(sums->high_both, sums->high_odd);
-  shorts32 all = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
-                                         14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
-                                         28, 29, 30, 31);
-  shorts32 limit = (shorts32){0} + list->limit;
-  flags32 flags = __builtin_convertvector(all <= limit, flags32);
+INLINE void append_group(const group_sums *sums, size_t first_row, size_t row_count,
+                         csimd_code_list *list) {
+  shorts16 rows[2] = {sixteen_rows(sums->low_both, sums->low_odd),
+                      sixteen_rows(sums->high_both, sums->high_odd)};
+  shorts16 limit = (shorts16){0} + (uint16_t)list->limit;
+  flags16 flags[2] = {__builtin_convertvector(rows[0] <= limit, flags16),
+                      __builtin_convertvector(rows[1] <= limit, flags16)};
   uint32_t passing;
-  memcpy(&passing, &flags, sizeof passing);
-  passing &= rows;
-  if (passing == 0) return;
-  uint16_t found[CSIMD_PANEL];
-  memcpy(found, &all, sizeof found);
-  for (; passing != 0; passing &= passing - 1) {
-    uint32_t row = (uint32_t)__builtin_ctz(passing);
-    list->keys[list->count++] = (uint64_t)found[row] << 32 | (first_row + row);
-  }
+  memcpy(&passing, flags, sizeof passing);
+  append_rows(passing, rows, sizeof(uint16_t), first_row, row_count, list);
 }
+
+#undef PARTS
+#endif
+
+#ifdef HAS_SCAN
 
 // For n queries, a constant once inlined.
 INLINE size_t scan_for(const csimd_codes *codes, const uint8_t *tables, const size_t n,
                        size_t begin, size_t end, csimd_code_list *lists) {
-  size_t stride = codes->parts * CSIMD_CODE_WIDTH;
-  const bytes mask = (bytes){0} + 15;
+  size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
   for (size_t g = begin; g < end; g++) {
     for (size_t q = 0; q < n; q++)
       if (lists[q].capacity - lists[q].count < CSIMD_PANEL) return g;
-    const uint8_t *group = codes->groups + g * stride;
     group_sums sums[CSIMD_SCAN_QUERIES] = {0};
-    size_t at = 0;
-    // Two entries add up in a byte.
-    for (; at + 2 * sizeof(bytes) <= stride; at += 2 * sizeof(bytes)) {
-      bytes pair[2];
-      memcpy(pair, group + at, sizeof pair);
-      bytes low[2] = {pair[0] & mask, pair[1] & mask};
-      bytes high[2] = {pair[0] >> 4 & mask, pair[1] >> 4 & mask};
+    scan_group(codes->groups + g * stride, stride, tables, n, sums);
 #pragma clang loop unroll(full)
-      for (size_t q = 0; q < n; q++) {
-        bytes table[2];
-        memcpy(table, tables + q * stride + at, sizeof table);
-        add_bytes(LOOKUP(table[0], low[0]) + LOOKUP(table[1], low[1]),
-                  LOOKUP(table[0], high[0]) + LOOKUP(table[1], high[1]), sums + q);
-      }
-    }
-    if (at < stride) {
-      bytes codes_here;
-      memcpy(&codes_here, group + at, sizeof codes_here);
-#pragma clang loop unroll(full)
-      for (size_t q = 0; q < n; q++) {
-        bytes table;
-        memcpy(&table, tables + q * stride + at, sizeof table);
-        add_bytes(LOOKUP(table, codes_here & mask), LOOKUP(table, codes_here >> 4 & mask),
-                  sums + q);
-      }
-    }
-    size_t left = codes->row_count - g * CSIMD_PANEL;
-    uint32_t rows = left < CSIMD_PANEL ? (1u << left) - 1 : UINT32_MAX;
-#pragma clang loop unroll(full)
-    for (size_t q = 0; q < n; q++) append_rows(sums + q, rows, g * CSIMD_PANEL, lists + q);
+    for (size_t q = 0; q < n; q++)
+      append_group(sums + q, g * CSIMD_PANEL, codes->row_count, lists + q);
   }
   return end;
 }
@@ -138,6 +216,4 @@ static size_t scan_codes(const csimd_codes *codes, const uint8_t *tables, size_t
     default: return scan_for(codes, tables, 4, begin, end, lists);
   }
 }
-
-#undef PARTS
 #endif

@@ -8,7 +8,8 @@
 
 extern const csimd_kernels csimd_portable;
 #if defined(__x86_64__)
-extern const csimd_kernels csimd_avx2, csimd_avxvnni, csimd_avx512, csimd_avx512vnni;
+extern const csimd_kernels csimd_avx2, csimd_avxvnni, csimd_avx512, csimd_avx512vnni,
+    csimd_avx512vbmi;
 #elif defined(__aarch64__)
 extern const csimd_kernels csimd_neon, csimd_neondot;
 
@@ -26,7 +27,7 @@ static int has_dot_products(void) {
 #endif
 
 const csimd_kernels *csimd_variant(size_t index) {
-  const csimd_kernels *runnable[5] = {&csimd_portable};
+  const csimd_kernels *runnable[6] = {&csimd_portable};
   size_t count = 1;
 #if defined(__x86_64__)
   __builtin_cpu_init();
@@ -37,7 +38,9 @@ const csimd_kernels *csimd_variant(size_t index) {
   int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (avx512) runnable[count++] = &csimd_avx512;
-  if (avx512 && __builtin_cpu_supports("avx512vnni")) runnable[count++] = &csimd_avx512vnni;
+  int vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  if (vnni) runnable[count++] = &csimd_avx512vnni;
+  if (vnni && __builtin_cpu_supports("avx512vbmi")) runnable[count++] = &csimd_avx512vbmi;
 #elif defined(__aarch64__)
   runnable[count++] = &csimd_neon;
   if (has_dot_products()) runnable[count++] = &csimd_neondot;

@@ -3,7 +3,7 @@ internal import TesseraCompute
 
 /// Codes as the CPU scans them: those of 4 bits in groups of 32, others as they came.
 final class CPUCodeSet: CodeSet, @unchecked Sendable {
-  /// `groups.byteCount` bytes and as many more as a register reads past them; nil for 8 bits.
+  /// The groups; nil for 8 bits.
   private let storage: HostStorage?
   let groups: CodeGroups
   /// Codes of 8 bits, row after row; empty for others.
@@ -33,8 +33,7 @@ final class CPUCodeSet: CodeSet, @unchecked Sendable {
   var kernelCodes: csimd_codes? {
     storage.map {
       csimd_codes(
-        groups: $0.start(as: UInt8.self), parts: groups.paddedParts, used_parts: groups.parts,
-        row_count: count)
+        groups: $0.start(as: UInt8.self), blocks: groups.blocks, parts: parts, row_count: count)
     }
   }
 

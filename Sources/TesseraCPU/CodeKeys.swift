@@ -16,13 +16,52 @@ struct CodeKeys {
 
   /// Of the keys from `first` on, leaves those of at most `limit`.
   mutating func drop(above limit: UInt64, from first: Int = 0) {
-    var kept = first
-    for index in first..<count where start[index] <= limit {
-      start[kept] = start[index]
-      kept += 1
-    }
-    count = kept
+    count = gather(upTo: limit, from: first)
   }
+
+  /// Moves the keys of at most `limit` among those from `first` on ahead of the others, and returns
+  /// where these begin.
+  func gather(upTo limit: UInt64, from first: Int = 0) -> Int {
+    var next = first
+    for index in first..<count {
+      // Always swapped: a branch would be guessed wrong half the time.
+      let key = start[index]
+      start[index] = start[next]
+      start[next] = key
+      next += key <= limit ? 1 : 0
+    }
+    return next
+  }
+
+  /// A place that at least k keys are not above, and few more than k.
+  ///
+  /// - Precondition: 1 <= k <= count.
+  func place(ofAtLeast k: Int) -> UInt32 {
+    var (least, most) = (UInt32.max, UInt32.zero)
+    for index in 0..<count {
+      let place = Self.place(of: start[index])
+      least = min(least, place)
+      most = max(most, place)
+    }
+    let binCount = 1024
+    let shift = max(0, (most - least).bitWidth - (most - least).leadingZeroBitCount - 10)
+    return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: binCount) { bins in
+      bins.initialize(repeating: 0)
+      for index in 0..<count { bins[Int((Self.place(of: start[index]) - least) >> shift)] += 1 }
+      var below = 0
+      var bin = 0
+      while below + Int(bins[bin]) < k {
+        below += Int(bins[bin])
+        bin += 1
+      }
+      return least + (UInt32(bin + 1) << shift) - 1
+    }
+  }
+
+  private static func place(of key: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: key >> 32) }
+
+  /// The largest key of a place.
+  static func last(at place: UInt32) -> UInt64 { UInt64(place) << 32 | 0xFFFF_FFFF }
 
   /// Leaves the k best, or all if there are fewer, in their order.
   mutating func sort(best k: Int) {

@@ -22,7 +22,7 @@ struct CodeScan {
     _ task: CodeSearchTask, _ queries: Range<Int>, _ groups: Range<Int>
   ) throws(TesseraError) {
     guard let codes = task.set.kernelCodes, task.kernels.table.pointee.scan_codes != nil,
-      RoundedTables.areUsable(parts: task.set.parts)
+      task.set.parts <= RoundedTables.mostParts
     else { return nil }
     self.task = task
     self.codes = codes
@@ -35,7 +35,8 @@ struct CodeScan {
       guard
         let rounded = RoundedTables(
           task.table(of: query), parts: task.set.parts, codewordCount: task.codewords,
-          order: task.order, to: entries.start(as: UInt8.self) + usable.count * entryBytes)
+          order: task.order, mostEntry: Int(task.kernels.table.pointee.most_entry),
+          to: entries.start(as: UInt8.self) + usable.count * entryBytes)
       else { continue }
       usable.append(query)
       tables.append(rounded)
@@ -44,7 +45,7 @@ struct CodeScan {
     self.tables = tables
     // A list that holds every row never fills.
     let rows = groups.count * CodeGroups.rows
-    capacity = min(rows, 2 * task.hitCount + 512)
+    capacity = min(rows, 4 * task.hitCount + 512)
     keys = try HostStorage(allocating: usable.count * capacity * 8)
   }
 
@@ -56,7 +57,7 @@ struct CodeScan {
     var lists = queries.indices.map { index in
       csimd_code_list(
         keys: keys.start(as: UInt64.self) + index * capacity, count: 0, capacity: capacity,
-        limit: .max)
+        limit: UInt32(UInt16.max))
     }
     var statistics = SearchStatistics.none
     // Groups that stay in the second-level cache while all queries pass by.
@@ -102,9 +103,8 @@ struct CodeScan {
   ) {
     let k = task.hitCount
     var keys = CodeKeys(start: list.keys, count: list.count)
-    csimd_partition_keys(keys.start, keys.count, k)
-    list.limit = min(list.limit, tables[index].limit(sum: UInt16(keys.start[k - 1] >> 32)))
-    keys.drop(above: UInt64(list.limit) << 32 | 0xFFFF_FFFF, from: k)
+    list.limit = min(list.limit, tables[index].limit(sum: keys.place(ofAtLeast: k)))
+    keys.drop(above: CodeKeys.last(at: list.limit))
     if keys.count > list.capacity - max(CodeGroups.rows, list.capacity / 4) {
       // Bytes cannot tell so many rows apart; scores and the order of rows can.
       statistics.rescored += keys.count
@@ -122,12 +122,12 @@ struct CodeScan {
     let groups = task.set.groups
     for place in 0..<keys.count {
       let row = CodeKeys.row(of: keys.start[place])
-      let start = codes.groups + row / CodeGroups.rows * groups.groupBytes + row % CodeGroups.width
-      let shift = row % CodeGroups.rows / CodeGroups.width * 4
+      let start = codes.groups + row / CodeGroups.rows * groups.groupBytes + row % 16 * 4
+      let shift = row % CodeGroups.rows / 16 * 4
       var sum = 0
       for part in 0..<groups.parts {
-        let number = Int(start[part * CodeGroups.width] >> shift & 15)
-        sum += Int(entries[part * CodeGroups.width + number])
+        let number = Int(start[part / 4 * CodeGroups.blockBytes + part % 4] >> shift & 15)
+        sum += Int(entries[part * 16 + number])
       }
       keys.start[place] = UInt64(sum) << 32 | UInt64(row)
     }
@@ -141,12 +141,12 @@ struct CodeScan {
     let query = queries[index]
     var keys = CodeKeys(start: list.keys, count: list.count)
     if keys.count > k {
-      csimd_partition_keys(keys.start, keys.count, k)
-      task.score(keys.start, count: k, for: query)
-      let worst = (0..<k).reduce(UInt64(0)) { max($0, keys.start[$1]) }
+      let sure = keys.gather(upTo: CodeKeys.last(at: keys.place(ofAtLeast: k)))
+      task.score(keys.start, count: sure, for: query)
+      let worst = (0..<sure).reduce(UInt64(0)) { max($0, keys.start[$1]) }
       let limit = tables[index].limit(score: CodeKeys.score(of: worst, task.order))
-      keys.drop(above: UInt64(limit) << 32 | 0xFFFF_FFFF, from: k)
-      task.score(keys.start + k, count: keys.count - k, for: query)
+      keys.drop(above: CodeKeys.last(at: limit), from: sure)
+      task.score(keys.start + sure, count: keys.count - sure, for: query)
     } else {
       task.score(keys.start, count: keys.count, for: query)
     }

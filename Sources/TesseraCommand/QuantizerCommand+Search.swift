@@ -36,7 +36,7 @@ extension QuantizerCommand {
     var out: String?
 
     @Option(help: "Queries at a time.")
-    var batch: Int = 64
+    var batch: Int = 2048
 
     @OptionGroup var devices: DeviceOptions
     @OptionGroup var output: OutputOptions
@@ -71,61 +71,52 @@ extension QuantizerCommand {
         queryCount: queries.count, k: k)
       let selection = try devices.select(for: shape, output)
       let start = ContinuousClock.now
-      let (hits, device) = try selection.run(self.queries, output) {
+      let ((hits, prepareSeconds), device) = try selection.run(self.queries, output) {
         device throws(TesseraError) in try search(queries, codes, quantizer, on: device)
       }
-      let searchSeconds = start.secondsAgo
+      let searchSeconds = start.secondsAgo - prepareSeconds
       if let names {
         try files.stage(names.ids) { path throws(TesseraError) in
-          try IDFile.write(hits.ids, rows: queries.count, columns: hits.count, to: path)
+          try IDFile.write(hits.ids, rows: queries.count, columns: hits.hitCount, to: path)
         }
         try files.stage(names.scores) { path throws(TesseraError) in
-          try ScoreFile.write(hits.scores, rows: queries.count, columns: hits.count, to: path)
+          try ScoreFile.write(hits.scores, rows: queries.count, columns: hits.hitCount, to: path)
         }
         try files.commit()
       }
       let recall = truth.map { truth in
         Recall(queries: queries.count, k: k, truth: truth) { query in
-          Array(hits.ids[query * hits.count..<(query + 1) * hits.count])
+          Array(hits.ids[query * hits.hitCount..<(query + 1) * hits.hitCount])
         }.recall
       }
       let summary = Summary(
         device: device.info.identifier, variant: device.info.variant,
         specification: quantizer.specification, metric: metric.rawValue, rows: codes.count,
         codeBytes: quantizer.codeByteCount, queries: queries.count, k: k,
-        seconds: .init(load: loadSeconds, search: searchSeconds),
-        queriesPerSecond: Double(queries.count) / searchSeconds, recall: recall)
+        seconds: .init(load: loadSeconds, prepare: prepareSeconds, search: searchSeconds),
+        queriesPerSecond: Double(queries.count) / searchSeconds,
+        candidatesPerQuery: Double(hits.statistics.candidates) / Double(max(1, queries.count)),
+        rescoredPerQuery: Double(hits.statistics.rescored) / Double(max(1, queries.count)),
+        recall: recall)
       if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
-    }
-
-    /// The best hits of every query, best first; `count` each.
-    private struct Hits {
-      let count: Int
-      var ids: [Int64] = []
-      var scores: [Float] = []
     }
 
     private func search(
       _ queries: Vectors, _ codes: Codes, _ quantizer: any Quantizer, on device: any Device
-    ) throws(TesseraError) -> Hits {
-      var hits = Hits(count: min(k, codes.count))
-      guard hits.count > 0 else { return hits }
+    ) throws(TesseraError) -> (hits: Neighbors, prepareSeconds: Double) {
+      let start = ContinuousClock.now
+      let search = try CodeSearch(codes, of: quantizer, metric: metric, on: device)
+      let prepareSeconds = start.secondsAgo
       let progress = ProgressBar(
         "search", total: queries.count, unit: "queries", isQuiet: output.quiet)
       defer { progress.finish() }
+      var hits = Neighbors.none(queryCount: 0, hitCount: min(k, codes.count))
       for start in stride(from: 0, to: queries.count, by: batch) {
         let block = queries.rows(start..<min(start + batch, queries.count))
-        let scores = try device.upload(
-          quantizer.scores(of: block, against: codes, metric: metric, on: device),
-          rows: block.count, columns: codes.count)
-        let values = try device.allocate(Float.self, rows: block.count, columns: hits.count)
-        let columns = try device.allocate(Int32.self, rows: block.count, columns: hits.count)
-        try device.topK(scores, order: metric.order, into: values, columns)
-        hits.ids += try device.download(columns).map(Int64.init)
-        hits.scores += try device.download(values)
+        hits.append(try search.nearest(block, k: k))
         progress.update(Double(start + block.count) / Double(queries.count))
       }
-      return hits
+      return (hits, prepareSeconds)
     }
 
     /// What `search` prints: as JSON under these names, or as a table.
@@ -140,11 +131,15 @@ extension QuantizerCommand {
       let k: Int
       let seconds: Seconds
       let queriesPerSecond: Double
+      /// Codes that a fast scan could not rule out, and those that were scored.
+      let candidatesPerQuery: Double
+      let rescoredPerQuery: Double
       /// Only with --truth.
       let recall: Double?
 
       struct Seconds: Encodable {
         let load: Double
+        let prepare: Double
         let search: Double
       }
 

@@ -1,15 +1,15 @@
 /// How codes of 4 bits lie for a fast scan (André, Kermarrec and Le Scouarnec 2015, "Cache locality
 /// is not enough"): in groups of 32 rows, so that one shuffle of a CPU, or one word of an OpenCL
-/// device, looks up many rows at once. The same on every device.
+/// device, looks up many numbers at once. The same on every device.
 ///
-///     groups[group][part][16]
+///     groups[group][part / 4][row % 16][part % 4]
 ///
-/// Byte j of a part holds the number of the group's row j in its low half and of row j + 16 in its
-/// high half. Parts are padded to a multiple of four and rows to whole groups, with zeros.
+/// A byte holds a row's number in its low half, and in its high half that of the row 16 further.
+/// Parts are padded to a multiple of four and rows to whole groups, with zeros.
 package struct CodeGroups: Sendable {
   package static let rows = 32
-  /// Bytes of a group's part, and entries of a part's table.
-  package static let width = 16
+  /// Bytes of four parts of a group.
+  package static let blockBytes = 64
 
   package let count: Int
   package let parts: Int
@@ -19,9 +19,10 @@ package struct CodeGroups: Sendable {
     self.parts = parts
   }
 
-  package var paddedParts: Int { (parts + 3) / 4 * 4 }
+  /// Fours of parts.
+  package var blocks: Int { (parts + 3) / 4 }
   package var groupCount: Int { (count + Self.rows - 1) / Self.rows }
-  package var groupBytes: Int { paddedParts * Self.width }
+  package var groupBytes: Int { blocks * Self.blockBytes }
   package var byteCount: Int { groupCount * groupBytes }
 
   /// Writes `groups` of the codes, one after the other, from `target` on.
@@ -32,19 +33,16 @@ package struct CodeGroups: Sendable {
   ) {
     target.initialize(repeating: 0, count: groups.count * groupBytes)
     codes.bytes.withUnsafeBufferPointer { bytes in
-      for group in groups {
-        let start = target + (group - groups.lowerBound) * groupBytes
-        for row in group * Self.rows..<min((group + 1) * Self.rows, count) {
-          let shift = row % Self.rows / Self.width * 4
-          let place = start + row % Self.width
-          for byte in 0..<codes.byteCount {
-            // Two parts to a byte; past an odd number of parts the half is zero.
-            let pair = bytes[row * codes.byteCount + byte]
-            place[2 * byte * Self.width] |= (pair & 15) << shift
-            if 2 * byte + 1 < parts {
-              place[(2 * byte + 1) * Self.width] |= (pair >> 4) << shift
-            }
-          }
+      for row in groups.lowerBound * Self.rows..<min(groups.upperBound * Self.rows, count) {
+        let shift = row % Self.rows / 16 * 4
+        let start =
+          target + (row / Self.rows - groups.lowerBound) * groupBytes + row % 16 * 4
+        for byte in 0..<codes.byteCount {
+          // Two parts to a byte; past an odd number of parts there is nothing.
+          let pair = bytes[row * codes.byteCount + byte]
+          let place = start + byte / 2 * Self.blockBytes + byte % 2 * 2
+          place[0] |= (pair & 15) << shift
+          if 2 * byte + 1 < parts { place[1] |= (pair >> 4) << shift }
         }
       }
     }

@@ -3,7 +3,7 @@
 /// Let c be a table entry, negated where the largest score is best, so that small is good, and
 /// b(m) the least entry of part m. An entry is kept as
 ///
-///     e = floor((c - b(m)) / step),   step = max over m of (max c - b(m)) / largestEntry
+///     e = floor((c - b(m)) / step),   step = max over m of (max c - b(m)) / most
 ///
 /// A row's exact sum T = sum of c, its sum of bytes U, its B = sum of b(m) and its M parts obey
 ///
@@ -15,30 +15,28 @@
 /// room for the Float64 arithmetic here. Hence a row can only have a score as good as s if
 /// U <= (s - B + d) / step, and can only be as good as a row of sum V if U <= V + M + 2 d / step.
 ///
-/// Every sum of entries fits 16 bits, and the sum of two entries 8.
+/// `most` is so small that every sum of bytes fits 16 bits.
 package struct RoundedTables {
-  /// Of each byte. Two of them can be added in a byte.
-  package static let largestEntry = 127
-
   private let base: Double
   private let step: Double
   private let slack: Double
   private let parts: Int
   private let sign: Float
 
-  /// Whether so many parts can be rounded at all.
-  package static func areUsable(parts: Int) -> Bool { parts <= 512 }
+  /// The most parts that can be rounded at all.
+  package static let mostParts = Int(UInt16.max)
 
   /// Rounds a query's tables.
   ///
   /// - Parameters:
   ///   - table: `parts` x `codewordCount`, at most 16.
-  ///   - entries: Gets ``CodeGroups/paddedParts`` x 16 bytes; zeros where there is no codeword.
+  ///   - mostEntry: What a byte may hold.
+  ///   - entries: Gets 16 bytes a part, padded to four parts; zeros where there is no codeword.
   /// - Returns: nil if they cannot be rounded: there are NaN, infinities, or numbers too large.
-  /// - Precondition: `areUsable(parts:)`.
+  /// - Precondition: at most ``mostParts``.
   package init?(
     _ table: UnsafePointer<Float>, parts: Int, codewordCount: Int, order: ScoreOrder,
-    to entries: UnsafeMutablePointer<UInt8>
+    mostEntry: Int, to entries: UnsafeMutablePointer<UInt8>
   ) {
     let sign: Float = order == .largestFirst ? -1 : 1
     var base = 0.0
@@ -59,17 +57,17 @@ package struct RoundedTables {
       widest = max(widest, Double(most) - Double(least))
     }
     guard size < 1e38 else { return nil }
-    let step = widest > 0 ? widest / Double(Self.largestEntry) : 1
-    let padded = CodeGroups(count: 0, parts: parts).groupBytes
-    entries.initialize(repeating: 0, count: padded)
+    let most = Double(min(mostEntry, Int(UInt16.max) / parts))
+    let step = widest > 0 ? widest / most : 1
+    entries.initialize(repeating: 0, count: (parts + 3) / 4 * 64)
     for part in 0..<parts {
       let row = table + part * codewordCount
       var least = Float.infinity
       for codeword in 0..<codewordCount { least = min(least, sign * row[codeword]) }
       for codeword in 0..<codewordCount {
         let entry = (Double(sign * row[codeword]) - Double(least)) / step
-        // The widest part's largest entry may come out a rounding above 127.
-        entries[part * CodeGroups.width + codeword] = UInt8(min(entry, Double(Self.largestEntry)))
+        // The widest part's largest entry may come out a rounding above it.
+        entries[part * 16 + codeword] = UInt8(min(entry, most))
       }
     }
     self.base = base
@@ -80,16 +78,16 @@ package struct RoundedTables {
   }
 
   /// The largest sum of bytes of a row whose score can be as good as `score`.
-  package func limit(score: Float) -> UInt16 {
+  package func limit(score: Float) -> UInt32 {
     Self.limit((Double(sign * score) - base + slack) / step)
   }
 
   /// The largest sum of bytes of a row whose score can be as good as that of a row with `sum`.
-  package func limit(sum: UInt16) -> UInt16 {
+  package func limit(sum: UInt32) -> UInt32 {
     Self.limit(Double(Int(sum) + parts) + 2 * slack / step)
   }
 
-  private static func limit(_ value: Double) -> UInt16 {
-    UInt16(max(0, min(value, Double(UInt16.max))))
+  private static func limit(_ value: Double) -> UInt32 {
+    UInt32(max(0, min(value, Double(UInt16.max))))
   }
 }

@@ -1,6 +1,6 @@
 public import TesseraCompute
 
-extension ProductQuantizer {
+extension ProductQuantizer: TableScored {
   /// Asymmetric scores by tables: for each query, the score of each codeword with the query's part
   /// (Float64, rounded once), and for each code the Float32 sum of its codewords' entries in rising
   /// order of parts. Cosine divides the sum of products by the lengths of the query and of what the
@@ -15,15 +15,15 @@ extension ProductQuantizer {
     guard bits <= 8 else {
       return try decodedScores(of: queries, against: codes, metric: metric, on: device)
     }
-    let numbers =
-      bits == 8 ? codes.bytes : packing.unpack(codes.bytes).map(UInt8.init(truncatingIfNeeded:))
-    let codeMatrix = try device.upload(numbers, rows: codes.count, columns: subspaceCount)
+    let codeMatrix = try device.upload(
+      packing.byteNumbers(codes.bytes), rows: codes.count, columns: subspaceCount)
     var scores: [Float] = []
     scores.reserveCapacity(queries.count * codes.count)
     let blockRows = max(1, (16 << 20) / max(1, codes.count + subspaceCount * codewordCount))
     for start in stride(from: 0, to: queries.count, by: blockRows) {
       let rows = queries.rows(start..<min(start + blockRows, queries.count))
-      scores += try lookup(tables(rows.widened(), metric), codeMatrix, device)
+      scores += try lookup(
+        tables(of: rows, metric: metric, on: device), codeMatrix, device)
     }
     guard metric == .cosine else { return scores }
     let codeSquares = try lookup(squaresTable, codeMatrix, device)
@@ -54,19 +54,37 @@ extension ProductQuantizer {
     return try device.download(scores)
   }
 
-  /// One table a query: what each codeword adds to the score.
-  private func tables(_ queries: [Float], _ metric: Metric) -> [Float] {
-    let rows = layout.padded(queries)
+  /// Cosine needs the lengths of the vectors that codes stand for.
+  func addsUp(_ metric: Metric) -> Bool { metric != .cosine }
+
+  /// Complexity: O(queries * dimension * codewordCount), on the host.
+  func tables(
+    of queries: Vectors, metric: Metric, on device: any Device
+  ) throws(TesseraError) -> [Float] {
+    let rows = layout.padded(queries.widened())
+    let perQuery = subspaceCount * codewordCount
     return rows.withUnsafeBufferPointer { rows in
       codewords.withUnsafeBufferPointer { codewords in
-        guard let rows = rows.baseAddress, let codewords = codewords.baseAddress else { return [] }
-        return (0..<queries.count / dimension).flatMap { query in
-          (0..<subspaceCount * codewordCount).map { entry in
-            let part = rows + query * layout.paddedDimension + entry / codewordCount * width
-            let codeword = codewords + entry * width
-            return metric == .squaredL2
-              ? Float(FixedOrder.squaredDistance(part, codeword, count: width))
-              : Float(FixedOrder.product(part, codeword, count: width))
+        [Float](unsafeUninitializedCapacity: queries.count * perQuery) { target, initialized in
+          initialized = queries.count * perQuery
+          guard let rows = rows.baseAddress, let codewords = codewords.baseAddress,
+            let target = target.baseAddress
+          else { return }
+          let source = SharedRows(start: UnsafeMutablePointer(mutating: rows))
+          let book = SharedRows(start: UnsafeMutablePointer(mutating: codewords))
+          let tables = SharedRows(start: target)
+          device.forEachRange(of: queries.count) { range in
+            for query in range {
+              for entry in 0..<perQuery {
+                let part =
+                  source.start + query * layout.paddedDimension + entry / codewordCount * width
+                let codeword = book.start + entry * width
+                tables.start[query * perQuery + entry] =
+                  metric == .squaredL2
+                  ? Float(FixedOrder.squaredDistance(part, codeword, count: width))
+                  : Float(FixedOrder.product(part, codeword, count: width))
+              }
+            }
           }
         }
       }

@@ -24,14 +24,20 @@ public struct ProductRecipe: CodewordRecipe, Hashable {
     }
   }
 
-  /// `PQ48x8`, or `PQ48` for 8 bits; nil for other names.
+  /// `PQ48x8`, or `PQ48` for 8 bits; nil for other names. `PQ48x4fs` is FAISS's name for codes that
+  /// are scanned fast, which codes of 4 bits always are here.
   init?(parsing text: String) throws(TesseraError) {
     var scanner = FactoryScanner(text)
     guard scanner.take("PQ"), let parts = scanner.number() else { return nil }
     var bits = 8
     if !scanner.isAtEnd {
-      guard scanner.take("x"), let number = scanner.number(), scanner.isAtEnd else { return nil }
+      guard scanner.take("x"), let number = scanner.number() else { return nil }
       bits = number
+      let isFastScan = scanner.take("fs")
+      guard scanner.isAtEnd else { return nil }
+      guard bits == 4 || !isFastScan else {
+        throw .badSpecification(text, "fast scans are of 4 bits: PQ\(parts)x4fs")
+      }
     }
     try self.init(subspaceCount: parts, bits: bits)
   }

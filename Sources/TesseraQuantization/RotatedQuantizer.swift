@@ -4,7 +4,7 @@ public import TesseraCompute
 /// and equally hard, learnt together with the codewords, and a ``ProductQuantizer`` behind it.
 ///
 /// Rotations are canonical inner products, so codes are the same bits on every device.
-public struct RotatedQuantizer: Quantizer {
+public struct RotatedQuantizer: TableScored {
   public static let kind = "rotated-product"
 
   /// Works on rotated vectors.
@@ -57,6 +57,21 @@ public struct RotatedQuantizer: Quantizer {
       }
     }
     return scores
+  }
+
+  var packing: BitPacking { product.packing }
+
+  /// Distances need what the query has where the rotation drops dimensions.
+  func addsUp(_ metric: Metric) -> Bool {
+    product.addsUp(metric) && (metric == .innerProduct || rotatedDimension == dimension)
+  }
+
+  func tables(
+    of queries: Vectors, metric: Metric, on device: any Device
+  ) throws(TesseraError) -> [Float] {
+    let rotated = try rotation.apply(to: queries, on: device, "scores: queries")
+    return try product.tables(
+      of: Vectors(rotated, dimension: rotatedDimension), metric: metric, on: device)
   }
 
   private static func squares(_ row: [Float]) -> Double {

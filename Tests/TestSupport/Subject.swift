@@ -14,6 +14,7 @@ public struct Subject: Sendable, CustomStringConvertible {
       Subject("cpu avxvnni") { () throws(TesseraError) in try cpu("avxvnni") },
       Subject("cpu avx512") { () throws(TesseraError) in try cpu("avx512") },
       Subject("cpu avx512vnni") { () throws(TesseraError) in try cpu("avx512vnni") },
+      Subject("cpu avx512vbmi") { () throws(TesseraError) in try cpu("avx512vbmi") },
       Subject("cpu neon") { () throws(TesseraError) in try cpu("neon") },
       Subject("cpu neondot") { () throws(TesseraError) in try cpu("neondot") },
       Subject("cpu, one thread") { () throws(TesseraError) in try CPUDevice(threads: 1) },

@@ -201,26 +201,26 @@ typedef struct {
   size_t dimension;
 } csimd_pair_rows;
 
-/// Bytes of a part of a group of codes, and entries of a part's byte table.
-#define CSIMD_CODE_WIDTH 16
+/// Bytes of a block of codes: four parts of CSIMD_PANEL rows. Four parts' byte tables, of sixteen
+/// entries each, are as long.
+#define CSIMD_CODE_BLOCK 64
 /// The most queries `scan_codes` takes at once.
 #define CSIMD_SCAN_QUERIES 4
 
-/// Codes of 4 bits in groups of CSIMD_PANEL rows, [group][parts][CSIMD_CODE_WIDTH]: byte j has the
-/// number of row j in its low half and that of row j + 16 in its high half. `parts` is a multiple of
-/// four, of which the first `used_parts` have tables.
+/// Codes of 4 bits in groups of CSIMD_PANEL rows, [group][blocks][16][4]: byte [j][p] of block b has
+/// part 4 b + p of row j in its low half and of row j + 16 in its high half, zeros past `parts`.
 typedef struct {
   const uint8_t *groups;
-  size_t parts, used_parts;
+  size_t blocks, parts;
   size_t row_count;
 } csimd_codes;
 
-/// The rows that passed a scan for one query, in rising order: sum of bytes << 32 | row.
+/// The rows that passed a scan for one query: sum of bytes << 32 | row.
 typedef struct {
   uint64_t *keys;
   size_t count, capacity;
-  /// The largest sum that passes.
-  uint16_t limit;
+  /// The largest sum that passes, at most 65535.
+  uint32_t limit;
 } csimd_code_list;
 
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
@@ -320,14 +320,15 @@ typedef struct {
                         size_t row_count, float *scores);
 
   /// Appends the rows of groups [begin, end) whose byte entries add up to the limit or less to each
-  /// query's list (`query_count` <= CSIMD_SCAN_QUERIES of them). `tables`: [query][parts]
-  /// [CSIMD_CODE_WIDTH], of at most 127 each, no sum of a row's above 65535. Stops before a group
-  /// that a list has no room for, and returns where. NULL where there is no shuffle of bytes.
+  /// query's list (`query_count` <= CSIMD_SCAN_QUERIES of them). `tables`: [query][blocks][4][16], of
+  /// at most `most_entry` each, no row's sum above 65535. Stops before a group that a list has no room
+  /// for, and returns where. NULL where there is no shuffle of bytes.
   size_t (*scan_codes)(const csimd_codes *codes, const uint8_t *tables, size_t query_count,
                        size_t begin, size_t end, csimd_code_list *lists);
+  uint8_t most_entry;
 
-  /// Scores the rows of keys by a table of Float32, [used_parts][codewords]: keys become order of
-  /// the score << 32 | row.
+  /// Scores the rows of keys by a table of Float32, [parts][codewords]: keys become order of the
+  /// score << 32 | row.
   void (*score_codes)(const csimd_codes *codes, const float *table, size_t codewords,
                       int largest_first, uint64_t *keys, size_t count);
 

@@ -1,0 +1,122 @@
+public import TesseraCompute
+
+/// Search among coded vectors for the codes with the best scores: approximate as far as codes are,
+/// and otherwise exact, the same bytes on every device.
+///
+/// Hits are what sorting ``Quantizer/scores(of:against:metric:on:)`` gives, ties by lower id. Scores
+/// by tables (`PQ`, `OPQ`) need no score for every code; those of 4 bits (`PQ48x4`) are scanned by
+/// shuffles of bytes, which rule out nearly all codes by a proven bound.
+///
+///     let search = try CodeSearch(codes, of: quantizer, metric: .squaredL2, on: device)
+///     let hits = try search.nearest(queries, k: 10)
+public struct CodeSearch: Sendable {
+  public let quantizer: any Quantizer
+  public let metric: Metric
+  private let device: any Device
+  private let way: Way
+
+  private enum Way: Sendable {
+    case tables(any TableScored, CodeSet)
+    case scores(Codes)
+  }
+
+  /// Cost: one pass over the codes.
+  ///
+  /// - Throws: `.invalidShape` for codes of another length than the quantizer's, and what the device
+  ///   throws.
+  public init(
+    _ codes: Codes, of quantizer: any Quantizer, metric: Metric, on device: any Device
+  ) throws(TesseraError) {
+    try quantizer.requireOwn(codes)
+    self.quantizer = quantizer
+    self.metric = metric
+    self.device = device
+    if let scored = quantizer as? any TableScored, scored.addsUp(metric),
+      let numbers = try scored.packing.productCodes(codes)
+    {
+      way = .tables(scored, try device.prepare(numbers))
+    } else {
+      way = .scores(codes)
+    }
+  }
+
+  /// Bytes kept for the search, on the device and on the host together.
+  public var residentBytes: Int {
+    switch way {
+    case .tables(_, let set): set.residentBytes
+    case .scores(let codes): codes.bytes.count
+    }
+  }
+
+  /// The `k` best codes for each query, best first, ids counted from 0; fewer codes give that many.
+  ///
+  /// - Complexity: O(queries * codes * parts) look-ups by tables; else what all scores take.
+  /// - Throws: `.invalidShape` for queries of another dimension, `.invalidArgument` for a `k` below
+  ///   1, `.nonFinite`, and what the device throws.
+  public func nearest(_ queries: Vectors, k: Int) throws(TesseraError) -> Neighbors {
+    try quantizer.requireQueries(queries)
+    guard k >= 1 else {
+      throw TesseraError(.invalidArgument, "nearest: k is \(k), it must be at least 1")
+    }
+    // Tables or scores of 64 MB at a time.
+    let perQuery =
+      switch way {
+      case .tables(let scored, _): scored.packing.perRow << scored.packing.bits
+      case .scores(let codes): codes.count
+      }
+    let step = max(1, (16 << 20) / max(1, perQuery))
+    var found = Neighbors.none(queryCount: 0)
+    for start in stride(from: 0, to: queries.count, by: step) {
+      found.append(try nearest(block: queries.rows(start..<min(start + step, queries.count)), k))
+    }
+    return found
+  }
+
+  private func nearest(block queries: Vectors, _ k: Int) throws(TesseraError) -> Neighbors {
+    switch way {
+    case .tables(let scored, let set):
+      let tables = try scored.tables(of: queries, metric: metric, on: device)
+      return try device.nearestCodes(
+        device.upload(tables, rows: queries.count, columns: tables.count / queries.count), in: set,
+        order: metric.order, k: k)
+    case .scores(let codes):
+      return try best(
+        of: quantizer.scores(of: queries, against: codes, metric: metric, on: device),
+        queries.count, codes.count, k)
+    }
+  }
+
+  private func best(
+    of scores: [Float], _ queryCount: Int, _ codeCount: Int, _ k: Int
+  ) throws(TesseraError) -> Neighbors {
+    let hitCount = min(k, codeCount)
+    let values = try device.allocate(Float.self, rows: queryCount, columns: hitCount)
+    let columns = try device.allocate(Int32.self, rows: queryCount, columns: hitCount)
+    try device.topK(
+      device.upload(scores, rows: queryCount, columns: codeCount), order: metric.order,
+      into: values, columns)
+    return Neighbors(
+      queryCount: queryCount, hitCount: hitCount, ids: try device.download(columns).map(Int64.init),
+      scores: try device.download(values),
+      statistics: SearchStatistics(
+        certified: true, candidates: scores.count, rescored: scores.count))
+  }
+}
+
+extension BitPacking {
+  /// The codes as devices read them, those of other than 4 bits unpacked to bytes; nil for numbers
+  /// of more than 8 bits.
+  fileprivate func productCodes(_ codes: Codes) throws(TesseraError) -> ProductCodes? {
+    guard bits <= 8 else { return nil }
+    return bits == 4
+      ? try ProductCodes(codes.bytes, parts: perRow, bits: 4)
+      : try ProductCodes(byteNumbers(codes.bytes), parts: perRow, bits: 8)
+  }
+
+  /// One byte a number.
+  ///
+  /// - Precondition: at most 8 bits.
+  func byteNumbers(_ bytes: [UInt8]) -> [UInt8] {
+    bits == 8 ? bytes : unpack(bytes).map(UInt8.init(truncatingIfNeeded:))
+  }
+}

@@ -1,0 +1,15 @@
+import TesseraCompute
+
+/// A quantizer whose scores are sums of table entries, one for each number of a code.
+protocol TableScored: Quantizer {
+  /// How the numbers of a code lie in its bytes.
+  var packing: BitPacking { get }
+
+  /// Whether scores under `metric` are such sums and nothing else.
+  func addsUp(_ metric: Metric) -> Bool
+
+  /// One row a query, parts x codewords: what each codeword adds to the score.
+  func tables(
+    of queries: Vectors, metric: Metric, on device: any Device
+  ) throws(TesseraError) -> [Float]
+}
