@@ -7,7 +7,8 @@
 // HAS_FMA and HAS_HALF say that there are such instructions. Where there are instructions for that,
 // DOT4 and DOT8 multiply bytes, FLOAT_COST times as fast as floats, DOT2 numbers of 16 bits, and
 // COMPRESS and COUNT_KEPT gather kept lanes; LOOKUP(table, indices) shuffles
-// bytes within each 16, LOOKUP_PARTS within all 64.
+// bytes within each 16, LOOKUP_PARTS within all 64,
+// LOOKUP_BYTES within four registers.
 
 #include "CSIMD.h"
 
@@ -86,6 +87,9 @@ const csimd_kernels KERNELS = {
 #ifdef HAS_SCAN
     .scan_codes = scan_codes,
     .most_entry = MOST_ENTRY,
+#endif
+#ifdef LOOKUP_BYTES
+    .scan_byte_codes = scan_byte_codes,
 #endif
     .score_codes = score_codes,
     .sum_rows = sum_rows,

@@ -1,9 +1,9 @@
 // Codes of 4 bits: bytes looked up by shuffles to find the few rows that may be hits, and those rows'
 // sums in Float32. Part of kernels.h.
 
-// Float32 sums in rising parts, as the device contract says.
-static void score_codes(const csimd_codes *codes, const float *table, size_t codewords,
-                        int largest_first, uint64_t *keys, size_t count) {
+// Float32 sums in rising parts, as the device contract says. `bits` is a constant once inlined.
+INLINE void score_rows(const csimd_codes *codes, const int bits, const float *table,
+                       size_t codewords, int largest_first, uint64_t *keys, size_t count) {
   enum { ROWS = 8 };  // side by side, to hide the latency of one
   size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
   for (size_t first = 0; first < count; first += ROWS) {
@@ -13,19 +13,28 @@ static void score_codes(const csimd_codes *codes, const float *table, size_t cod
     float sums[ROWS] = {0};
     for (size_t j = 0; j < ROWS; j++) {
       uint32_t row = (uint32_t)keys[first + (j < n ? j : 0)];
-      places[j] = codes->groups + row / CSIMD_PANEL * stride + row % 16 * 4;
-      shifts[j] = row % CSIMD_PANEL / 16 * 4;
+      places[j] = codes->groups + (bits == 4 ? row / 32 * stride + row % 16 * 4
+                                             : row / 64 * stride + row % 64);
+      shifts[j] = row % 32 / 16 * 4;
     }
     for (size_t m = 0; m < codes->parts; m++)
 #pragma clang loop unroll(full)
       for (size_t j = 0; j < ROWS; j++) {
-        uint8_t pair = places[j][m / 4 * CSIMD_CODE_BLOCK + m % 4];
-        sums[j] += table[m * codewords + (pair >> shifts[j] & 15)];
+        uint32_t number = bits == 4
+                              ? places[j][m / 4 * CSIMD_CODE_BLOCK + m % 4] >> shifts[j] & 15
+                              : places[j][m * CSIMD_CODE_BLOCK];
+        sums[j] += table[m * codewords + number];
       }
     for (size_t j = 0; j < n; j++)
       keys[first + j] = (uint64_t)csimd_order_key(sums[j], largest_first) << 32 |
                         (uint32_t)keys[first + j];
   }
+}
+
+static void score_codes(const csimd_codes *codes, const float *table, size_t codewords,
+                        int largest_first, uint64_t *keys, size_t count) {
+  if (codes->bits == 4) score_rows(codes, 4, table, codewords, largest_first, keys, count);
+  else score_rows(codes, 8, table, codewords, largest_first, keys, count);
 }
 
 #if defined(LOOKUP) || defined(LOOKUP_PARTS)
@@ -39,16 +48,16 @@ typedef uint16_t shorts8 __attribute__((vector_size(16)));
 typedef uint16_t shorts16 __attribute__((vector_size(32)));
 typedef uint16_t shorts32 __attribute__((vector_size(64)));
 typedef _Bool flags16 __attribute__((ext_vector_type(16)));
+typedef _Bool flags32 __attribute__((ext_vector_type(32)));
 
-// Appends the rows whose bit is set, and that exist.
-INLINE void append_rows(uint32_t passing, const void *sums, size_t size, size_t first_row,
+// Appends the rows whose bit is set, and that exist: bit b stands for row first + b * step.
+INLINE void append_rows(uint32_t passing, const void *sums, size_t size, size_t first, size_t step,
                         size_t row_count, csimd_code_list *list) {
-  if (passing == 0) return;
-  if (row_count - first_row < CSIMD_PANEL) passing &= (1u << (row_count - first_row)) - 1;
   for (; passing != 0; passing &= passing - 1) {
-    uint32_t row = (uint32_t)__builtin_ctz(passing), sum = 0;
-    memcpy(&sum, (const char *)sums + row * size, size);
-    list->keys[list->count++] = (uint64_t)sum << 32 | (first_row + row);
+    size_t place = (size_t)__builtin_ctz(passing), row = first + place * step;
+    uint32_t sum = 0;
+    memcpy(&sum, (const char *)sums + place * size, size);
+    if (row < row_count) list->keys[list->count++] = (uint64_t)sum << 32 | row;
   }
 }
 #endif
@@ -89,7 +98,7 @@ INLINE void append_group(const group_sums *sums, size_t first_row, size_t row_co
                       __builtin_convertvector(sums->high <= limit, flags16)};
   uint32_t passing;
   memcpy(&passing, flags, sizeof passing);
-  append_rows(passing, sums, sizeof(int32_t), first_row, row_count, list);
+  append_rows(passing, sums, sizeof(int32_t), first_row, 1, row_count, list);
 }
 
 #elif defined(LOOKUP)
@@ -183,7 +192,7 @@ INLINE void append_group(const group_sums *sums, size_t first_row, size_t row_co
                       __builtin_convertvector(rows[1] <= limit, flags16)};
   uint32_t passing;
   memcpy(&passing, flags, sizeof passing);
-  append_rows(passing, rows, sizeof(uint16_t), first_row, row_count, list);
+  append_rows(passing, rows, sizeof(uint16_t), first_row, 1, row_count, list);
 }
 
 #undef PARTS
@@ -215,5 +224,54 @@ static size_t scan_codes(const csimd_codes *codes, const uint8_t *tables, size_t
     case 3: return scan_for(codes, tables, 3, begin, end, lists);
     default: return scan_for(codes, tables, 4, begin, end, lists);
   }
+}
+#endif
+
+#ifdef LOOKUP_BYTES
+
+// Groups that share what is loaded of a table.
+enum { WIDE_GROUPS = 4 };
+
+// n groups, a constant once inlined.
+INLINE void scan_wide(const csimd_codes *codes, const uint8_t *table, size_t group, const size_t n,
+                      csimd_code_list *list) {
+  // Bytes of rows 2 j and 2 j + 1 are side by side: `both` adds them as one number of 16 bits.
+  shorts both[WIDE_GROUPS] = {0}, odd[WIDE_GROUPS] = {0};
+  size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
+  const uint8_t *start = codes->groups + group * stride;
+  for (size_t m = 0; m < codes->parts; m++) {
+    bytes entries[4];
+    memcpy(entries, table + m * 256, sizeof entries);
+#pragma clang loop unroll(full)
+    for (size_t g = 0; g < n; g++) {
+      bytes numbers;
+      memcpy(&numbers, start + g * stride + m * CSIMD_CODE_BLOCK, sizeof numbers);
+      shorts found = (shorts)LOOKUP_BYTES(entries, numbers);
+      both[g] += found;
+      odd[g] += found >> 8;
+    }
+  }
+  shorts limit = (shorts){0} + (uint16_t)list->limit;
+  for (size_t g = 0; g < n; g++) {
+    shorts sums[2] = {both[g] - (odd[g] << 8), odd[g]};
+    for (size_t half = 0; half < 2; half++) {
+      flags32 flags = __builtin_convertvector(sums[half] <= limit, flags32);
+      uint32_t passing;
+      memcpy(&passing, &flags, sizeof passing);
+      if (passing != 0)
+        append_rows(passing, sums + half, sizeof(uint16_t), (group + g) * 64 + half, 2,
+                    codes->row_count, list);
+    }
+  }
+}
+
+static size_t scan_byte_codes(const csimd_codes *codes, const uint8_t *table, size_t begin,
+                              size_t end, csimd_code_list *list) {
+  size_t g = begin;
+  for (; g + WIDE_GROUPS <= end && list->capacity - list->count >= 64 * WIDE_GROUPS;
+       g += WIDE_GROUPS)
+    scan_wide(codes, table, g, WIDE_GROUPS, list);
+  for (; g < end && list->capacity - list->count >= 64; g++) scan_wide(codes, table, g, 1, list);
+  return g;
 }
 #endif

@@ -16,27 +16,33 @@ struct CodeScan {
   private let keys: HostStorage
   private let capacity: Int
 
+  private var kernels: csimd_kernels { task.kernels.table.pointee }
+  /// Queries that are scanned for at once.
+  private var blockSize: Int { task.set.bits == 4 ? Int(CSIMD_SCAN_QUERIES) : 1 }
+
   /// - Returns: nil where there is nothing to scan by.
   /// - Throws: `.outOfMemory`.
   init?(
     _ task: CodeSearchTask, _ queries: Range<Int>, _ groups: Range<Int>
   ) throws(TesseraError) {
-    guard let codes = task.set.kernelCodes, task.kernels.table.pointee.scan_codes != nil,
-      task.set.parts <= RoundedTables.mostParts
+    let set = task.set
+    let kernels = task.kernels.table.pointee
+    guard set.bits == 4 ? kernels.scan_codes != nil : kernels.scan_byte_codes != nil,
+      set.parts <= RoundedTables.mostParts
     else { return nil }
     self.task = task
-    self.codes = codes
+    self.codes = set.kernelCodes
     self.groups = groups
-    let entryBytes = task.set.groups.groupBytes
-    entries = try HostStorage(allocating: queries.count * entryBytes)
+    let tableBytes = set.groups.tableBytes
+    entries = try HostStorage(allocating: queries.count * tableBytes)
     var usable: [Int] = []
     var tables: [RoundedTables] = []
     for query in queries {
       guard
         let rounded = RoundedTables(
-          task.table(of: query), parts: task.set.parts, codewordCount: task.codewords,
-          order: task.order, mostEntry: Int(task.kernels.table.pointee.most_entry),
-          to: entries.start(as: UInt8.self) + usable.count * entryBytes)
+          task.table(of: query), parts: set.parts, codewordCount: task.codewords, order: task.order,
+          bits: set.bits, mostEntry: Int(kernels.most_entry),
+          to: entries.start(as: UInt8.self) + usable.count * tableBytes)
       else { continue }
       usable.append(query)
       tables.append(rounded)
@@ -44,8 +50,7 @@ struct CodeScan {
     self.queries = usable
     self.tables = tables
     // A list that holds every row never fills.
-    let rows = groups.count * CodeGroups.rows
-    capacity = min(rows, 4 * task.hitCount + 512)
+    capacity = min(groups.count * set.groups.rows, 4 * task.hitCount + 512)
     keys = try HostStorage(allocating: usable.count * capacity * 8)
   }
 
@@ -63,8 +68,8 @@ struct CodeScan {
     // Groups that stay in the second-level cache while all queries pass by.
     let step = max(1, (256 << 10) / task.set.groups.groupBytes)
     for first in stride(from: groups.lowerBound, to: groups.upperBound, by: step) {
-      for start in stride(from: 0, to: lists.count, by: Int(CSIMD_SCAN_QUERIES)) {
-        let block = start..<min(start + Int(CSIMD_SCAN_QUERIES), lists.count)
+      for start in stride(from: 0, to: lists.count, by: blockSize) {
+        let block = start..<min(start + blockSize, lists.count)
         scan(first..<min(first + step, groups.upperBound), block, &lists, &statistics)
       }
     }
@@ -81,20 +86,22 @@ struct CodeScan {
     while true {
       let before = lists[block].reduce(0) { $0 + $1.count }
       next = lists.withUnsafeMutableBufferPointer { lists in
-        task.kernels.table.pointee.scan_codes(
-          &codes, entries(of: block.lowerBound), block.count, next, groups.upperBound,
-          lists.baseAddress.map { $0 + block.lowerBound })
+        let first = lists.baseAddress.map { $0 + block.lowerBound }
+        let tables = entries(of: block.lowerBound)
+        return task.set.bits == 4
+          ? kernels.scan_codes(&codes, tables, block.count, next, groups.upperBound, first)
+          : kernels.scan_byte_codes(&codes, tables, next, groups.upperBound, first)
       }
       statistics.candidates += lists[block].reduce(0) { $0 + $1.count } - before
       guard next < groups.upperBound else { return }
-      for index in block where lists[index].capacity - lists[index].count < CodeGroups.rows {
+      for index in block where lists[index].capacity - lists[index].count < task.set.groups.rows {
         makeRoom(index, &lists[index], &statistics)
       }
     }
   }
 
   private func entries(of index: Int) -> UnsafeMutablePointer<UInt8> {
-    entries.start(as: UInt8.self) + index * task.set.groups.groupBytes
+    entries.start(as: UInt8.self) + index * task.set.groups.tableBytes
   }
 
   /// Lowers the limit of a full list, and drops what is above it.
@@ -105,7 +112,7 @@ struct CodeScan {
     var keys = CodeKeys(start: list.keys, count: list.count)
     list.limit = min(list.limit, tables[index].limit(sum: keys.place(ofAtLeast: k)))
     keys.drop(above: CodeKeys.last(at: list.limit))
-    if keys.count > list.capacity - max(CodeGroups.rows, list.capacity / 4) {
+    if keys.count > list.capacity - max(task.set.groups.rows, list.capacity / 4) {
       // Bytes cannot tell so many rows apart; scores and the order of rows can.
       statistics.rescored += keys.count
       task.score(keys.start, count: keys.count, for: queries[index])
@@ -122,12 +129,11 @@ struct CodeScan {
     let groups = task.set.groups
     for place in 0..<keys.count {
       let row = CodeKeys.row(of: keys.start[place])
-      let start = codes.groups + row / CodeGroups.rows * groups.groupBytes + row % 16 * 4
-      let shift = row % CodeGroups.rows / 16 * 4
       var sum = 0
       for part in 0..<groups.parts {
-        let number = Int(start[part / 4 * CodeGroups.blockBytes + part % 4] >> shift & 15)
-        sum += Int(entries[part * 16 + number])
+        let (byte, shift) = groups.place(ofRow: row, part: part)
+        let number = Int(codes.groups[byte] >> shift) & (1 << groups.bits - 1)
+        sum += Int(entries[part << groups.bits + number])
       }
       keys.start[place] = UInt64(sum) << 32 | UInt64(row)
     }

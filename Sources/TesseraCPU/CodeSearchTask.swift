@@ -28,17 +28,16 @@ struct CodeSearchTask: Sendable {
   }
 
   func rows(of groups: Range<Int>) -> Range<Int> {
-    groups.lowerBound * CodeGroups.rows..<min(groups.upperBound * CodeGroups.rows, set.count)
+    let rows = set.groups.rows
+    return groups.lowerBound * rows..<min(groups.upperBound * rows, set.count)
   }
 
-  /// Makes keys of scores out of the keys from `start` on, of codes in groups.
+  /// Makes keys of scores out of the keys from `start` on.
   func score(_ start: UnsafeMutablePointer<UInt64>, count: Int, for query: Int) {
-    guard var codes = set.kernelCodes else { return }
+    var codes = set.kernelCodes
     kernels.table.pointee.score_codes(
-      &codes, table(of: query), codewords, isLargestFirst, start, count)
+      &codes, table(of: query), codewords, order == .largestFirst ? 1 : 0, start, count)
   }
-
-  private var isLargestFirst: Int32 { order == .largestFirst ? 1 : 0 }
 
   /// Scores every row.
   private func scoreAll(
@@ -47,13 +46,14 @@ struct CodeSearchTask: Sendable {
     let rows = rows(of: groups)
     let step = 1024
     let storage = try HostStorage(allocating: (2 * min(hitCount, rows.count) + step) * 8)
-    let scores = try HostStorage(allocating: step * MemoryLayout<Float>.stride)
     var keys = CodeKeys(start: storage.start(as: UInt64.self))
     var worst = UInt64.max
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
       let block = first..<min(first + step, rows.upperBound)
+      let added = keys.start + keys.count
+      for (place, row) in block.enumerated() { added[place] = UInt64(row) }
+      score(added, count: block.count, for: query)
       let known = keys.count
-      makeKeys(of: block, at: keys.start + known, for: query, scores.floats)
       keys.count += block.count
       keys.drop(above: worst, from: known)
       if keys.count >= 2 * hitCount { worst = keys.cut(to: hitCount) }
@@ -61,25 +61,6 @@ struct CodeSearchTask: Sendable {
     keys.sort(best: hitCount)
     give(query, keys)
     return SearchStatistics(certified: true, candidates: rows.count, rescored: rows.count)
-  }
-
-  private func makeKeys(
-    of rows: Range<Int>, at start: UnsafeMutablePointer<UInt64>, for query: Int,
-    _ scores: UnsafeMutablePointer<Float>
-  ) {
-    guard set.bits == 8 else {
-      for (place, row) in rows.enumerated() { start[place] = UInt64(row) }
-      return score(start, count: rows.count, for: query)
-    }
-    set.rows.withUnsafeBufferPointer { codes in
-      guard let codes = codes.baseAddress else { return }
-      kernels.table.pointee.lookup_scores(
-        table(of: query), codewords, codes + rows.lowerBound * set.parts, set.parts, rows.count,
-        scores)
-    }
-    for (place, row) in rows.enumerated() {
-      start[place] = UInt64(csimd_order_key(scores[place], isLargestFirst)) << 32 | UInt64(row)
-    }
   }
 }
 

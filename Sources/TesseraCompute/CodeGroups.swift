@@ -1,50 +1,74 @@
-/// How codes of 4 bits lie for a fast scan (André, Kermarrec and Le Scouarnec 2015, "Cache locality
-/// is not enough"): in groups of 32 rows, so that one shuffle of a CPU, or one word of an OpenCL
-/// device, looks up many numbers at once. The same on every device.
+/// How codes lie for a fast scan (André, Kermarrec and Le Scouarnec 2015, "Cache locality is not
+/// enough"): in groups of rows, so that one shuffle of a CPU, or one word of an OpenCL device, looks
+/// up many numbers at once. The same on every device, in blocks of 64 bytes:
 ///
-///     groups[group][part / 4][row % 16][part % 4]
+///     4 bits   32 rows a group   groups[group][part / 4][row % 16][part % 4]
+///     8 bits   64 rows a group   groups[group][part][row % 64]
 ///
-/// A byte holds a row's number in its low half, and in its high half that of the row 16 further.
-/// Parts are padded to a multiple of four and rows to whole groups, with zeros.
+/// Of 4 bits, a byte holds a row's number in its low half, and in its high half that of the row 16
+/// further; parts are padded to a multiple of four. Rows are padded to whole groups. Padding is zero.
 package struct CodeGroups: Sendable {
-  package static let rows = 32
-  /// Bytes of four parts of a group.
   package static let blockBytes = 64
 
   package let count: Int
   package let parts: Int
+  package let bits: Int
 
-  package init(count: Int, parts: Int) {
+  package init(count: Int, parts: Int, bits: Int) {
     self.count = count
     self.parts = parts
+    self.bits = bits
   }
 
-  /// Fours of parts.
-  package var blocks: Int { (parts + 3) / 4 }
-  package var groupCount: Int { (count + Self.rows - 1) / Self.rows }
+  /// Rows of a group.
+  package var rows: Int { bits == 4 ? 32 : 64 }
+  /// Blocks of a group: for each part, or for four of them.
+  package var blocks: Int { bits == 4 ? (parts + 3) / 4 : parts }
+  package var groupCount: Int { (count + rows - 1) / rows }
   package var groupBytes: Int { blocks * Self.blockBytes }
   package var byteCount: Int { groupCount * groupBytes }
+  /// Bytes of a query's rounded tables, for all parts of the blocks.
+  package var tableBytes: Int { bits == 4 ? blocks * Self.blockBytes : parts << bits }
 
   /// Writes `groups` of the codes, one after the other, from `target` on.
   ///
-  /// - Precondition: codes of 4 bits, and room for `groups.count * groupBytes`.
+  /// - Precondition: room for `groups.count * groupBytes`.
   package func pack(
     _ codes: ProductCodes, _ groups: Range<Int>, to target: UnsafeMutablePointer<UInt8>
   ) {
     target.initialize(repeating: 0, count: groups.count * groupBytes)
     codes.bytes.withUnsafeBufferPointer { bytes in
-      for row in groups.lowerBound * Self.rows..<min(groups.upperBound * Self.rows, count) {
-        let shift = row % Self.rows / 16 * 4
-        let start =
-          target + (row / Self.rows - groups.lowerBound) * groupBytes + row % 16 * 4
-        for byte in 0..<codes.byteCount {
-          // Two parts to a byte; past an odd number of parts there is nothing.
-          let pair = bytes[row * codes.byteCount + byte]
-          let place = start + byte / 2 * Self.blockBytes + byte % 2 * 2
-          place[0] |= (pair & 15) << shift
-          if 2 * byte + 1 < parts { place[1] |= (pair >> 4) << shift }
+      for row in groups.lowerBound * rows..<min(groups.upperBound * rows, count) {
+        let group = target + (row / rows - groups.lowerBound) * groupBytes
+        let code = UnsafeBufferPointer(
+          rebasing: bytes[row * codes.byteCount..<(row + 1) * codes.byteCount])
+        if bits == 4 {
+          packHalves(code, to: group + row % 16 * 4, shift: row % rows / 16 * 4)
+        } else {
+          for part in 0..<parts { group[part * Self.blockBytes + row % rows] = code[part] }
         }
       }
     }
+  }
+
+  private func packHalves(
+    _ code: UnsafeBufferPointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, shift: Int
+  ) {
+    for byte in code.indices {
+      // Two parts to a byte; past an odd number of parts there is nothing.
+      let place = target + byte / 2 * Self.blockBytes + byte % 2 * 2
+      place[0] |= (code[byte] & 15) << shift
+      if 2 * byte + 1 < parts { place[1] |= (code[byte] >> 4) << shift }
+    }
+  }
+
+  /// Where a row's number for a part is, and by how much its byte is to be shifted.
+  package func place(ofRow row: Int, part: Int) -> (byte: Int, shift: Int) {
+    let group = row / rows * groupBytes
+    return bits == 4
+      ? (
+        group + part / 4 * Self.blockBytes + row % 16 * 4 + part % 4,
+        row % rows / 16 * 4
+      ) : (group + part * Self.blockBytes + row % rows, 0)
   }
 }

@@ -1,27 +1,33 @@
-/// A query's tables of 16 codewords in bytes, and what that proves: the filter of a fast scan.
+/// A query's tables in bytes, and what that proves: the filter of a fast scan.
 ///
 /// Let c be a table entry, negated where the largest score is best, so that small is good, and
 /// b(m) the least entry of part m. An entry is kept as
 ///
-///     e = floor((c - b(m)) / step),   step = max over m of (max c - b(m)) / most
+///     e = (c - b(m)) / step rounded down,   step = max over m of (max c - b(m)) / most
 ///
-/// A row's exact sum T = sum of c, its sum of bytes U, its B = sum of b(m) and its M parts obey
+/// in Float32. The difference, the inverse of the step and their product are each rounded once, and
+/// half is taken off before a sum rounds to a whole number: since e is at most 255, all of that
+/// is an error below z = 2^-14. A row's exact sum T = sum of c, its sum of bytes U, the sum B of
+/// b(m) and its M parts obey
 ///
-///     step U <= T - B < step (U + M)
+///     step (U - M z) <= T - B <= step (U + M + M z)
 ///
 /// and its Float32 sum S, which is what scores are, |S - T| <= d: adding M numbers in Float32 errs by
 /// less than M 2^-24 times A, the sum over parts of their largest |c|, as long as nothing overflows
-/// (A below 10^38; subnormal sums are exact). d = (M + 2) 2^-23 A is more than twice that, and leaves
+/// (A below 10^37; subnormal sums are exact). d = (M + 2) 2^-23 A is more than twice that, and leaves
 /// room for the Float64 arithmetic here. Hence a row can only have a score as good as s if
-/// U <= (s - B + d) / step, and can only be as good as a row of sum V if U <= V + M + 2 d / step.
+/// U <= (s - B + d) / step + M z, and can only be as good as a row with V if
+/// U <= V + M + 2 M z + 2 d / step.
 ///
 /// `most` is so small that every sum of bytes fits 16 bits.
 package struct RoundedTables {
   private let base: Double
   private let step: Double
   private let slack: Double
-  private let parts: Int
+  private let parts: Double
   private let sign: Float
+
+  private static let roundingError = 0x1p-14
 
   /// The most parts that can be rounded at all.
   package static let mostParts = Int(UInt16.max)
@@ -29,65 +35,105 @@ package struct RoundedTables {
   /// Rounds a query's tables.
   ///
   /// - Parameters:
-  ///   - table: `parts` x `codewordCount`, at most 16.
+  ///   - table: `parts` x `codewordCount`, at most 1 << `bits`.
   ///   - mostEntry: What a byte may hold.
-  ///   - entries: Gets 16 bytes a part, padded to four parts; zeros where there is no codeword.
+  ///   - entries: Gets 1 << `bits` bytes a part, for 4 bits padded to four parts; zeros where there is
+  ///     no codeword.
   /// - Returns: nil if they cannot be rounded: there are NaN, infinities, or numbers too large.
   /// - Precondition: at most ``mostParts``.
   package init?(
-    _ table: UnsafePointer<Float>, parts: Int, codewordCount: Int, order: ScoreOrder,
+    _ table: UnsafePointer<Float>, parts: Int, codewordCount: Int, order: ScoreOrder, bits: Int,
     mostEntry: Int, to entries: UnsafeMutablePointer<UInt8>
   ) {
     let sign: Float = order == .largestFirst ? -1 : 1
+    let rows = (0..<parts).map {
+      TableRow(start: table + $0 * codewordCount, count: codewordCount, sign: sign)
+    }
     var base = 0.0
     var size = 0.0
-    var widest = 0.0
-    for part in 0..<parts {
-      var least = Float.infinity
-      var most = -Float.infinity
-      for codeword in 0..<codewordCount {
-        let cost = sign * table[part * codewordCount + codeword]
-        // The sum is NaN or infinite after any number that is.
-        size += Double(cost) - Double(cost)
-        least = min(least, cost)
-        most = max(most, cost)
-      }
-      base += Double(least)
-      size += Double(max(abs(least), abs(most)))
-      widest = max(widest, Double(most) - Double(least))
+    var widest: Float = 0
+    let ranges = rows.map(\.range)
+    for range in ranges {
+      base += Double(range.least)
+      size += Double(max(abs(range.least), abs(range.most))) + Double(range.notANumber)
+      widest = max(widest, (range.most - range.least).nextUp)
     }
-    guard size < 1e38 else { return nil }
-    let most = Double(min(mostEntry, Int(UInt16.max) / parts))
-    let step = widest > 0 ? widest / most : 1
-    entries.initialize(repeating: 0, count: (parts + 3) / 4 * 64)
+    guard size < 1e37 else { return nil }
+    let most = Float(min(mostEntry, Int(UInt16.max) / parts))
+    // Not so small that its inverse overflows; entries are then smaller than they could be.
+    let step = max(widest / most, 0x1p-100)
+    let width = 1 << bits
+    entries.initialize(repeating: 0, count: (bits == 4 ? (parts + 3) / 4 * 4 : parts) * width)
     for part in 0..<parts {
-      let row = table + part * codewordCount
-      var least = Float.infinity
-      for codeword in 0..<codewordCount { least = min(least, sign * row[codeword]) }
-      for codeword in 0..<codewordCount {
-        let entry = (Double(sign * row[codeword]) - Double(least)) / step
-        // The widest part's largest entry may come out a rounding above it.
-        entries[part * 16 + codeword] = UInt8(min(entry, most))
-      }
+      rows[part].round(
+        above: ranges[part].least, inverseStep: 1 / step, to: entries + part * width)
     }
     self.base = base
-    self.step = step
-    self.parts = parts
+    self.step = Double(step)
+    self.parts = Double(parts)
     self.sign = sign
     slack = Double(parts + 2) * 0x1p-23 * size
   }
 
   /// The largest sum of bytes of a row whose score can be as good as `score`.
   package func limit(score: Float) -> UInt32 {
-    Self.limit((Double(sign * score) - base + slack) / step)
+    Self.limit((Double(sign * score) - base + slack) / step + parts * Self.roundingError)
   }
 
   /// The largest sum of bytes of a row whose score can be as good as that of a row with `sum`.
   package func limit(sum: UInt32) -> UInt32 {
-    Self.limit(Double(Int(sum) + parts) + 2 * slack / step)
+    Self.limit(Double(sum) + parts * (1 + 2 * Self.roundingError) + 2 * slack / step)
   }
 
   private static func limit(_ value: Double) -> UInt32 {
     UInt32(max(0, min(value, Double(UInt16.max))))
+  }
+}
+
+/// The costs of one part's codewords, eight at a time.
+private struct TableRow {
+  let start: UnsafePointer<Float>
+  let count: Int
+  let sign: Float
+
+  private typealias Lanes = SIMD8<Float>
+
+  /// Costs `index` to `index + 8`, the first of all where there are no more.
+  private func lanes(_ index: Int) -> Lanes {
+    guard index + 8 > count else {
+      return UnsafeRawPointer(start + index).loadUnaligned(as: Lanes.self) * sign
+    }
+    var lanes = Lanes(repeating: start[0])
+    for lane in 0..<count - index { lanes[lane] = start[index + lane] }
+    return lanes * sign
+  }
+
+  /// The least and the largest cost, and 0, or NaN if a cost is infinite or NaN.
+  var range: (least: Float, most: Float, notANumber: Float) {
+    var least = Lanes(repeating: sign * start[0])
+    var most = least
+    var zero = Lanes()
+    for index in stride(from: 0, to: count, by: 8) {
+      let costs = lanes(index)
+      least.replace(with: costs, where: costs .< least)
+      most.replace(with: costs, where: costs .> most)
+      zero += costs * 0
+    }
+    return (least.min(), most.max(), zero.sum())
+  }
+
+  func round(above least: Float, inverseStep: Float, to target: UnsafeMutablePointer<UInt8>) {
+    for index in stride(from: 0, to: count, by: 8) {
+      var scaled = (lanes(index) - least) * inverseStep - 0.5
+      scaled.replace(with: 0, where: scaled .< 0)
+      // Adding 2^23 leaves the nearest whole number in the lowest bits.
+      let bits = unsafeBitCast(scaled + 0x1p23, to: SIMD8<UInt32>.self)
+      let bytes = SIMD8<UInt8>(truncatingIfNeeded: bits)
+      if index + 8 <= count {
+        UnsafeMutableRawPointer(target + index).storeBytes(of: bytes, as: SIMD8<UInt8>.self)
+      } else {
+        for lane in 0..<count - index { target[index + lane] = bytes[lane] }
+      }
+    }
   }
 }

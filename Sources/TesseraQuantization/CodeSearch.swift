@@ -64,7 +64,7 @@ public struct CodeSearch: Sendable {
       case .tables(let scored, _): scored.packing.perRow << scored.packing.bits
       case .scores(let codes): codes.count
       }
-    let step = max(1, (16 << 20) / max(1, perQuery))
+    let step = max(1, (1 << 22) / max(1, perQuery))
     var found = Neighbors.none(queryCount: 0)
     for start in stride(from: 0, to: queries.count, by: step) {
       found.append(try nearest(block: queries.rows(start..<min(start + step, queries.count)), k))

@@ -61,34 +61,8 @@ extension ProductQuantizer: TableScored {
   func tables(
     of queries: Vectors, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float] {
-    let rows = layout.padded(queries.widened())
-    let perQuery = subspaceCount * codewordCount
-    return rows.withUnsafeBufferPointer { rows in
-      codewords.withUnsafeBufferPointer { codewords in
-        [Float](unsafeUninitializedCapacity: queries.count * perQuery) { target, initialized in
-          initialized = queries.count * perQuery
-          guard let rows = rows.baseAddress, let codewords = codewords.baseAddress,
-            let target = target.baseAddress
-          else { return }
-          let source = SharedRows(start: UnsafeMutablePointer(mutating: rows))
-          let book = SharedRows(start: UnsafeMutablePointer(mutating: codewords))
-          let tables = SharedRows(start: target)
-          device.forEachRange(of: queries.count) { range in
-            for query in range {
-              for entry in 0..<perQuery {
-                let part =
-                  source.start + query * layout.paddedDimension + entry / codewordCount * width
-                let codeword = book.start + entry * width
-                tables.start[query * perQuery + entry] =
-                  metric == .squaredL2
-                  ? Float(FixedOrder.squaredDistance(part, codeword, count: width))
-                  : Float(FixedOrder.product(part, codeword, count: width))
-              }
-            }
-          }
-        }
-      }
-    }
+    CodewordTables(self).tables(
+      of: layout.padded(queries.widened()), metric: metric, on: device)
   }
 
   /// The sum of squares of each codeword.

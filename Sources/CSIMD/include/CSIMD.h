@@ -201,18 +201,20 @@ typedef struct {
   size_t dimension;
 } csimd_pair_rows;
 
-/// Bytes of a block of codes: four parts of CSIMD_PANEL rows. Four parts' byte tables, of sixteen
-/// entries each, are as long.
+/// Bytes of a block of codes.
 #define CSIMD_CODE_BLOCK 64
 /// The most queries `scan_codes` takes at once.
 #define CSIMD_SCAN_QUERIES 4
 
-/// Codes of 4 bits in groups of CSIMD_PANEL rows, [group][blocks][16][4]: byte [j][p] of block b has
-/// part 4 b + p of row j in its low half and of row j + 16 in its high half, zeros past `parts`.
+/// Codes in groups of rows, [group][blocks][CSIMD_CODE_BLOCK].
+/// Of 4 bits, 32 rows: byte 4 j + p of block b has part 4 b + p of row j in its low half and of row
+/// j + 16 in its high half, zeros past `parts`. Of 8 bits, 64 rows: byte j of block m has part m of
+/// row j.
 typedef struct {
   const uint8_t *groups;
   size_t blocks, parts;
   size_t row_count;
+  int32_t bits;
 } csimd_codes;
 
 /// The rows that passed a scan for one query: sum of bytes << 32 | row.
@@ -319,13 +321,19 @@ typedef struct {
   void (*lookup_scores)(const float *table, size_t codewords, const uint8_t *codes, size_t parts,
                         size_t row_count, float *scores);
 
-  /// Appends the rows of groups [begin, end) whose byte entries add up to the limit or less to each
-  /// query's list (`query_count` <= CSIMD_SCAN_QUERIES of them). `tables`: [query][blocks][4][16], of
-  /// at most `most_entry` each, no row's sum above 65535. Stops before a group that a list has no room
-  /// for, and returns where. NULL where there is no shuffle of bytes.
+  /// Appends the rows of groups [begin, end) of codes of 4 bits whose byte entries add up to the limit
+  /// or less to each query's list (`query_count` <= CSIMD_SCAN_QUERIES of them).
+  /// `tables`: [query][blocks][4][16], of at most `most_entry` each, no row's sum above 65535. Stops
+  /// before a group that a list has no room for, and returns where. NULL where there is no shuffle of
+  /// bytes.
   size_t (*scan_codes)(const csimd_codes *codes, const uint8_t *tables, size_t query_count,
                        size_t begin, size_t end, csimd_code_list *lists);
   uint8_t most_entry;
+
+  /// The same of codes of 8 bits, for one query. `table`: [parts][256], of at most 255 each. NULL
+  /// where no shuffle reaches so many bytes.
+  size_t (*scan_byte_codes)(const csimd_codes *codes, const uint8_t *table, size_t begin, size_t end,
+                            csimd_code_list *list);
 
   /// Scores the rows of keys by a table of Float32, [parts][codewords]: keys become order of the
   /// score << 32 | row.
