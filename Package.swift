@@ -99,7 +99,8 @@ let package = Package(
     .testTarget(
       name: "TesseraQuantizationTests",
       dependencies: [
-        "TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraQuantization",
+        "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraFormats",
+        "TesseraQuantization",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -30,6 +30,7 @@ public struct CodeSearch: Sendable {
     try quantizer.requireOwn(codes)
     self.quantizer = quantizer
     self.metric = metric
+    codeCount = codes.count
     self.device = device
     if let scored = quantizer as? any TableScored, scored.addsUp(metric),
       let numbers = try scored.packing.productCodes(codes)
@@ -39,6 +40,9 @@ public struct CodeSearch: Sendable {
       way = .scores(codes)
     }
   }
+
+  /// How many codes there are.
+  public let codeCount: Int
 
   /// Bytes kept for the search, on the device and on the host together.
   public var residentBytes: Int {
@@ -65,7 +69,7 @@ public struct CodeSearch: Sendable {
       case .scores(let codes): codes.count
       }
     let step = max(1, (1 << 22) / max(1, perQuery))
-    var found = Neighbors.none(queryCount: 0)
+    var found = Neighbors.none(queryCount: 0, hitCount: min(k, codeCount))
     for start in stride(from: 0, to: queries.count, by: step) {
       found.append(try nearest(block: queries.rows(start..<min(start + step, queries.count)), k))
     }

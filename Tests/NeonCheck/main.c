@@ -393,6 +393,48 @@ static void check_encode(const csimd_kernels *tested, const float *points, size_
   free(middle), free(panels), free(exact), free(codes[0]), free(codes[1]), free(scratch);
 }
 
+// A scan of codes of 4 bits compared with plain loops, and the scores of all rows with the portable
+// ones.
+static void check_scan(const csimd_kernels *tested, size_t dimension, size_t count) {
+  enum { GROUPS = 3 };
+  csimd_codes codes = {NULL, (dimension + 3) / 4, dimension, (GROUPS - 1) * CSIMD_PANEL + count, 4};
+  size_t stride = codes.blocks * CSIMD_CODE_BLOCK, table_bytes = codes.blocks * CSIMD_CODE_BLOCK;
+  uint8_t *groups = room(GROUPS * stride), *tables = room(CSIMD_SCAN_QUERIES * table_bytes);
+  for (size_t i = 0; i < GROUPS * stride; i++) groups[i] = (uint8_t)random_below(256);
+  for (size_t i = 0; i < CSIMD_SCAN_QUERIES * table_bytes; i++)
+    tables[i] = i % table_bytes < dimension * 16 ? (uint8_t)random_below(tested->most_entry + 1) : 0;
+  codes.groups = groups;
+  csimd_code_list lists[CSIMD_SCAN_QUERIES];
+  uint32_t limit = (uint32_t)(dimension * tested->most_entry / 2);
+  for (size_t q = 0; q < CSIMD_SCAN_QUERIES; q++)
+    lists[q] = (csimd_code_list){room(GROUPS * CSIMD_PANEL * 8), 0, GROUPS * CSIMD_PANEL, limit};
+  size_t queries = 1 + random_below(CSIMD_SCAN_QUERIES);
+  expect(tested->scan_codes(&codes, tables, queries, 0, GROUPS, lists) == GROUPS, tested->name,
+         "end of scan_codes", dimension, count);
+  for (size_t q = 0; q < queries; q++) {
+    uint64_t *expected = room(GROUPS * CSIMD_PANEL * 8);
+    size_t passing = 0;
+    for (size_t row = 0; row < codes.row_count; row++) {
+      uint32_t sum = 0;
+      for (size_t m = 0; m < dimension; m++) {
+        uint8_t pair = groups[row / 32 * stride + m / 4 * CSIMD_CODE_BLOCK + row % 16 * 4 + m % 4];
+        sum += tables[q * table_bytes + m * 16 + (row % 32 < 16 ? pair & 15 : pair >> 4)];
+      }
+      if (sum <= limit) expected[passing++] = (uint64_t)sum << 32 | row;
+    }
+    expect(lists[q].count == passing, tested->name, "count of scan_codes", dimension, count);
+    EXPECT_SAME("scan_codes", lists[q].keys, expected, passing * 8);
+  }
+
+  float *table = room(dimension * 16 * 4);
+  uint64_t *keys[2] = {room(codes.row_count * 8), room(codes.row_count * 8)};
+  for (size_t i = 0; i < dimension * 16; i++) table[i] = random_float();
+  for (size_t i = 0; i < codes.row_count; i++) keys[0][i] = keys[1][i] = i;
+  plain->score_codes(&codes, table, 16, count % 2, keys[0], codes.row_count);
+  tested->score_codes(&codes, table, 16, count % 2, keys[1], codes.row_count);
+  EXPECT_SAME("score_codes", keys[0], keys[1], codes.row_count * 8);
+}
+
 static void check_codes(const csimd_kernels *tested, size_t dimension, size_t count) {
   csimd_rows rows = random_rows(count, dimension, CSIMD_FLOAT32);
   float *values = room(count * dimension * 4);
@@ -444,6 +486,7 @@ int main(int argumentCount, char **arguments) {
         if (dimension > 0) check_packing(tested, dimension, count);
         check_scores(tested, dimension, count);
         check_codes(tested, dimension, count);
+        check_scan(tested, dimension, count);
         check_groups(tested, dimension, count);
       }
       for (size_t count = 1; count <= tested->query_block; count++) {
