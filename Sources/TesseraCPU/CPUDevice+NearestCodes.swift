@@ -26,7 +26,8 @@ extension CPUDevice {
     let search = CodeSearchTask(
       kernels: kernels, set: own, tables: try HostSpan(tables, "nearestCodes"),
       codewords: codewords, order: order, hitCount: hitCount)
-    let split = CodeSplit(queries: queryCount, groups: own.groups.groupCount, workers.count)
+    let split = CodeSplit(
+      queries: queryCount, own.groups, workers.count, isFast: search.hasScan)
     let room = split.pieces * hitCount
     let keys = try HostStorage(allocating: queryCount * room * 8)
     let counts = try HostStorage(allocating: queryCount * split.pieces * 8)
@@ -56,15 +57,18 @@ private struct CodeSplit {
   /// Parts that the groups are cut into.
   let pieces: Int
 
-  init(queries: Int, groups: Int, _ workers: Int) {
+  init(queries: Int, _ groups: CodeGroups, _ workers: Int, isFast: Bool) {
     queryCount = queries
-    groupCount = groups
+    groupCount = groups.groupCount
     let step = Int(CSIMD_SCAN_QUERIES)
     let share = (queries + 4 * workers - 1) / (4 * workers)
     blockSize = min(32, (share + step - 1) / step * step)
-    // A piece of its own makes a list of its own, worth it only for many rows.
+    // A piece has lists of its own, and a thread takes time to wake: a tenth of a millisecond is the
+    // least that is worth it.
     let blocks = (queries + blockSize - 1) / blockSize
-    pieces = blocks >= 2 * workers ? 1 : max(1, min(workers, groups / 512))
+    let lookups = groups.count * groups.parts * min(queries, blockSize)
+    pieces =
+      blocks >= 2 * workers ? 1 : max(1, min(workers, lookups / (isFast ? 1 << 24 : 1 << 18)))
   }
 
   var blocks: Int { (queryCount + blockSize - 1) / blockSize }

@@ -27,9 +27,7 @@ struct CodeScan {
   ) throws(TesseraError) {
     let set = task.set
     let kernels = task.kernels.table.pointee
-    guard set.bits == 4 ? kernels.scan_codes != nil : kernels.scan_byte_codes != nil,
-      set.parts <= RoundedTables.mostParts
-    else { return nil }
+    guard task.hasScan else { return nil }
     self.task = task
     self.codes = set.kernelCodes
     self.groups = groups

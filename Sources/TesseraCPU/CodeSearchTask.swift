@@ -23,6 +23,13 @@ struct CodeSearchTask: Sendable {
     return statistics
   }
 
+  /// Whether there is a scan by bytes for such codes.
+  var hasScan: Bool {
+    let table = kernels.table.pointee
+    return set.parts <= RoundedTables.mostParts
+      && (set.bits == 4 ? table.scan_codes != nil : table.scan_byte_codes != nil)
+  }
+
   func table(of query: Int) -> UnsafePointer<Float> {
     UnsafePointer(tables.start + query * set.parts * codewords)
   }

@@ -22,9 +22,9 @@ public struct SearchStatistics: Sendable, Hashable {
 
 /// The hits of a batch of queries, best first, ties by lower id.
 public struct Neighbors: Sendable, Hashable {
-  public let queryCount: Int
+  public private(set) var queryCount: Int
   /// Hits per query: `k`, or the number of rows searched where there are fewer. Never padded.
-  public let hitCount: Int
+  public private(set) var hitCount: Int
   /// `queryCount` x `hitCount`, row-major.
   public private(set) var ids: [Int64]
   /// The canonical scores, in the same places.
@@ -95,9 +95,11 @@ public struct Neighbors: Sendable, Hashable {
   /// These queries' hits followed by those of `next`, which found equally many per query.
   public mutating func append(_ next: Neighbors) {
     precondition(queryCount == 0 || hitCount == next.hitCount, "batches of one search agree")
-    self = Neighbors(
-      queryCount: queryCount + next.queryCount, hitCount: next.hitCount, ids: ids + next.ids,
-      scores: scores + next.scores, statistics: statistics + next.statistics)
+    queryCount += next.queryCount
+    hitCount = next.hitCount
+    ids += next.ids
+    scores += next.scores
+    statistics = statistics + next.statistics
   }
 }
 

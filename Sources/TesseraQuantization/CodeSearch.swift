@@ -16,7 +16,7 @@ public struct CodeSearch: Sendable {
   private let way: Way
 
   private enum Way: Sendable {
-    case tables(any TableScored, CodeSet)
+    case tables(CodewordTables, CodeSet)
     case scores(Codes)
   }
 
@@ -35,7 +35,7 @@ public struct CodeSearch: Sendable {
     if let scored = quantizer as? any TableScored, scored.addsUp(metric),
       let numbers = try scored.packing.productCodes(codes)
     {
-      way = .tables(scored, try device.prepare(numbers))
+      way = .tables(scored.codewordTables, try device.prepare(numbers))
     } else {
       way = .scores(codes)
     }
@@ -62,10 +62,10 @@ public struct CodeSearch: Sendable {
     guard k >= 1 else {
       throw TesseraError(.invalidArgument, "nearest: k is \(k), it must be at least 1")
     }
-    // Tables or scores of 64 MB at a time.
+    // Tables or scores of 16 MB at a time: more is not faster, and new memory has to be cleared.
     let perQuery =
       switch way {
-      case .tables(let scored, _): scored.packing.perRow << scored.packing.bits
+      case .tables(let tables, _): tables.perQuery
       case .scores(let codes): codes.count
       }
     let step = max(1, (1 << 22) / max(1, perQuery))
@@ -78,10 +78,10 @@ public struct CodeSearch: Sendable {
 
   private func nearest(block queries: Vectors, _ k: Int) throws(TesseraError) -> Neighbors {
     switch way {
-    case .tables(let scored, let set):
-      let tables = try scored.tables(of: queries, metric: metric, on: device)
+    case .tables(let maker, let set):
+      let tables = try maker.tables(of: queries, metric: metric, on: device)
       return try device.nearestCodes(
-        device.upload(tables, rows: queries.count, columns: tables.count / queries.count), in: set,
+        device.upload(tables, rows: queries.count, columns: maker.perQuery), in: set,
         order: metric.order, k: k)
     case .scores(let codes):
       return try best(

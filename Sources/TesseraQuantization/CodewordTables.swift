@@ -1,17 +1,21 @@
 import TesseraCompute
 
 /// What every codeword of a product quantizer adds to the score of a query, in ``FixedOrder``.
-struct CodewordTables {
+struct CodewordTables: Sendable {
   private let quantizer: ProductQuantizer
+  /// What queries go through first.
+  private let rotation: LinearMap?
   /// Coordinates side by side, [part][width][codeword], so that four codewords are compared at once.
   private let columns: [Double]
 
   private var width: Int { quantizer.width }
   private var codewordCount: Int { quantizer.codewordCount }
-  private var perQuery: Int { quantizer.subspaceCount * codewordCount }
+  /// Entries of a query's tables.
+  var perQuery: Int { quantizer.subspaceCount * codewordCount }
 
-  init(_ quantizer: ProductQuantizer) {
+  init(_ quantizer: ProductQuantizer, after rotation: LinearMap? = nil) {
     self.quantizer = quantizer
+    self.rotation = rotation
     let (width, count) = (quantizer.width, quantizer.codewordCount)
     columns = [Double](
       unsafeUninitializedCapacity: quantizer.codewords.count
@@ -31,11 +35,13 @@ struct CodewordTables {
   }
 
   /// One row a query, parts x codewords.
-  ///
-  /// - Parameter rows: The queries, as the quantizer's layout pads them.
-  func tables(of rows: [Float], metric: Metric, on device: any Device) -> [Float] {
+  func tables(
+    of queries: Vectors, metric: Metric, on device: any Device
+  ) throws(TesseraError) -> [Float] {
+    let rotated = try rotation?.apply(to: queries, on: device, "scores: queries")
+    let rows = quantizer.layout.padded(rotated ?? queries.widened())
     let stride = quantizer.layout.paddedDimension
-    let count = rows.count / stride
+    let count = queries.count
     return [Float](unsafeUninitializedCapacity: count * perQuery) { target, initialized in
       initialized = count * perQuery
       guard let target = target.baseAddress else { return }

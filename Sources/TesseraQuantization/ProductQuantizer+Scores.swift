@@ -17,13 +17,14 @@ extension ProductQuantizer: TableScored {
     }
     let codeMatrix = try device.upload(
       packing.byteNumbers(codes.bytes), rows: codes.count, columns: subspaceCount)
+    let maker = codewordTables
     var scores: [Float] = []
     scores.reserveCapacity(queries.count * codes.count)
     let blockRows = max(1, (16 << 20) / max(1, codes.count + subspaceCount * codewordCount))
     for start in stride(from: 0, to: queries.count, by: blockRows) {
       let rows = queries.rows(start..<min(start + blockRows, queries.count))
       scores += try lookup(
-        tables(of: rows, metric: metric, on: device), codeMatrix, device)
+        maker.tables(of: rows, metric: metric, on: device), codeMatrix, device)
     }
     guard metric == .cosine else { return scores }
     let codeSquares = try lookup(squaresTable, codeMatrix, device)
@@ -57,13 +58,7 @@ extension ProductQuantizer: TableScored {
   /// Cosine needs the lengths of the vectors that codes stand for.
   func addsUp(_ metric: Metric) -> Bool { metric != .cosine }
 
-  /// Complexity: O(queries * dimension * codewordCount), on the host.
-  func tables(
-    of queries: Vectors, metric: Metric, on device: any Device
-  ) throws(TesseraError) -> [Float] {
-    CodewordTables(self).tables(
-      of: layout.padded(queries.widened()), metric: metric, on: device)
-  }
+  var codewordTables: CodewordTables { CodewordTables(self) }
 
   /// The sum of squares of each codeword.
   private var squaresTable: [Float] {

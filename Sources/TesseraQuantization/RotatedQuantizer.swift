@@ -66,13 +66,7 @@ public struct RotatedQuantizer: TableScored {
     product.addsUp(metric) && (metric == .innerProduct || rotatedDimension == dimension)
   }
 
-  func tables(
-    of queries: Vectors, metric: Metric, on device: any Device
-  ) throws(TesseraError) -> [Float] {
-    let rotated = try rotation.apply(to: queries, on: device, "scores: queries")
-    return try product.tables(
-      of: Vectors(rotated, dimension: rotatedDimension), metric: metric, on: device)
-  }
+  var codewordTables: CodewordTables { CodewordTables(product, after: rotation) }
 
   private static func squares(_ row: [Float]) -> Double {
     row.withUnsafeBufferPointer { row in

@@ -8,8 +8,6 @@ protocol TableScored: Quantizer {
   /// Whether scores under `metric` are such sums and nothing else.
   func addsUp(_ metric: Metric) -> Bool
 
-  /// One row a query, parts x codewords: what each codeword adds to the score.
-  func tables(
-    of queries: Vectors, metric: Metric, on device: any Device
-  ) throws(TesseraError) -> [Float]
+  /// What makes tables. Cost: one pass over the codebook.
+  var codewordTables: CodewordTables { get }
 }
