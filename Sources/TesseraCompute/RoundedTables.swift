@@ -20,9 +20,11 @@ package struct RoundedTables {
   /// Of each byte. Two of them can be added in a byte.
   package static let largestEntry = 127
 
-  private let base: Double
-  private let step: Double
-  private let slack: Double
+  /// B.
+  package let base: Double
+  package let step: Double
+  /// d.
+  package let slack: Double
   private let parts: Int
   private let sign: Float
 

@@ -4,9 +4,9 @@ extension OpenCLDevice {
   /// What `work` returns under `limits`, or, where memory runs out, under limits with batches half
   /// as large, down to the smallest there are.
   ///
-  /// - Parameter batch: The queries and bytes of a batch under given limits.
+  /// - Parameter batch: The bytes of a batch under given limits, and whether it can be smaller.
   func shrinking<Result>(
-    _ limits: SearchLimits, batch: (SearchLimits) -> (queryCount: Int, byteCount: Int),
+    _ limits: SearchLimits, batch: (SearchLimits) -> (byteCount: Int, canShrink: Bool),
     _ work: (SearchLimits) throws(TesseraError) -> Result
   ) throws(TesseraError) -> Result {
     var limits = limits
@@ -15,9 +15,7 @@ extension OpenCLDevice {
         return try work(limits)
       } catch {
         let size = batch(limits)
-        guard error.code == .outOfMemory, size.queryCount > SearchMemory.blockQueries else {
-          throw error
-        }
+        guard error.code == .outOfMemory, size.canShrink else { throw error }
         limits.batchBytes = size.byteCount / 2
       }
     }
@@ -26,11 +24,11 @@ extension OpenCLDevice {
   /// A batch of a search among vectors.
   func searchBatch(
     _ search: SearchShape, _ limits: SearchLimits
-  ) -> (queryCount: Int, byteCount: Int) {
+  ) -> (byteCount: Int, canShrink: Bool) {
     let size = SearchMemory.Size(
       info, queryCount: search.queryCount, dimension: search.dimension,
       filter: filter(dimension: search.dimension), rowCount: search.rows, hitCount: search.k,
       limits: limits)
-    return (size.queryCount, size.byteCount)
+    return (size.byteCount, size.queryCount > SearchMemory.blockQueries)
   }
 }
