@@ -41,13 +41,13 @@ struct CodesRun: CertifiedSearch {
     let segment = codes.segments[index]
     let shape = FilterShape(
       device, codes: codes.groups, queryCount: queryCount, groupCount: places.count)
-    // An item of a tile takes four bytes at a time.
-    let pieceBytes = device.body == .wideItem ? 1 : 4
+    // What an item takes at a time: of a group's part, and of a part's table.
+    let (codeBytes, tableBytes) = device.body == .wideItem ? (16, 64) : (4, 4)
     try device.launch(
       "codes_scan", of: KernelSource("codes_scan", shape.macros),
       [
-        .memory(segment.bytes, firstElement: segment.bytes.start / pieceBytes),
-        .all(of: memory.words, as: UInt32.self),
+        .memory(segment.bytes, firstElement: segment.bytes.start / codeBytes),
+        .memory(memory.words, firstElement: memory.words.start / tableBytes),
         .all(of: memory.lines, as: Float.self), bounds, thresholds, entries, counts,
         .int(codes.groups.paddedParts), .int(queryCount), .int(lists.capacity),
         .int(segment.rows.lowerBound), .int(segment.rows.count), .int(segment.groupCount),
@@ -90,9 +90,10 @@ struct CodesMemory {
   static func size(
     _ device: DeviceInfo, queryCount: Int, hitCount: Int, layout: CodeGroups, limits: SearchLimits
   ) -> SearchLists.Size {
-    // Bytes of the rounded tables, a scale and an offset.
+    // Bytes of the rounded tables, a scale and an offset. Bytes tell few rows apart, so that a launch
+    // lets several times as many pass as the hits it adds.
     SearchLists.Size(
       device, queryCount: queryCount, queryBytes: layout.groupBytes + 2 * 4,
-      rowCount: layout.count, hitCount: hitCount, limits: limits)
+      rowCount: layout.count, hitCount: hitCount, entriesPerHit: 32, limits: limits)
   }
 }

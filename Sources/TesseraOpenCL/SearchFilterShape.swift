@@ -35,9 +35,12 @@ struct FilterShape {
     let work = 4 * CodeTables.blockQueries * CodeGroups.rows * layout.parts
     switch device.body {
     case .wideItem:
+      // What first-level caches nearly hold: there is so little to do with a byte.
+      var values = LaunchValues()
+      values[.sliceKiB] = 64
       self.init(
         blocks: blocks, panelCount: groupCount, panelBytes: layout.groupBytes, workPerPanel: work,
-        computeUnits: device.info.computeUnits, LaunchValues())
+        computeUnits: device.info.computeUnits, values)
     case .tile:
       // Four items share a group of rows.
       let together = device.groupSize / 4

@@ -19,8 +19,8 @@ struct SearchLimits: Sendable {
   ///
   /// Twice the hits is the least: half a list stays free for what the next rows add. A list that
   /// holds every row never overflows.
-  func listCapacity(hitCount: Int, rowCount: Int) -> Int {
-    max(64, 2 * hitCount, capacity ?? min(rowCount, max(1024, 8 * hitCount)))
+  func listCapacity(hitCount: Int, rowCount: Int, entriesPerHit: Int) -> Int {
+    max(64, 2 * hitCount, capacity ?? min(rowCount, max(1024, entriesPerHit * hitCount)))
   }
 
   /// Memory of one batch on a device that may have little.

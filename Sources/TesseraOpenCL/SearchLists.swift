@@ -39,12 +39,15 @@ struct SearchLists {
 
     var entryBytes: Int { queryCount * capacity * 8 }
 
-    /// - Parameter queryBytes: What a query takes besides its list.
+    /// - Parameters:
+    ///   - queryBytes: What a query takes besides its list.
+    ///   - entriesPerHit: What a list is to hold, at least.
     init(
       _ device: DeviceInfo, queryCount: Int, queryBytes: Int, rowCount: Int, hitCount: Int,
-      limits: SearchLimits
+      entriesPerHit: Int = 8, limits: SearchLimits
     ) {
-      capacity = limits.listCapacity(hitCount: hitCount, rowCount: rowCount)
+      capacity = limits.listCapacity(
+        hitCount: hitCount, rowCount: rowCount, entriesPerHit: entriesPerHit)
       // Entries, norm, bounds, threshold, count, and the report's words.
       let bytes =
         queryBytes + capacity * 8 + 7 * 4 + SearchReport.wordCount(1, hitCount: hitCount) * 4
