@@ -1,9 +1,10 @@
 // What the scan of codes of 4 bits leaves to exact arithmetic; `codes_scan.cl` has the layout of
 // groups.
 //
-// codes_rescore  gives the entries of one segment's rows their score: entries become keys, in place.
+// codes_rescore  gives the entries of one segment's rows their score: they become keys, in place.
 //
-//     key = rank of the score << 32 | row,   score = sum over m, rising, of tables[q][m][code[r][m]]
+//     key = rank of the score << 32 | row
+//     score = sum over m, rising, of tables[q][m][code[r][m]]
 //
 //                The additions are those of `lookup_scores.cl`, so every device gets the same bits.
 //                Item = every `slots`-th entry of one list; global = (slots, queries). Lists of at

@@ -1,5 +1,6 @@
-// Sums the bytes of rounded tables over codes of 4 bits, and appends the rows that may be among the k
-// best to the queries' lists: those with v + e >= threshold. Sums that do not pass are never written.
+// Sums the bytes of rounded tables over codes of 4 bits, and appends the rows that may be among the
+// k best to the queries' lists: those with v + e >= threshold. Sums that do not pass are never
+// written.
 //
 //   U = sum over parts m of byte[q][m][code[r][m]],   v = fma(U, scale[q], offset[q])
 //
@@ -9,18 +10,18 @@
 // Layout
 //   groups  [group][part][16], CodeGroups.swift: byte j of a part has the numbers of rows j and
 //           j + 16. A group is a panel of 32 rows.
-//   words   [block of 4 queries][part][16]: byte i of a word is query i's. Bytes are at most 127, so
-//           two words add up without a carry; sums of words are kept as two halves of 16 bits in
-//           each of two words, since 512 parts of 127 fit them.
+//   words   [block of 4 queries][part][16]: byte i of a word is query i's. Bytes are at most 127,
+//           so two words add up without a carry; sums of words are kept as two halves of 16 bits
+//           in each of two words, since 512 parts of 127 fit them.
 //   lines   [query][2]: scale, which is not positive, and offset
 // Parts are even in number, padded with zeros.
 //
-// BODY_WIDE: a work item takes `slice` groups, which stay in its cache, against `blocks` blocks of 4
-//   queries. A part's table of 16 words fills one register. Work-group size 1.
+// BODY_WIDE: a work item takes `slice` groups, which stay in its cache, against `blocks` blocks of
+//   4 queries. A part's table of 16 words fills one register. Work-group size 1.
 //   global = (slices, groups of blocks)
 // BODY_TILE: a work-group takes GROUP / 4 groups of rows against one block of queries, the words of
-//   PARTS parts at a time lying in local memory: equal words are broadcast, and distinct ones are in
-//   distinct banks. An item takes 8 rows: four bytes of each part.
+//   PARTS parts at a time lying in local memory: equal words are broadcast, and distinct ones are
+//   in distinct banks. An item takes 8 rows: four bytes of each part.
 //   global = (blocks * items, groups of rows / (GROUP / 4))
 //
 // Macro PARTS: tile: parts in local memory at a time, even; each takes 64 bytes (64)
@@ -29,10 +30,36 @@
 #define WIDTH 16u
 #define HALVES 0x00FF00FFu
 
-// The largest sum that passes; -1 if none does. v falls as U grows, also once it is rounded.
-static inline int largest_passing(float2 line, float threshold, float error) {
-  float limit = threshold - error;
-  if (!(threshold < INFINITY) || line.y < limit) return -1;
+// What an item takes at a time: of a group's part, and of a part's table.
+#ifdef BODY_WIDE
+#define CODES uchar16
+#define TABLE uint16
+#define SLICE_PARAMETERS , uint slice, uint blocks
+#else
+#define CODES uchar4
+#define TABLE uint
+#define SLICE_PARAMETERS
+#endif
+
+#define SCAN_PARAMETERS                                                                            \
+  __global const CODES *restrict groups, ulong groups_offset,                                      \
+      __global const TABLE *restrict words, ulong words_offset,                                    \
+      __global const float *restrict lines, ulong lines_offset,                                    \
+      __global const float *restrict bounds, ulong bounds_offset,                                  \
+      __global const float *restrict thresholds, ulong thresholds_offset,                          \
+      __global ulong *restrict lists, ulong lists_offset, __global uint *restrict counts,          \
+      ulong counts_offset, uint parts, uint query_count, uint capacity, uint first_row,            \
+      uint row_count, uint panel_count, uint stride, uint first, uint end SLICE_PARAMETERS
+
+// The largest sum of a query that passes; -1 if none does. v falls as U grows, also once rounded.
+static inline int largest_passing(uint query, uint query_count, __global const float *lines,
+                                  __global const float *bounds,
+                                  __global const float *thresholds) {
+  // A threshold of infinity says that a query is not searched.
+  if (query >= query_count || !(thresholds[query] < INFINITY)) return -1;
+  float2 line = vload2(query, lines);
+  float limit = thresholds[query] - bounds[4 * query + 1];
+  if (line.y < limit) return -1;
   uint largest = 0;
   for (uint bit = 1u << 15; bit > 0; bit >>= 1) {
     float value = fma((float)(largest | bit), line.x, line.y);
@@ -43,8 +70,8 @@ static inline int largest_passing(float2 line, float threshold, float error) {
 
 #ifdef BODY_WIDE
 
-// Sixteen look-ups in a table of sixteen words. The standard's `shuffle` says the same, but compiles
-// to sixteen loads; this is one instruction, which makes the whole kernel six times as fast.
+// Sixteen look-ups in a table of sixteen words. The standard's `shuffle` says the same, but becomes
+// sixteen loads; this is one instruction, which makes the whole kernel six times as fast.
 #if defined(__clang__) && defined(__AVX512F__)
 #define LOOK_UP(table, numbers) __builtin_shufflevector(table, numbers)
 #else
@@ -63,16 +90,7 @@ static inline void append_passing(ushort16 sums, ushort largest, float2 line, ui
   }
 }
 
-__kernel void codes_scan(__global const uchar16 *restrict groups, ulong groups_offset,
-                         __global const uint16 *restrict words, ulong words_offset,
-                         __global const float *restrict lines, ulong lines_offset,
-                         __global const float *restrict bounds, ulong bounds_offset,
-                         __global const float *restrict thresholds, ulong thresholds_offset,
-                         __global ulong *restrict lists, ulong lists_offset,
-                         __global uint *restrict counts, ulong counts_offset, uint parts,
-                         uint query_count, uint capacity, uint first_row, uint row_count,
-                         uint panel_count, uint stride, uint first, uint end, uint slice,
-                         uint blocks) {
+__kernel void codes_scan(SCAN_PARAMETERS) {
   groups += groups_offset;
   lines += lines_offset;
   bounds += bounds_offset;
@@ -86,11 +104,7 @@ __kernel void codes_scan(__global const uchar16 *restrict groups, ulong groups_o
     int largest[BLOCK];
     bool searched = false;
     for (uint i = 0; i < BLOCK; i++) {
-      largest[i] = -1;
-      if (query + i < query_count) {
-        largest[i] = largest_passing(vload2(query + i, lines), thresholds[query + i],
-                                     bounds[4 * (query + i) + 1]);
-      }
+      largest[i] = largest_passing(query + i, query_count, lines, bounds, thresholds);
       searched |= largest[i] >= 0;
     }
     if (!searched) continue;
@@ -143,15 +157,7 @@ __kernel void codes_scan(__global const uchar16 *restrict groups, ulong groups_o
 #endif
 #define ITEMS_PER_GROUP 4u
 
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan(
-    __global const uchar4 *restrict groups, ulong groups_offset,
-    __global const uint *restrict words, ulong words_offset,
-    __global const float *restrict lines, ulong lines_offset,
-    __global const float *restrict bounds, ulong bounds_offset,
-    __global const float *restrict thresholds, ulong thresholds_offset,
-    __global ulong *restrict lists, ulong lists_offset, __global uint *restrict counts,
-    ulong counts_offset, uint parts, uint query_count, uint capacity, uint first_row,
-    uint row_count, uint panel_count, uint stride, uint first, uint end) {
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan(SCAN_PARAMETERS) {
   __local uint tables[PARTS * WIDTH];
   __local int largest[BLOCK];
   lines += lines_offset;
@@ -159,12 +165,8 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan(
   uint block = (uint)group_index(0), query = block * BLOCK;
   uint place = first + (uint)group_index(1) * (GROUP / ITEMS_PER_GROUP) + item / ITEMS_PER_GROUP;
   if (item < BLOCK) {
-    largest[item] = -1;
-    if (query + item < query_count) {
-      largest[item] = largest_passing(vload2(query + item, lines),
-                                      thresholds[thresholds_offset + query + item],
-                                      bounds[bounds_offset + 4 * (query + item) + 1]);
-    }
+    largest[item] = largest_passing(query + item, query_count, lines, bounds + bounds_offset,
+                                    thresholds + thresholds_offset);
   }
   barrier(CLK_LOCAL_MEM_FENCE);
   if (max(max(largest[0], largest[1]), max(largest[2], largest[3])) < 0) return;

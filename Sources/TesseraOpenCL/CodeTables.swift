@@ -2,12 +2,12 @@ internal import TesseraCompute
 
 /// The tables of a batch of queries as `Kernels/cl/codes_scan.cl` wants them.
 ///
-/// Let U be a row's sum of bytes, M the number of parts, B, step, A and d those of ``RoundedTables``,
-/// where costs are scores, negated where the largest is best. The row's exact cost T obeys
-/// step U <= T - B < step (U + M), and its Float32 score, as a cost, is off T by at most d. So the
-/// middle of that range is off the cost of the score by at most step M / 2 + d. The filter's value,
-/// larger is better, stands for h times the negated cost: for the score itself under inner product
-/// (h = 1), and for -score / 2 under squared L2 with norms of zero (h = 1/2):
+/// Let U be a row's sum of bytes, M the number of parts, and B, step, A and d those of
+/// ``RoundedTables``, where costs are scores, negated where the largest is best. The row's exact cost
+/// T obeys step U <= T - B < step (U + M), and its Float32 score, as a cost, is off T by at most d. So
+/// the middle of that range is off the cost of the score by at most step M / 2 + d. The filter's
+/// value, larger is better, stands for h times the negated cost: for the score itself under inner
+/// product (h = 1), and for -score / 2 under squared L2 with norms of zero (h = 1/2):
 ///
 ///     v = fma(U, scale, offset),   scale = -h step,   offset = -h (B + step M / 2)
 ///

@@ -90,8 +90,8 @@ struct CodesMemory {
   static func size(
     _ device: DeviceInfo, queryCount: Int, hitCount: Int, layout: CodeGroups, limits: SearchLimits
   ) -> SearchLists.Size {
-    // Bytes of the rounded tables, a scale and an offset. Bytes tell few rows apart, so that a launch
-    // lets several times as many pass as the hits it adds.
+    // Bytes of the rounded tables, a scale and an offset. They tell few rows apart, so that each
+    // launch lets several times as many pass as the hits it adds.
     SearchLists.Size(
       device, queryCount: queryCount, queryBytes: layout.groupBytes + 2 * 4,
       rowCount: layout.count, hitCount: hitCount, entriesPerHit: 32, limits: limits)

@@ -23,7 +23,9 @@ extension OpenCLDevice {
     let shape = SearchShape(
       rows: centroids.rows, dimension: points.columns, element: .float32, metric: metric,
       queryCount: points.rows, k: 1)
-    try shrinking(limits, batch: { searchBatch(shape, $0) }) { limits throws(TesseraError) in
+    try shrinking(limits) {
+      searchBatch(shape, $0)
+    } _: { limits throws(TesseraError) in
       try assign(points, centroids, panels, into: labels, scores, limits: limits)
     }
   }

@@ -77,7 +77,9 @@ extension OpenCLDevice {
     let shape = SearchShape(
       rows: rowCount, dimension: set.dimension, element: queries.element, metric: set.metric,
       queryCount: queries.count, k: hitCount)
-    return try shrinking(limits, batch: { searchBatch(shape, $0) }) { limits throws(TesseraError) in
+    return try shrinking(limits) {
+      searchBatch(shape, $0)
+    } _: { limits throws(TesseraError) in
       try search(queries, in: own, shape, only: selector, limits: limits)
     }
   }
