@@ -90,6 +90,17 @@ static const char search_rescore[] = {
 #embed "cl/search_rescore.cl" suffix(, )
     0};
 
+static const char codes_scan[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_places.cl" suffix(, )
+#embed "cl/codes_scan.cl" suffix(, )
+    0};
+
+static const char codes_exact[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/codes_exact.cl" suffix(, )
+    0};
+
 static const struct {
   const char *name;
   const char *text;
@@ -112,6 +123,8 @@ static const struct {
     {"search_matrix", search_matrix},
     {"search_select", search_select},
     {"search_rescore", search_rescore},
+    {"codes_scan", codes_scan},
+    {"codes_exact", codes_exact},
 };
 
 const char *kernels_text(size_t index) {

@@ -66,26 +66,29 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void lookup_scores(
     __global const float *restrict tables, ulong tables_offset,
     __global const uchar *restrict codes, ulong codes_offset, ulong row_count, uint parts,
     uint codewords, __global float *restrict scores, ulong scores_offset) {
-  // A code outside 0..<codewords is refused before, so 256 entries a part are enough.
+  // A code is a byte, so 256 entries a part are enough, however many there are.
   __local float local_tables[PARTS * 256];
   size_t query = group_index(1);
   size_t first = group_index(0) * (GROUP * ROWS) + get_local_id(0);
   tables += tables_offset + query * parts * codewords;
   codes += codes_offset;
+  uint kept = min(codewords, 256u);
   float sums[ROWS];
 #pragma unroll
   for (uint i = 0; i < ROWS; i++) sums[i] = 0.0f;
   for (uint start = 0; start < parts; start += PARTS) {
     uint here = min(parts - start, (uint)PARTS);
-    for (uint entry = get_local_id(0); entry < here * codewords; entry += GROUP)
-      local_tables[entry] = tables[start * codewords + entry];
+    for (uint entry = get_local_id(0); entry < here * kept; entry += GROUP) {
+      uint source = kept == codewords ? entry : entry / 256 * codewords + entry % 256;
+      local_tables[entry] = tables[start * codewords + source];
+    }
     barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll
     for (uint i = 0; i < ROWS; i++) {
       size_t row = first + i * GROUP;
       if (row < row_count) {
         for (uint m = 0; m < here; m++)
-          sums[i] += local_tables[m * codewords + codes[row * parts + start + m]];
+          sums[i] += local_tables[m * kept + codes[row * parts + start + m]];
       }
     }
     barrier(CLK_LOCAL_MEM_FENCE);

@@ -2,6 +2,7 @@
 //
 // Filter value  v = fma(dot, scale, offset), larger is better under every metric:
 //                   ip: q.x      l2: q.x - |x|^2 / 2      cosine: q.x / |x|
+//               (codes have a v and a constant e of their own: CodeTables.swift)
 // List          per query, up to `capacity` entries of 64 bits in no particular order:
 //                 before the canonical score   bits of v << 32 | row
 //                 after it (a key)             rank of the score << 32 | row; smaller is better

@@ -26,7 +26,7 @@ struct CodeSearchTask: Sendable {
   /// Whether there is a scan by bytes for such codes.
   var hasScan: Bool {
     let table = kernels.table.pointee
-    return set.parts <= RoundedTables.mostParts
+    return set.parts <= RoundedTables.mostParts && codewords <= 1 << set.bits
       && (set.bits == 4 ? table.scan_codes != nil : table.scan_byte_codes != nil)
   }
 

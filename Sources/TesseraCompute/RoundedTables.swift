@@ -14,16 +14,18 @@
 ///
 /// and its Float32 sum S, which is what scores are, |S - T| <= d: adding M numbers in Float32 errs by
 /// less than M 2^-24 times A, the sum over parts of their largest |c|, as long as nothing overflows
-/// (A below 10^37; subnormal sums are exact). d = (M + 2) 2^-23 A is more than twice that, and leaves
+/// (A below 10^38; subnormal sums are exact). d = (M + 2) 2^-23 A is more than twice that, and leaves
 /// room for the Float64 arithmetic here. Hence a row can only have a score as good as s if
 /// U <= (s - B + d) / step + M z, and can only be as good as a row with V if
 /// U <= V + M + 2 M z + 2 d / step.
 ///
 /// `most` is so small that every sum of bytes fits 16 bits.
 package struct RoundedTables {
-  private let base: Double
-  private let step: Double
-  private let slack: Double
+  /// B.
+  package let base: Double
+  package let step: Double
+  /// d.
+  package let slack: Double
   private let parts: Double
   private let sign: Float
 
@@ -58,7 +60,7 @@ package struct RoundedTables {
       size += Double(max(abs(range.least), abs(range.most))) + Double(range.notANumber)
       widest = max(widest, (range.most - range.least).nextUp)
     }
-    guard size < 1e37 else { return nil }
+    guard size < 1e38 else { return nil }
     let most = Float(min(mostEntry, Int(UInt16.max) / parts))
     // Not so small that its inverse overflows; entries are then smaller than they could be.
     let step = max(widest / most, 0x1p-100)

@@ -12,6 +12,13 @@ extension OpenCLDevice {
     }
     let codewords = tables.columns / codes.columns
     try requireInside(codes, limit: codewords, "lookupScores", "code")
+    try queueLookupScores(tables, codes, into: scores)
+  }
+
+  /// Queues `lookupScores` of codes that are known to be inside their tables.
+  func queueLookupScores(
+    _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
+  ) throws(TesseraError) {
     guard scores.count > 0 else { return }
     let (macro, perItem, partsMacro): (String, Int, [String: Int]) =
       body == .wideItem
@@ -23,7 +30,7 @@ extension OpenCLDevice {
       of: KernelSource("lookup_scores", [macro: perItem].merging(partsMacro) { $1 }),
       [
         argument(tables, "lookupScores"), argument(codes, "lookupScores"), .ulong(codes.rows),
-        .int(codes.columns), .int(codewords), argument(scores, "lookupScores"),
+        .int(codes.columns), .int(tables.columns / codes.columns), argument(scores, "lookupScores"),
       ],
       over: Grid(
         groups: ((codes.rows + rowsPerGroup - 1) / rowsPerGroup, scores.rows),

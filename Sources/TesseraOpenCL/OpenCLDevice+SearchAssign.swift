@@ -23,7 +23,9 @@ extension OpenCLDevice {
     let shape = SearchShape(
       rows: centroids.rows, dimension: points.columns, element: .float32, metric: metric,
       queryCount: points.rows, k: 1)
-    try shrinking(shape, limits) { limits throws(TesseraError) in
+    try shrinking(limits) {
+      searchBatch(shape, $0)
+    } _: { limits throws(TesseraError) in
       try assign(points, centroids, panels, into: labels, scores, limits: limits)
     }
   }
@@ -43,7 +45,7 @@ extension OpenCLDevice {
         queryCount: rows.count, limits: limits,
         hostVectors: { [self] () throws(TesseraError) in
           try SearchHostVectors(queries: onHost(batch), rows: onHost(centroids))
-        })
+        }, filter: panels.filter)
       try run.begin(try source(batch, "assignNearest: points"))
       _ = try run.search(
         rows: try argument(labels.rows(rows), "assignNearest: labels"),

@@ -77,7 +77,9 @@ extension OpenCLDevice {
     let shape = SearchShape(
       rows: rowCount, dimension: set.dimension, element: queries.element, metric: set.metric,
       queryCount: queries.count, k: hitCount)
-    return try shrinking(shape, limits) { limits throws(TesseraError) in
+    return try shrinking(limits) {
+      searchBatch(shape, $0)
+    } _: { limits throws(TesseraError) in
       try search(queries, in: own, shape, only: selector, limits: limits)
     }
   }
@@ -103,38 +105,22 @@ extension OpenCLDevice {
     let parts = try own.parts(only: selector, on: self)
     let staging = try reserve(
       min(memory.queryCount, queries.count) * queries.dimension * queries.element.byteCount)
-    var ids: [Int64] = []
-    var scores: [Float] = []
-    var statistics = SearchStatistics(certified: true, candidates: 0, rescored: 0)
-    ids.reserveCapacity(queries.count * hitCount)
-    scores.reserveCapacity(queries.count * hitCount)
+    var hits = SearchHits(
+      "nearest", queryCount: queries.count, hitCount: hitCount, rowCount: set.count,
+      firstID: set.firstID)
     for start in stride(from: 0, to: queries.count, by: memory.queryCount) {
       let batch = queries.rows(start..<min(start + memory.queryCount, queries.count))
       let run = SearchRun(
         device: self, panels: own.panels, parts: parts, memory: memory, queryCount: batch.count,
-        limits: limits,
-        hostVectors: { SearchHostVectors(queries: batch, rows: set.vectors) })
+        limits: limits, hostVectors: { SearchHostVectors(queries: batch, rows: set.vectors) },
+        filter: own.panels.filter)
       try run.begin(try stage(batch, in: staging))
-      let report = try run.search(
-        rows: .element(SearchReport.rowsStart(run.queryCount), of: memory.report, as: Int32.self),
-        scores: .element(
-          SearchReport.scoresStart(run.queryCount, hitCount: hitCount), of: memory.report,
-          as: Float.self), reportedHits: hitCount
-      ) {
-        Shapes.nonFinite("nearest: queries", rows: queries.nonFiniteRows(limit: 6))
-      }
-      let rowLimit = UInt32(clamping: set.count)
-      guard report.rows.allSatisfy({ $0 < rowLimit }) else {
-        throw TesseraError(
-          .deviceFailure, "nearest: the device returned rows that are not there; update its driver")
-      }
-      ids += report.rows.lazy.map { set.firstID + Int64($0) }
-      scores += report.scores.lazy.map(Float.init(bitPattern:))
-      statistics.candidates += report.statistics.candidates
-      statistics.rescored += report.statistics.rescored
+      let (rows, scores) = run.reportedHits
+      try hits.add(
+        try run.search(rows: rows, scores: scores, reportedHits: hitCount) {
+          Shapes.nonFinite("nearest: queries", rows: queries.nonFiniteRows(limit: 6))
+        })
     }
-    return Neighbors(
-      queryCount: queries.count, hitCount: hitCount, ids: ids, scores: scores,
-      statistics: statistics)
+    return hits.neighbors
   }
 }

@@ -47,7 +47,7 @@ extension OpenCLDevice {
     try launch(
       "search_round_queries", of: layout.source,
       [
-        .all(of: memory.queries, as: Float.self), .all(of: memory.norms, as: Float.self),
+        .all(of: memory.queries, as: Float.self), .all(of: memory.lists.norms, as: Float.self),
         .all(of: rounded.queries, as: SIMD4<UInt32>.self),
         .all(of: rounded.roundings, as: Float.self), .int(layout.dimension), .float(bound.slack),
         .int((queryCount + width - 1) / width * width), .int(paddedCount),

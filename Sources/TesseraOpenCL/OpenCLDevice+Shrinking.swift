@@ -3,8 +3,10 @@ internal import TesseraCompute
 extension OpenCLDevice {
   /// What `work` returns under `limits`, or, where memory runs out, under limits with batches half
   /// as large, down to the smallest there are.
+  ///
+  /// - Parameter batch: The bytes of a batch under given limits, and whether it can be smaller.
   func shrinking<Result>(
-    _ search: SearchShape, _ limits: SearchLimits,
+    _ limits: SearchLimits, batch: (SearchLimits) -> (byteCount: Int, canShrink: Bool),
     _ work: (SearchLimits) throws(TesseraError) -> Result
   ) throws(TesseraError) -> Result {
     var limits = limits
@@ -12,15 +14,21 @@ extension OpenCLDevice {
       do throws(TesseraError) {
         return try work(limits)
       } catch {
-        let batch = SearchMemory.Size(
-          info, queryCount: search.queryCount, dimension: search.dimension,
-          filter: filter(dimension: search.dimension), rowCount: search.rows, hitCount: search.k,
-          limits: limits)
-        guard error.code == .outOfMemory, batch.queryCount > SearchMemory.blockQueries else {
-          throw error
-        }
-        limits.batchBytes = batch.byteCount / 2
+        let size = batch(limits)
+        guard error.code == .outOfMemory, size.canShrink else { throw error }
+        limits.batchBytes = size.byteCount / 2
       }
     }
+  }
+
+  /// A batch of a search among vectors.
+  func searchBatch(
+    _ search: SearchShape, _ limits: SearchLimits
+  ) -> (byteCount: Int, canShrink: Bool) {
+    let size = SearchMemory.Size(
+      info, queryCount: search.queryCount, dimension: search.dimension,
+      filter: filter(dimension: search.dimension), rowCount: search.rows, hitCount: search.k,
+      limits: limits)
+    return (size.byteCount, size.queryCount > SearchMemory.blockQueries)
   }
 }

@@ -32,7 +32,8 @@ public final class OpenCLDevice: Device {
   private let sessions: Mutex<OpenCLSessions>
 
   private static let native: Set<Operation> = [
-    .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .gather, .multiply,
+    .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .nearestCodes, .gather,
+    .multiply,
   ]
   /// Their arithmetic is fixed in Float64; the host does them for a device without it.
   private static let nativeInFloat64: Set<Operation> = [

@@ -20,16 +20,16 @@ extension SearchRun {
   /// What `search_rescore` does, on the host: lists with more than `limit` entries come here, and
   /// go back with keys in place of entries.
   func scoreOnHost(listsAbove limit: Int) throws(TesseraError) {
-    let counts = try device.context.read(queryCount, of: UInt32.self, from: memory.counts)
+    let counts = try device.context.read(queryCount, of: UInt32.self, from: lists.counts)
     guard counts.contains(where: { $0 > limit }) else { return }
     let vectors = try hostVectors()
     let wrong = TesseraError(
       .deviceFailure, "nearest: the device returned rows that are not there; update its driver")
     for query in 0..<queryCount where counts[query] > limit {
-      guard counts[query] <= memory.capacity else { throw wrong }
-      let start = query * memory.capacity
+      guard counts[query] <= lists.capacity else { throw wrong }
+      let start = query * lists.capacity
       var list = try device.context.read(
-        Int(counts[query]), of: UInt64.self, from: memory.lists, from: start)
+        Int(counts[query]), of: UInt64.self, from: lists.entries, from: start)
       let vector = vectors.queries.row(query)
       for index in list.indices {
         let row = list[index] & 0xFFFF_FFFF
@@ -38,7 +38,7 @@ extension SearchRun {
           panels.metric, vector, vectors.rows.row(Int(row)))
         list[index] = UInt64(panels.metric.order.rank(score)) << 32 | row
       }
-      try device.context.write(list, to: memory.lists, from: start)
+      try device.context.write(list, to: lists.entries, from: start)
     }
   }
 }

@@ -1,3 +1,5 @@
+internal import TesseraCompute
+
 /// What bounds a search: sizes that decide speed and memory, never results.
 struct SearchLimits: Sendable {
   /// Bytes of one segment of packed rows · nil is the device's largest allocation.
@@ -17,7 +19,12 @@ struct SearchLimits: Sendable {
   ///
   /// Twice the hits is the least: half a list stays free for what the next rows add. A list that
   /// holds every row never overflows.
-  func listCapacity(hitCount: Int, rowCount: Int) -> Int {
-    max(64, 2 * hitCount, capacity ?? min(rowCount, max(1024, 8 * hitCount)))
+  func listCapacity(hitCount: Int, rowCount: Int, entriesPerHit: Int) -> Int {
+    max(64, 2 * hitCount, capacity ?? min(rowCount, max(1024, entriesPerHit * hitCount)))
+  }
+
+  /// Memory of one batch on a device that may have little.
+  func batchBytes(_ device: DeviceInfo) -> Int {
+    min(batchBytes, device.maxAllocationBytes / 2, device.memoryBytes / 8)
   }
 }

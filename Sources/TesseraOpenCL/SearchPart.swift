@@ -44,9 +44,12 @@ struct SearchPart {
     self.kept = storage
   }
 
-  /// The step between panels that are visited one after the other: far apart, and without a
-  /// common divisor with their number, so that each is visited once.
-  var stride: Int {
+  /// The step between panels that are visited one after the other.
+  var stride: Int { Self.stride(over: panelCount) }
+
+  /// A step between panels: far apart, and without a common divisor with their number, so that each
+  /// is visited once.
+  static func stride(over panelCount: Int) -> Int {
     var stride = max(1, Int(Double(panelCount) * 0.618))
     while greatestCommonDivisor(stride, panelCount) != 1 { stride += 1 }
     return stride

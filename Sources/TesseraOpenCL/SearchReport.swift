@@ -11,13 +11,13 @@ struct SearchReport {
   let hitCount: Int
   private let words: [UInt32]
 
-  /// Reads what `run` left, once everything queued is done.
-  init(of run: SearchRun, hitCount: Int) throws(TesseraError) {
-    queryCount = run.queryCount
+  /// Reads what `search` left, once everything queued is done.
+  init(of search: some CertifiedSearch, hitCount: Int) throws(TesseraError) {
+    queryCount = search.queryCount
     self.hitCount = hitCount
-    words = try run.device.context.read(
-      Self.wordCount(run.queryCount, hitCount: hitCount), of: UInt32.self,
-      from: run.memory.report)
+    words = try search.device.context.read(
+      Self.wordCount(search.queryCount, hitCount: hitCount), of: UInt32.self,
+      from: search.lists.report)
   }
 
   /// The part before the hits, as a search begins.

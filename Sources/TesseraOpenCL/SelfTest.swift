@@ -159,6 +159,30 @@ struct SelfTest: Sendable {
     return try device.download(scores).map(\.bitPattern)
   }
 
+  /// Several launches and tables in bytes for 4 bits, and tables that bytes cannot hold.
+  static func nearestCodes(bits: Int) -> SelfTest {
+    SelfTest(.nearestCodes, "\(bits) bits") { device throws(TesseraError) in
+      let (count, parts, queryCount) = (1100, 9, 6)
+      let (columns, width) = (parts << bits, (parts * bits + 7) / 8)
+      var random = SplitMix64(seed: 1)
+      var bytes = (0..<count * width).map { _ in UInt8(random.nextIndex(below: 256)) }
+      // Most rows tie.
+      for row in 0..<count where row % 3 != 0 {
+        for byte in 0..<width { bytes[row * width + byte] = bytes[byte] }
+      }
+      var entries = numbers(queryCount * columns, seed: 2)
+      entries[3 * columns + 5] = 0x1p127
+      let set = try device.prepare(ProductCodes(bytes, parts: parts, bits: bits))
+      let tables = try device.upload(entries, rows: queryCount, columns: columns)
+      var bits: [UInt32] = []
+      for (order, k) in [(ScoreOrder.largestFirst, 10), (.smallestFirst, 3)] {
+        let hits = try device.nearestCodes(tables, in: set, order: order, k: k)
+        bits += hits.ids.map { UInt32(truncatingIfNeeded: $0) } + hits.scores.map(\.bitPattern)
+      }
+      return bits
+    }
+  }
+
   // MARK: Numbers
 
   /// Multiples of 1/128 in -1..<1.

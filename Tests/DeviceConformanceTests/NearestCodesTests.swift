@@ -16,6 +16,8 @@ struct NearestCodesTests {
     case uneven
     /// Entries too large, infinite or NaN for bytes.
     case huge
+    /// Tables longer than numbers reach.
+    case long
   }
 
   struct Input: Workload, CustomStringConvertible {
@@ -26,7 +28,13 @@ struct NearestCodesTests {
     var k: Int
     var order = ScoreOrder.smallestFirst
     var content = Content.random
-    var codewords: Int { content == .rising ? 1 << bits : (1 << bits) - parts % 2 }
+    var codewords: Int {
+      switch content {
+      case .rising: 1 << bits
+      case .long: (1 << bits) + 3
+      default: (1 << bits) - parts % 2
+      }
+    }
     var work: Int { queries * rows * parts }
     var description: String {
       "\(queries) queries, \(rows) codes of \(parts) x \(bits) bits, k \(k), \(order), \(content)"
@@ -45,6 +53,7 @@ struct NearestCodesTests {
           Input(queries: 2, rows: 700, parts: 13, bits: bits, k: 2, content: .equal),
           Input(queries: 2, rows: 700, parts: 2, bits: bits, k: 5, content: .rising),
           Input(queries: 3, rows: 600, parts: 12, bits: bits, k: 9, content: .uneven),
+          Input(queries: 3, rows: 600, parts: 7, bits: bits, k: 9, content: .long),
           Input(queries: 2, rows: 300, parts: 4, bits: bits, k: 5, content: .huge),
           Input(
             queries: 2, rows: 300, parts: 4, bits: bits, k: 5, order: .largestFirst, content: .huge),
@@ -66,7 +75,7 @@ struct NearestCodesTests {
           // The row's number, the highest digit first.
           (0..<parts).reversed().map { UInt8(truncatingIfNeeded: row >> ($0 * bits)) & mask }
         }
-      default: (0..<rows * parts).map { _ in UInt8(generator.below(codewords)) }
+      default: (0..<rows * parts).map { _ in UInt8(generator.below(min(codewords, 1 << bits))) }
       }
     }
 
@@ -77,7 +86,7 @@ struct NearestCodesTests {
         let part = index / codewords % parts
         let codeword = Float(index % codewords)
         switch content {
-        case .random, .equal: return generator.unit()
+        case .random, .equal, .long: return generator.unit()
         case .rising:
           var weight: Float = 1
           for _ in part + 1..<parts { weight *= Float(codewords) }

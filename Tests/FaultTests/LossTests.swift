@@ -12,6 +12,7 @@ extension FaultTests {
     let kept = try device.upload([Float(1), 2], rows: 2, columns: 1)
     let set = try device.prepare(
       Vectors([1, 2, 3, 4], dimension: 2), metric: .innerProduct, firstID: 0)
+    let codes = try device.prepare(ProductCodes([1, 2, 3], parts: 1, bits: 4))
     FaultyDriver.inject(
       Fault("", [.read], .losesContext(-5), times: 1, throws: .deviceLost))
     let first = #expect(throws: TesseraError.self) { try device.download(kept) }
@@ -27,6 +28,12 @@ extension FaultTests {
       try device.nearest(Vectors([1, 1], dimension: 2), in: set, k: 1)
     }
     #expect(third == first)
+    let ofCodes = #expect(throws: TesseraError.self) {
+      try device.nearestCodes(
+        device.upload([Float](repeating: 1, count: 16), rows: 1, columns: 16), in: codes,
+        order: .largestFirst, k: 1)
+    }
+    #expect(ofCodes == first)
     let both = #expect(throws: TesseraError.self) {
       try device.innerProducts(
         kept, fresh, into: device.allocate(Float.self, rows: 2, columns: 2))

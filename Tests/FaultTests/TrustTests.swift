@@ -96,7 +96,7 @@ extension FaultTests {
       } + [1, 2, 3, 8, 16, 17].map { .encode(width: $0) }
       + [
         .topK(.largestFirst), .topK(.smallestFirst), .assignNearest, .gather,
-        .accumulateClusters, .lookupScores,
+        .accumulateClusters, .lookupScores, .nearestCodes(bits: 4), .nearestCodes(bits: 8),
       ]
     #expect(Set(tests.map(\.name)).count == tests.count)
     for device in OpenCLDevice.all(options).devices {

@@ -8,7 +8,7 @@ import TesseraRetrieval
 /// result has only one right set of bits; matrices are too large for the memory that small ones
 /// share.
 enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
-  case nearest, cluster, innerProducts, topK, encode, gather
+  case nearest, cluster, innerProducts, topK, encode, nearestCodes, gather
 
   var description: String { rawValue }
 
@@ -32,6 +32,7 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
     case .innerProducts: return (try innerProducts(device), device.info.identifier)
     case .topK: return (try topK(device), device.info.identifier)
     case .encode: return (try encode(device), device.info.identifier)
+    case .nearestCodes: return (try nearestCodes(device), device.info.identifier)
     case .gather: return (try gather(device), device.info.identifier)
     }
   }
@@ -97,6 +98,14 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
     try device.encode(
       device.upload(Self.numbers(600 * 8, seed: 8), rows: 600, columns: 8), codebook, into: codes)
     return try device.download(codes).map(UInt32.init)
+  }
+
+  private func nearestCodes(_ device: any Device) throws(TesseraError) -> [UInt32] {
+    let bytes = (0..<300 * 3).map { UInt8(truncatingIfNeeded: $0 * 29) }
+    let hits = try device.nearestCodes(
+      device.upload(Self.numbers(6 * 96, seed: 10), rows: 6, columns: 96),
+      in: device.prepare(ProductCodes(bytes, parts: 6, bits: 4)), order: .smallestFirst, k: 8)
+    return hits.ids.map { UInt32($0) } + hits.scores.map(\.bitPattern)
   }
 
   private func gather(_ device: any Device) throws(TesseraError) -> [UInt32] {

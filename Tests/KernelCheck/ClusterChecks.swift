@@ -7,14 +7,9 @@ let clusterChecks: [Check] =
     accumulateCheck(points: 300, columns: 34, clusters: 20),
     encodeCheck(points: 70, subspaces: 2, codewords: 20, width: 3),
     encodeCheck(points: 10, subspaces: 1, codewords: 33, width: 18),
-    Check("lookupScores") { device in
-      let scores = try device.allocate(Float.self, rows: 2, columns: 1100)
-      try device.lookupScores(
-        device.upload(numbers(2 * 9 * 7, seed: 1), rows: 2, columns: 9 * 7),
-        device.upload((0..<1100 * 9).map { UInt8($0 * 5 % 7) }, rows: 1100, columns: 9),
-        into: scores)
-      return try device.download(scores)
-    },
+    lookupCheck(rows: 1100, parts: 9, codewords: 7),
+    // More codewords than a byte can name.
+    lookupCheck(rows: 20, parts: 9, codewords: 300),
     Check("a label outside the clusters") { device in
       let sums = try device.allocate(Double.self, rows: 3, columns: 1)
       let counts = try device.allocate(Int32.self, rows: 3, columns: 1)
@@ -52,6 +47,17 @@ private func accumulateCheck(points: Int, columns: Int, clusters: Int) -> Check 
       device.upload(numbers(points * columns, seed: 1), rows: points, columns: columns),
       device.upload(labels, rows: points, columns: 1), into: sums, counts)
     return try [device.download(sums), device.download(counts).map(Double.init)]
+  }
+}
+
+private func lookupCheck(rows: Int, parts: Int, codewords: Int) -> Check {
+  Check("lookupScores of \(rows) codes of \(parts) x \(codewords)") { device in
+    let scores = try device.allocate(Float.self, rows: 2, columns: rows)
+    try device.lookupScores(
+      device.upload(numbers(2 * parts * codewords, seed: 1), rows: 2, columns: parts * codewords),
+      device.upload((0..<rows * parts).map { UInt8($0 * 5 % 7) }, rows: rows, columns: parts),
+      into: scores)
+    return try device.download(scores)
   }
 }
 

@@ -13,7 +13,7 @@ import TesseraOpenCL
 #endif
 
 /// A new operation adds its list here.
-let checks = matrixChecks + clusterChecks + searchChecks
+let checks = matrixChecks + clusterChecks + codeChecks + searchChecks
 
 var failureCount = 0
 var runCount = 0

@@ -1,0 +1,63 @@
+// What the scan of codes of 4 bits leaves to exact arithmetic; `codes_scan.cl` has the layout of
+// groups.
+//
+// codes_rescore  gives the entries of one segment's rows their score: they become keys, in place.
+//
+//     key = rank of the score << 32 | row
+//     score = sum over m, rising, of tables[q][m][code[r][m]]
+//
+//                The additions are those of `lookup_scores.cl`, so every device gets the same bits.
+//                Item = every `slots`-th entry of one list; global = (slots, queries). Lists of at
+//                most `limit` entries are left alone.
+// codes_unpack   codes[i][m] = number m of row first_row + i, a byte each. Item = one row.
+
+#pragma OPENCL FP_CONTRACT OFF
+
+#define BLOCK_BYTES 64u
+
+// A row's number for part 0; those of the next parts are in the next bytes, every fourth in the next
+// block.
+static inline __global const uchar *numbers_of(__global const uchar *groups, uint row,
+                                               uint blocks) {
+  return groups + (size_t)(row / PANEL_ROWS) * blocks * BLOCK_BYTES + row % 16 * 4;
+}
+
+static inline uint number_at(__global const uchar *numbers, uint part, uint row) {
+  return numbers[part / 4 * BLOCK_BYTES + part % 4] >> (row % PANEL_ROWS / 16 * 4) & 15u;
+}
+
+__kernel void codes_rescore(__global const uchar *restrict groups, ulong groups_offset,
+                            __global const float *restrict tables, ulong tables_offset,
+                            __global ulong *restrict lists, ulong lists_offset,
+                            __global const uint *restrict counts, ulong counts_offset, uint metric,
+                            uint parts, uint blocks, uint codewords, uint first_row,
+                            uint row_count, uint query_count, uint capacity, uint limit,
+                            uint slots) {
+  uint slot = (uint)get_global_id(0);
+  uint query = (uint)get_global_id(1);
+  if (slot >= slots || query >= query_count) return;
+  uint count = counts[counts_offset + query];
+  if (count <= limit) return;
+  tables += tables_offset + (size_t)query * parts * codewords;
+  lists += lists_offset + (size_t)query * capacity;
+  for (uint i = slot; i < count; i += slots) {
+    uint row = entry_row(lists[i]);
+    uint place = row - first_row;
+    if (row < first_row || place >= row_count) continue;
+    __global const uchar *numbers = numbers_of(groups + groups_offset, place, blocks);
+    float sum = 0.0f;
+    for (uint m = 0; m < parts; m++) sum += tables[m * codewords + number_at(numbers, m, place)];
+    lists[i] = (ulong)score_rank(sum, metric) << 32 | row;
+  }
+}
+
+__kernel void codes_unpack(__global const uchar *restrict groups, ulong groups_offset,
+                           __global uchar *restrict codes, ulong codes_offset, uint parts,
+                           uint blocks, uint first_row, uint row_count) {
+  uint row = (uint)get_global_id(0);
+  if (row >= row_count) return;
+  uint place = first_row + row;
+  __global const uchar *numbers = numbers_of(groups + groups_offset, place, blocks);
+  codes += codes_offset + (size_t)row * parts;
+  for (uint m = 0; m < parts; m++) codes[m] = (uchar)number_at(numbers, m, place);
+}

@@ -1,0 +1,200 @@
+import TesseraCompute
+import Testing
+
+@testable import TesseraOpenCL
+
+@Suite struct NearestCodesTests {
+  /// Codes and tables that the reference device finishes.
+  struct Input: Sendable {
+    var count: Int
+    var parts: Int
+    var bits: Int
+    var queries: Int
+    var k: Int
+    var order = ScoreOrder.smallestFirst
+    /// How many values an entry can have; few make ties.
+    var kinds = Int.max
+    /// Queries whose tables have an entry that bytes cannot hold.
+    var wild: Set<Int> = []
+
+    var columns: Int { parts << bits }
+
+    func codes(seed: UInt64) throws -> ProductCodes {
+      var numbers = Numbers(seed: seed)
+      let bytes = (0..<count * ((parts * bits + 7) / 8)).map { _ in
+        UInt8(truncatingIfNeeded: numbers.next())
+      }
+      return try ProductCodes(bytes, parts: parts, bits: bits)
+    }
+
+    func tables(seed: UInt64) -> [Float] {
+      var numbers = Numbers(seed: seed)
+      var entries = numbers.floats(queries * columns)
+      if kinds < .max { entries = entries.map { ($0 * Float(kinds) / 2).rounded(.down) } }
+      for (place, query) in wild.sorted().enumerated() {
+        entries[query * columns + 3] = [.nan, .infinity, 2e38][place % 3]
+      }
+      return entries
+    }
+
+    @discardableResult
+    func expectReference(
+      _ device: OpenCLDevice, _ limits: SearchLimits = SearchLimits(),
+      sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> SearchStatistics {
+      func hits(
+        _ device: any Device, _ nearest: (Matrix<Float>, ProductCodes) throws -> Neighbors
+      ) throws -> Neighbors {
+        try nearest(
+          device.upload(tables(seed: 2), rows: queries, columns: columns), codes(seed: 1))
+      }
+      let got = try hits(device) {
+        try device.nearestCodes(
+          $0, in: device.prepare($1, limits: limits), order: order, k: k, limits: limits)
+      }
+      let reference = ReferenceDevice.shared
+      let want = try hits(reference) {
+        try reference.nearestCodes($0, in: reference.prepare($1), order: order, k: k)
+      }
+      #expect(got.queryCount == want.queryCount && got.hitCount == want.hitCount)
+      #expect(got.ids == want.ids, "seeds 1 and 2", sourceLocation: sourceLocation)
+      let scores = zip(got.scores, want.scores)
+      #expect(
+        scores.allSatisfy { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN },
+        "seeds 1 and 2", sourceLocation: sourceLocation)
+      #expect(got.statistics.certified)
+      return got.statistics
+    }
+  }
+
+  @Test("segments, staging and batches leave no trace", arguments: Subject.all)
+  func pieces(_ subject: Subject) throws {
+    for bits in [4, 8] {
+      for order in ScoreOrder.allCases {
+        var limits = SearchLimits()
+        limits.segmentBytes = 5 * 32 * 7
+        limits.stagingBytes = 2 * 32 * 7
+        limits.batchBytes = 1
+        let input = Input(count: 4500, parts: 7, bits: bits, queries: 21, k: 30, order: order)
+        try input.expectReference(subject.device, limits)
+        limits.capacity = 64
+        try input.expectReference(subject.device, limits)
+      }
+    }
+  }
+
+  @Test("a list that overflows is searched again", arguments: Subject.all, [1, 7, 40])
+  func overflow(_ subject: Subject, _ k: Int) throws {
+    var limits = SearchLimits()
+    limits.capacity = 64
+    for order in ScoreOrder.allCases {
+      // So few values that hundreds of rows tie.
+      let input = Input(
+        count: 1500, parts: 2, bits: 4, queries: 9, k: k, order: order, kinds: 2)
+      let counted = try input.expectReference(subject.device, limits)
+      #expect(counted.rescored >= 9 * 64)
+    }
+  }
+
+  @Test(
+    "tables that bytes cannot hold are scored in full, the others are not", arguments: Subject.all)
+  func wild(_ subject: Subject) throws {
+    for (queries, wild) in [(1, [0]), (9, [0, 3, 4, 8]), (20, Array(0..<20)), (11, [10])] {
+      for order in ScoreOrder.allCases {
+        let input = Input(
+          count: 300, parts: 5, bits: 4, queries: queries, k: 6, order: order, wild: Set(wild))
+        let counted = try input.expectReference(subject.device)
+        #expect(counted.rescored >= 300 * wild.count)
+        #expect(counted.candidates < 300 * wild.count + 300 * (queries - wild.count) + 1)
+      }
+    }
+  }
+
+  @Test(
+    "more parts than local memory holds at a time, or than can be rounded", arguments: Subject.all)
+  func manyParts(_ subject: Subject) throws {
+    for parts in [63, 64, 65, 130, 512, 513] {
+      try Input(count: 150, parts: parts, bits: 4, queries: 5, k: 4)
+        .expectReference(subject.device)
+    }
+  }
+
+  @Test("more codewords than a number can name", arguments: Subject.all)
+  func spareCodewords(_ subject: Subject) throws {
+    let device = subject.device
+    let codes = try ProductCodes([0x21, 0xF3, 0x07], parts: 2, bits: 4)
+    for codewords in [16, 17, 300] {
+      let entries = (0..<2 * codewords).map { Float($0 % 29) }
+      let found = try device.nearestCodes(
+        device.upload(entries, rows: 1, columns: 2 * codewords), in: device.prepare(codes),
+        order: .largestFirst, k: 5)
+      let want = try ReferenceDevice.shared.nearestCodes(
+        ReferenceDevice.shared.upload(entries, rows: 1, columns: 2 * codewords),
+        in: ReferenceDevice.shared.prepare(codes), order: .largestFirst, k: 5)
+      #expect(found.ids == want.ids && found.scores == want.scores)
+    }
+  }
+
+  @Test("the filter spares most rows the exact sum", arguments: Subject.all)
+  func statistics(_ subject: Subject) throws {
+    let device = subject.device
+    let input = Input(count: 20_000, parts: 24, bits: 4, queries: 16, k: 10)
+    let set = try device.prepare(input.codes(seed: 1))
+    let found = try device.nearestCodes(
+      device.upload(input.tables(seed: 2), rows: 16, columns: input.columns), in: set,
+      order: .smallestFirst, k: 10)
+    #expect(found.statistics.candidates < 16 * 1000)
+    #expect(found.statistics.rescored >= 16 * 10 && found.statistics.rescored < 16 * 60)
+    // 16 bytes a group and part, and two lengths a group.
+    #expect(set.residentBytes == 625 * (24 * 16 + 8))
+    #expect(found.ids.count == 160)
+  }
+
+  @Test("a set of another device is refused", arguments: Subject.all)
+  func otherDevice(_ subject: Subject) throws {
+    let device = subject.device
+    let codes = try ProductCodes([1, 2, 3], parts: 2, bits: 4)
+    let tables = try device.upload([Float](repeating: 1, count: 32), rows: 1, columns: 32)
+    var sets = [try ReferenceDevice.shared.prepare(codes)]
+    for other in Subject.all where other.device !== device {
+      sets.append(try other.device.prepare(codes))
+    }
+    for set in sets {
+      let error = #expect(throws: TesseraError.self) {
+        try device.nearestCodes(tables, in: set, order: .largestFirst, k: 1)
+      }
+      #expect(error?.code == .wrongDevice)
+    }
+  }
+
+  @Test(
+    "the filter's value is as near the score as its bound says", arguments: ScoreOrder.allCases,
+    [[Float(1)], [0x1p-149], [0x1p-130], [1e-20, 1], [1, 3e5, 1e-3], [1e30], [4e36], [0]])
+  func bound(_ order: ScoreOrder, _ scales: [Float]) {
+    var numbers = Numbers(seed: 51)
+    for parts in [1, 5, 24] {
+      let columns = parts * 16
+      let tables = (0..<9 * columns).map { place in
+        Float.random(in: -1...1, using: &numbers) * scales[place / 16 % scales.count]
+      }
+      let rounded = CodeTables(tables[...], parts: parts, codewords: 16, order: order)
+      #expect(rounded.queryCount == 9)
+      let width = CodeGroups(count: 0, parts: parts, bits: 4).tableBytes
+      for query in 0..<9 {
+        for _ in 0..<100 {
+          var (score, sum) = (Float(0), UInt32(0))
+          for part in 0..<parts {
+            let codeword = Int.random(in: 0..<16, using: &numbers)
+            score += tables[query * columns + part * 16 + codeword]
+            let word = rounded.words[query / 4 * width + part * 16 + codeword]
+            sum += word >> (UInt32(query % 4) * 8) & 0xFF
+          }
+          let value = rounded.lines[2 * query + 1]
+            .addingProduct(Float(sum), rounded.lines[2 * query])
+          let exact = order == .largestFirst ? Double(score) : -Double(score) / 2
+          #expect(abs(Double(value) - exact) <= Double(rounded.bounds[4 * query + 1]), "seed 51")
+        }
+      }
+    }
+  }
+}
