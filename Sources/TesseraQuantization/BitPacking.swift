@@ -11,23 +11,34 @@ struct BitPacking: Sendable, Hashable {
   /// - Precondition: whole rows of numbers below `1 << bits`.
   func pack<Number: FixedWidthInteger>(_ numbers: [Number]) -> [UInt8] {
     if bits == 8 { return numbers.map { UInt8(truncatingIfNeeded: $0) } }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(numbers.count / perRow * bytesPerRow)
-    for start in stride(from: 0, to: numbers.count, by: perRow) {
-      var pending: UInt64 = 0
-      var held = 0
-      for number in numbers[start..<start + perRow] {
-        pending |= UInt64(truncatingIfNeeded: number) << UInt64(held)
-        held += bits
-        while held >= 8 {
-          bytes.append(UInt8(truncatingIfNeeded: pending))
-          pending >>= 8
-          held -= 8
-        }
+    let rows = numbers.count / perRow
+    return [UInt8](unsafeUninitializedCapacity: rows * bytesPerRow) { bytes, initialized in
+      initialized = rows * bytesPerRow
+      numbers.withUnsafeBufferPointer { numbers in
+        guard let source = numbers.baseAddress, let target = bytes.baseAddress else { return }
+        for row in 0..<rows { pack(row: source + row * perRow, to: target + row * bytesPerRow) }
       }
-      if held > 0 { bytes.append(UInt8(truncatingIfNeeded: pending)) }
     }
-    return bytes
+  }
+
+  /// Packs one row of numbers into `bytesPerRow` bytes.
+  func pack<Number: FixedWidthInteger>(
+    row numbers: UnsafePointer<Number>, to bytes: UnsafeMutablePointer<UInt8>
+  ) {
+    var pending: UInt64 = 0
+    var held = 0
+    var next = 0
+    for index in 0..<perRow {
+      pending |= UInt64(truncatingIfNeeded: numbers[index]) << UInt64(held)
+      held += bits
+      while held >= 8 {
+        bytes[next] = UInt8(truncatingIfNeeded: pending)
+        next += 1
+        pending >>= 8
+        held -= 8
+      }
+    }
+    if held > 0 { bytes[next] = UInt8(truncatingIfNeeded: pending) }
   }
 
   /// - Precondition: whole rows of `bytesPerRow`.

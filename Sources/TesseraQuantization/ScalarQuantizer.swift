@@ -18,56 +18,13 @@ public struct ScalarQuantizer: Quantizer {
 
   public var specification: String { scalarKind.rawValue }
   public var codeByteCount: Int { packing.bytesPerRow }
-  private var packing: BitPacking { BitPacking(bits: scalarKind.bits, perRow: dimension) }
+  var packing: BitPacking { BitPacking(bits: scalarKind.bits, perRow: dimension) }
 
   init(_ kind: ScalarKind, dimension: Int, minimums: [Float], ranges: [Float]) {
     scalarKind = kind
     self.dimension = dimension
     self.minimums = minimums
     self.ranges = ranges
-  }
-
-  /// Complexity: O(vectors * dimension), on the host.
-  public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
-    try vectors.requireDimension(dimension, "encode")
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(vectors.count * codeByteCount)
-    let blockRows = max(1, (1 << 20) / dimension)
-    for start in stride(from: 0, to: vectors.count, by: blockRows) {
-      let values = vectors.rows(start..<min(start + blockRows, vectors.count)).widened()
-      guard values.allSatisfy(\.isFinite) else {
-        try Shapes.requireFinite(vectors, "encode")
-        break
-      }
-      bytes += packing.pack(numbers(values, on: device))
-    }
-    return try Codes(bytes, byteCount: codeByteCount)
-  }
-
-  private func numbers(_ values: [Float], on device: any Device) -> [UInt16] {
-    switch scalarKind {
-    case .float16: return values.map(\.nearestHalfBits)
-    case .bfloat16: return values.map(\.nearestBFloat16Bits)
-    case .bits4, .bits6, .bits8: break
-    }
-    let levels = Levels(
-      dimension: dimension, highest: Float(1 << scalarKind.bits - 1), minimums: minimums,
-      // A dimension that was constant has one level that matters.
-      spreads: ranges.map { $0 > 0 ? $0 : .infinity })
-    let rowCount = values.count / dimension
-    return [UInt16](unsafeUninitializedCapacity: values.count) { numbers, initialized in
-      let target = SharedRows(start: numbers.baseAddress.unsafelyUnwrapped)
-      device.forEachRange(of: rowCount) { rows in
-        values.withUnsafeBufferPointer { values in
-          for row in rows {
-            levels.find(
-              values.baseAddress.unsafelyUnwrapped + row * dimension,
-              into: target.start + row * dimension)
-          }
-        }
-      }
-      initialized = values.count
-    }
   }
 
   public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
@@ -121,32 +78,5 @@ public struct ScalarQuantizer: Quantizer {
     let (ranges, _) = try table.values("ranges", Float.self, [trained])
     guard ranges.allSatisfy({ $0 >= 0 }) else { throw table.malformed("a range is negative") }
     self.init(kind, dimension: dimension, minimums: minimums, ranges: ranges)
-  }
-}
-
-/// Which level each number of a row is at.
-private struct Levels: Sendable {
-  let dimension: Int
-  /// The highest level's number, below 2^16.
-  let highest: Float
-  let minimums: [Float]
-  let spreads: [Float]
-
-  /// Written so that a compiler can do several numbers at a time: without calls, and without the
-  /// checks of a conversion to whole numbers.
-  func find(_ row: UnsafePointer<Float>, into numbers: UnsafeMutablePointer<UInt16>) {
-    minimums.withUnsafeBufferPointer { minimums in
-      spreads.withUnsafeBufferPointer { spreads in
-        for d in 0..<dimension {
-          let place = (row[d] - minimums[d]) / spreads[d]
-          // NaN, of a number far outside a constant dimension, is level 0.
-          let level = highest * (place > 0 ? (place < 1 ? place : 1) : 0)
-          // Beside 2^23 there is no room for fractions.
-          let nearest = (level + 0x1p23) - 0x1p23
-          let floor = nearest > level ? nearest - 1 : nearest
-          numbers[d] = UInt16(truncatingIfNeeded: (floor + 0x1p23).bitPattern)
-        }
-      }
-    }
   }
 }
