@@ -8,6 +8,6 @@
 #define QUERY_BLOCK 6
 #define SCORED_ROWS 2
 #define ESTIMATED_ROWS 2
-#define LOOKUP(table, indices) (bytes)vqtbl1q_u8((uint8x16_t)(table), (uint8x16_t)(indices))
+#include "lookup_neon.h"
 #include "kernels.h"
 #endif

@@ -16,6 +16,6 @@
 #define DOT4_ROWS(rows) ((rows) ^ (int32_t)0x80808080)
 #define DOT4(sums, rows, query) \
   (ints) vdotq_s32((int32x4_t)(sums), (int8x16_t)(rows), (int8x16_t)(query))
-#define LOOKUP(table, indices) (bytes)vqtbl1q_u8((uint8x16_t)(table), (uint8x16_t)(indices))
+#include "lookup_neon.h"
 #include "kernels.h"
 #endif

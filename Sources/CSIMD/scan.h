@@ -231,38 +231,42 @@ static size_t scan_codes(const csimd_codes *codes, const uint8_t *tables, size_t
 
 #ifdef LOOKUP_BYTES
 
-// Groups that share what is loaded of a table.
-enum { WIDE_GROUPS = 4 };
+// Registers of a block, and groups that share what is loaded of a table.
+enum { BLOCK_REGISTERS = CSIMD_CODE_BLOCK / sizeof(bytes), WIDE_GROUPS = 4 / BLOCK_REGISTERS };
+typedef _Bool lane_flags __attribute__((ext_vector_type(WIDTH * 2)));
 
 // n groups, a constant once inlined.
 INLINE void scan_wide(const csimd_codes *codes, const uint8_t *table, size_t group, const size_t n,
                       csimd_code_list *list) {
   // Bytes of rows 2 j and 2 j + 1 are side by side: `both` adds them as one number of 16 bits.
-  shorts both[WIDE_GROUPS] = {0}, odd[WIDE_GROUPS] = {0};
+  shorts both[WIDE_GROUPS * BLOCK_REGISTERS] = {0}, odd[WIDE_GROUPS * BLOCK_REGISTERS] = {0};
   size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
   const uint8_t *start = codes->groups + group * stride;
   for (size_t m = 0; m < codes->parts; m++) {
-    bytes entries[4];
+    bytes entries[256 / sizeof(bytes)];
     memcpy(entries, table + m * 256, sizeof entries);
 #pragma clang loop unroll(full)
-    for (size_t g = 0; g < n; g++) {
+    for (size_t r = 0; r < n * BLOCK_REGISTERS; r++) {
       bytes numbers;
-      memcpy(&numbers, start + g * stride + m * CSIMD_CODE_BLOCK, sizeof numbers);
+      memcpy(&numbers,
+             start + r / BLOCK_REGISTERS * stride + m * CSIMD_CODE_BLOCK +
+                 r % BLOCK_REGISTERS * sizeof(bytes),
+             sizeof numbers);
       shorts found = (shorts)LOOKUP_BYTES(entries, numbers);
-      both[g] += found;
-      odd[g] += found >> 8;
+      both[r] += found;
+      odd[r] += found >> 8;
     }
   }
   shorts limit = (shorts){0} + (uint16_t)list->limit;
-  for (size_t g = 0; g < n; g++) {
-    shorts sums[2] = {both[g] - (odd[g] << 8), odd[g]};
+  for (size_t r = 0; r < n * BLOCK_REGISTERS; r++) {
+    shorts sums[2] = {both[r] - (odd[r] << 8), odd[r]};
     for (size_t half = 0; half < 2; half++) {
-      flags32 flags = __builtin_convertvector(sums[half] <= limit, flags32);
-      uint32_t passing;
-      memcpy(&passing, &flags, sizeof passing);
+      lane_flags flags = __builtin_convertvector(sums[half] <= limit, lane_flags);
+      uint32_t passing = 0;
+      memcpy(&passing, &flags, sizeof flags);
       if (passing != 0)
-        append_rows(passing, sums + half, sizeof(uint16_t), (group + g) * 64 + half, 2,
-                    codes->row_count, list);
+        append_rows(passing, sums + half, sizeof(uint16_t),
+                    group * 64 + r * sizeof(bytes) + half, 2, codes->row_count, list);
     }
   }
 }

@@ -393,45 +393,58 @@ static void check_encode(const csimd_kernels *tested, const float *points, size_
   free(middle), free(panels), free(exact), free(codes[0]), free(codes[1]), free(scratch);
 }
 
-// A scan of codes of 4 bits compared with plain loops, and the scores of all rows with the portable
-// ones.
-static void check_scan(const csimd_kernels *tested, size_t dimension, size_t count) {
-  enum { GROUPS = 3 };
-  csimd_codes codes = {NULL, (dimension + 3) / 4, dimension, (GROUPS - 1) * CSIMD_PANEL + count, 4};
-  size_t stride = codes.blocks * CSIMD_CODE_BLOCK, table_bytes = codes.blocks * CSIMD_CODE_BLOCK;
-  uint8_t *groups = room(GROUPS * stride), *tables = room(CSIMD_SCAN_QUERIES * table_bytes);
-  for (size_t i = 0; i < GROUPS * stride; i++) groups[i] = (uint8_t)random_below(256);
+// Where a row's byte for a part is in codes of groups, and the number it holds.
+static uint32_t number_of(const csimd_codes *codes, size_t row, size_t m) {
+  size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
+  if (codes->bits == 8) return codes->groups[row / 64 * stride + m * CSIMD_CODE_BLOCK + row % 64];
+  uint8_t pair =
+      codes->groups[row / 32 * stride + m / 4 * CSIMD_CODE_BLOCK + row % 16 * 4 + m % 4];
+  return row % 32 < 16 ? pair & 15 : pair >> 4;
+}
+
+// A scan of codes compared with plain loops, and the scores of all rows with the portable ones.
+static void check_scan(const csimd_kernels *tested, size_t dimension, size_t count, int32_t bits) {
+  enum { GROUPS = 5 };
+  size_t height = bits == 4 ? 32 : 64, words = (size_t)1 << bits;
+  csimd_codes codes = {NULL, bits == 4 ? (dimension + 3) / 4 : dimension, dimension,
+                       (GROUPS - 1) * height + count, bits};
+  size_t bytes = GROUPS * codes.blocks * CSIMD_CODE_BLOCK;
+  size_t table_bytes = bits == 4 ? codes.blocks * CSIMD_CODE_BLOCK : dimension * words;
+  uint8_t *groups = room(bytes), *tables = room(CSIMD_SCAN_QUERIES * table_bytes);
+  for (size_t i = 0; i < bytes; i++) groups[i] = (uint8_t)random_below(256);
   for (size_t i = 0; i < CSIMD_SCAN_QUERIES * table_bytes; i++)
-    tables[i] = i % table_bytes < dimension * 16 ? (uint8_t)random_below(tested->most_entry + 1) : 0;
+    tables[i] = i % table_bytes < dimension * words
+                    ? (uint8_t)random_below(tested->most_entry + 1u) : 0;
   codes.groups = groups;
   csimd_code_list lists[CSIMD_SCAN_QUERIES];
   uint32_t limit = (uint32_t)(dimension * tested->most_entry / 2);
   for (size_t q = 0; q < CSIMD_SCAN_QUERIES; q++)
-    lists[q] = (csimd_code_list){room(GROUPS * CSIMD_PANEL * 8), 0, GROUPS * CSIMD_PANEL, limit};
-  size_t queries = 1 + random_below(CSIMD_SCAN_QUERIES);
-  expect(tested->scan_codes(&codes, tables, queries, 0, GROUPS, lists) == GROUPS, tested->name,
-         "end of scan_codes", dimension, count);
+    lists[q] = (csimd_code_list){room(GROUPS * height * 8), 0, GROUPS * height, limit};
+  size_t queries = bits == 4 ? 1 + random_below(CSIMD_SCAN_QUERIES) : 1;
+  size_t done = bits == 4 ? tested->scan_codes(&codes, tables, queries, 0, GROUPS, lists)
+                          : tested->scan_byte_codes(&codes, tables, 0, GROUPS, lists);
+  expect(done == GROUPS, tested->name, "end of a scan", dimension, count);
   for (size_t q = 0; q < queries; q++) {
-    uint64_t *expected = room(GROUPS * CSIMD_PANEL * 8);
+    uint64_t *expected = room(GROUPS * height * 8);
     size_t passing = 0;
     for (size_t row = 0; row < codes.row_count; row++) {
       uint32_t sum = 0;
-      for (size_t m = 0; m < dimension; m++) {
-        uint8_t pair = groups[row / 32 * stride + m / 4 * CSIMD_CODE_BLOCK + row % 16 * 4 + m % 4];
-        sum += tables[q * table_bytes + m * 16 + (row % 32 < 16 ? pair & 15 : pair >> 4)];
-      }
+      for (size_t m = 0; m < dimension; m++)
+        sum += tables[q * table_bytes + m * words + number_of(&codes, row, m)];
       if (sum <= limit) expected[passing++] = (uint64_t)sum << 32 | row;
     }
-    expect(lists[q].count == passing, tested->name, "count of scan_codes", dimension, count);
-    EXPECT_SAME("scan_codes", lists[q].keys, expected, passing * 8);
+    expect(lists[q].count == passing, tested->name, "count of a scan", dimension, count);
+    csimd_select_keys(lists[q].keys, lists[q].count, lists[q].count);
+    csimd_select_keys(expected, passing, passing);
+    EXPECT_SAME("scan", lists[q].keys, expected, passing * 8);
   }
 
-  float *table = room(dimension * 16 * 4);
+  float *table = room(dimension * words * 4);
   uint64_t *keys[2] = {room(codes.row_count * 8), room(codes.row_count * 8)};
-  for (size_t i = 0; i < dimension * 16; i++) table[i] = random_float();
+  for (size_t i = 0; i < dimension * words; i++) table[i] = random_float();
   for (size_t i = 0; i < codes.row_count; i++) keys[0][i] = keys[1][i] = i;
-  plain->score_codes(&codes, table, 16, count % 2, keys[0], codes.row_count);
-  tested->score_codes(&codes, table, 16, count % 2, keys[1], codes.row_count);
+  plain->score_codes(&codes, table, words, count % 2, keys[0], codes.row_count);
+  tested->score_codes(&codes, table, words, count % 2, keys[1], codes.row_count);
   EXPECT_SAME("score_codes", keys[0], keys[1], codes.row_count * 8);
 }
 
@@ -486,7 +499,8 @@ int main(int argumentCount, char **arguments) {
         if (dimension > 0) check_packing(tested, dimension, count);
         check_scores(tested, dimension, count);
         check_codes(tested, dimension, count);
-        check_scan(tested, dimension, count);
+        check_scan(tested, dimension, count, 4);
+        check_scan(tested, dimension, count, 8);
         check_groups(tested, dimension, count);
       }
       for (size_t count = 1; count <= tested->query_block; count++) {

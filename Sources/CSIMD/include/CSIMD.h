@@ -330,8 +330,8 @@ typedef struct {
                        size_t begin, size_t end, csimd_code_list *lists);
   uint8_t most_entry;
 
-  /// The same of codes of 8 bits, for one query. `table`: [parts][256], of at most 255 each. NULL
-  /// where no shuffle reaches so many bytes.
+  /// The same of codes of 8 bits, for one query. `table`: [parts][256]. NULL where no shuffle reaches
+  /// so many bytes.
   size_t (*scan_byte_codes)(const csimd_codes *codes, const uint8_t *table, size_t begin, size_t end,
                             csimd_code_list *list);
 
