@@ -44,24 +44,31 @@ struct BitPacking: Sendable, Hashable {
   /// - Precondition: whole rows of `bytesPerRow`.
   func unpack(_ bytes: [UInt8]) -> [UInt16] {
     if bits == 8 { return bytes.map(UInt16.init) }
-    var numbers: [UInt16] = []
-    numbers.reserveCapacity(bytes.count / bytesPerRow * perRow)
-    let mask = UInt64(1) << UInt64(bits) - 1
-    for start in stride(from: 0, to: bytes.count, by: bytesPerRow) {
-      var pending: UInt64 = 0
-      var held = 0
-      var next = start
-      for _ in 0..<perRow {
-        while held < bits {
-          pending |= UInt64(bytes[next]) << UInt64(held)
-          next += 1
-          held += 8
-        }
-        numbers.append(UInt16(truncatingIfNeeded: pending & mask))
-        pending >>= UInt64(bits)
-        held -= bits
+    let rows = bytes.count / bytesPerRow
+    return [UInt16](unsafeUninitializedCapacity: rows * perRow) { numbers, initialized in
+      initialized = rows * perRow
+      bytes.withUnsafeBufferPointer { bytes in
+        guard let source = bytes.baseAddress, let target = numbers.baseAddress else { return }
+        for row in 0..<rows { unpack(row: source + row * bytesPerRow, to: target + row * perRow) }
       }
     }
-    return numbers
+  }
+
+  /// Unpacks one row of `bytesPerRow` bytes.
+  func unpack(row bytes: UnsafePointer<UInt8>, to numbers: UnsafeMutablePointer<UInt16>) {
+    let mask = UInt64(1) << UInt64(bits) - 1
+    var pending: UInt64 = 0
+    var held = 0
+    var next = 0
+    for index in 0..<perRow {
+      while held < bits {
+        pending |= UInt64(bytes[next]) << UInt64(held)
+        next += 1
+        held += 8
+      }
+      numbers[index] = UInt16(truncatingIfNeeded: pending & mask)
+      pending >>= UInt64(bits)
+      held -= bits
+    }
   }
 }

@@ -5,7 +5,8 @@ public import TesseraCompute
 ///
 /// Hits are what sorting ``Quantizer/scores(of:against:metric:on:)`` gives, ties by lower id. Scores
 /// by tables (`PQ`, `OPQ`) need no score for every code; those of 4 bits (`PQ48x4`) are scanned by
-/// shuffles of bytes, which rule out nearly all codes by a proven bound.
+/// shuffles of bytes, which rule out nearly all codes by a proven bound. Where scores are those of
+/// decoded vectors, these are searched, some at a time, as any vectors are.
 ///
 ///     let search = try CodeSearch(codes, of: quantizer, metric: .squaredL2, on: device)
 ///     let hits = try search.nearest(queries, k: 10)
@@ -17,6 +18,7 @@ public struct CodeSearch: Sendable {
 
   private enum Way: Sendable {
     case tables(CodewordTables, CodeSet)
+    case decoded(Codes)
     case scores(Codes)
   }
 
@@ -37,7 +39,7 @@ public struct CodeSearch: Sendable {
     {
       way = .tables(scored.codewordTables, try device.prepare(numbers))
     } else {
-      way = .scores(codes)
+      way = quantizer is any DecodedScored ? .decoded(codes) : .scores(codes)
     }
   }
 
@@ -48,7 +50,7 @@ public struct CodeSearch: Sendable {
   public var residentBytes: Int {
     switch way {
     case .tables(_, let set): set.residentBytes
-    case .scores(let codes): codes.bytes.count
+    case .decoded(let codes), .scores(let codes): codes.bytes.count
     }
   }
 
@@ -62,11 +64,11 @@ public struct CodeSearch: Sendable {
     guard k >= 1 else {
       throw TesseraError(.invalidArgument, "nearest: k is \(k), it must be at least 1")
     }
-    // Tables or scores of 16 MB at a time: more is not faster, and new memory has to be cleared.
+    // Tables of 16 MB at a time: more is not faster, and new memory has to be cleared.
     let perQuery =
       switch way {
       case .tables(let tables, _): tables.perQuery
-      case .scores(let codes): codes.count
+      case .decoded, .scores: quantizer.dimension
       }
     let step = max(1, (1 << 22) / max(1, perQuery))
     var found = Neighbors.none(queryCount: 0, hitCount: min(k, codeCount))
@@ -83,15 +85,36 @@ public struct CodeSearch: Sendable {
       return try device.nearestCodes(
         device.upload(tables, rows: queries.count, columns: maker.perQuery), in: set,
         order: metric.order, k: k)
+    case .decoded(let codes):
+      // Decoded anew for every block of queries: what is kept are codes.
+      var found = Neighbors.none(queryCount: queries.count)
+      try quantizer.forEachDecoded(codes, numbers: 1 << 24, on: device) {
+        decoded, range throws(TesseraError) in
+        let set = try device.prepare(
+          Vectors(decoded, dimension: quantizer.dimension), metric: metric,
+          firstID: Int64(range.lowerBound))
+        found = found.merged(
+          with: try device.nearest(queries, in: set, k: k), k: k, order: metric.order)
+      }
+      return found
     case .scores(let codes):
-      return try best(
-        of: quantizer.scores(of: queries, against: codes, metric: metric, on: device),
-        queries.count, codes.count, k)
+      // Each block of codes is read once for all queries.
+      let step = max(1, (1 << 24) / queries.count)
+      var found = Neighbors.none(queryCount: queries.count)
+      for start in stride(from: 0, to: codeCount, by: step) {
+        let block = try codes.rows(start..<min(start + step, codeCount))
+        let scores = try quantizer.scores(
+          of: queries, against: block, metric: metric, on: device)
+        found = found.merged(
+          with: try best(of: scores, queries.count, block.count, k, firstID: start), k: k,
+          order: metric.order)
+      }
+      return found
     }
   }
 
   private func best(
-    of scores: [Float], _ queryCount: Int, _ codeCount: Int, _ k: Int
+    of scores: [Float], _ queryCount: Int, _ codeCount: Int, _ k: Int, firstID: Int
   ) throws(TesseraError) -> Neighbors {
     let hitCount = min(k, codeCount)
     let values = try device.allocate(Float.self, rows: queryCount, columns: hitCount)
@@ -100,7 +123,8 @@ public struct CodeSearch: Sendable {
       device.upload(scores, rows: queryCount, columns: codeCount), order: metric.order,
       into: values, columns)
     return Neighbors(
-      queryCount: queryCount, hitCount: hitCount, ids: try device.download(columns).map(Int64.init),
+      queryCount: queryCount, hitCount: hitCount,
+      ids: try device.download(columns).map { Int64(firstID) + Int64($0) },
       scores: try device.download(values),
       statistics: SearchStatistics(
         certified: true, candidates: scores.count, rescored: scores.count))

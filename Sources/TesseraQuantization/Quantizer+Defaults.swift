@@ -14,11 +14,20 @@ extension Quantizer {
   ) throws(TesseraError) -> [Float] {
     try requireQueries(queries)
     try requireOwn(codes)
-    let queryRows = queries.widened()
+    let queryRows = try device.upload(
+      queries.widened(), rows: queries.count, columns: dimension)
     var scores = [Float](repeating: 0, count: queries.count * codes.count)
-    try forEachDecoded(codes, on: device) { decoded, range in
-      CanonicalScore.scores(metric, queryRows, decoded, dimension: dimension) { query, row, score in
-        scores[query * codes.count + range.lowerBound + row] = score
+    try forEachDecoded(codes, on: device) { decoded, range throws(TesseraError) in
+      let block = try device.allocate(Float.self, rows: queries.count, columns: range.count)
+      try device.canonicalScores(
+        queryRows, device.upload(decoded, rows: range.count, columns: dimension), metric: metric,
+        into: block)
+      let found = try device.download(block)
+      for query in 0..<queries.count {
+        let own = query * range.count..<(query + 1) * range.count
+        scores.replaceSubrange(
+          query * codes.count + range.lowerBound..<query * codes.count + range.upperBound,
+          with: found[own])
       }
     }
     return scores
@@ -56,17 +65,15 @@ extension Quantizer {
     return vectors.count > 0 ? sum / Double(vectors.count) : 0
   }
 
-  /// Decodes a few codes at a time.
+  /// Decodes some codes at a time, of about `numbers` numbers together.
   func forEachDecoded(
-    _ codes: Codes, on device: any Device,
+    _ codes: Codes, numbers: Int = 1 << 20, on device: any Device,
     _ body: ([Float], Range<Int>) throws(TesseraError) -> Void
   ) throws(TesseraError) {
-    let blockRows = Swift.max(1, (1 << 20) / dimension)
+    let blockRows = Swift.max(1, numbers / dimension)
     for start in stride(from: 0, to: codes.count, by: blockRows) {
       let range = start..<Swift.min(start + blockRows, codes.count)
-      let bytes = Array(
-        codes.bytes[range.lowerBound * codes.byteCount..<range.upperBound * codes.byteCount])
-      try body(decode(Codes(bytes, byteCount: codes.byteCount), on: device), range)
+      try body(decode(codes.rows(range), on: device), range)
     }
   }
 
@@ -80,43 +87,6 @@ extension Quantizer {
     try Shapes.require(
       codes.byteCount == codeByteCount,
       "codes of \(codes.byteCount) bytes are not \(specification)'s, which have \(codeByteCount)")
-  }
-}
-
-extension CanonicalScore {
-  /// All scores of rows against rows, row-major numbers of `dimension`.
-  static func scores(
-    _ metric: Metric, _ queries: [Float], _ vectors: [Float], dimension: Int,
-    _ give: (_ query: Int, _ vector: Int, _ score: Float) -> Void
-  ) {
-    let needed = metric == .cosine
-    let querySquares = needed ? squares(queries, dimension: dimension) : []
-    let vectorSquares = needed ? squares(vectors, dimension: dimension) : []
-    queries.withUnsafeBufferPointer { queries in
-      vectors.withUnsafeBufferPointer { vectors in
-        guard let q = queries.baseAddress, let x = vectors.baseAddress else { return }
-        for query in 0..<queries.count / dimension {
-          for vector in 0..<vectors.count / dimension {
-            let sum = sum(
-              metric, q + query * dimension, x + vector * dimension, count: dimension)
-            give(
-              query, vector,
-              finish(
-                metric, sum: sum, querySquares: needed ? querySquares[query] : 0,
-                vectorSquares: needed ? vectorSquares[vector] : 0))
-          }
-        }
-      }
-    }
-  }
-
-  private static func squares(_ rows: [Float], dimension: Int) -> [Double] {
-    rows.withUnsafeBufferPointer { rows in
-      guard let start = rows.baseAddress else { return [] }
-      return (0..<rows.count / dimension).map {
-        sum(.innerProduct, start + $0 * dimension, start + $0 * dimension, count: dimension)
-      }
-    }
   }
 }
 

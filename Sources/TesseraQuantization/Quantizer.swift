@@ -77,4 +77,11 @@ public struct Codes: Sendable, Hashable {
     self.byteCount = byteCount
     self.bytes = bytes
   }
+
+  /// Some of the codes.
+  func rows(_ range: Range<Int>) throws(TesseraError) -> Codes {
+    try Codes(
+      Array(bytes[range.lowerBound * byteCount..<range.upperBound * byteCount]),
+      byteCount: byteCount)
+  }
 }

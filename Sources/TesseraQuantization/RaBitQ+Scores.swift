@@ -14,7 +14,7 @@ extension RaBitQ {
   public func scores(
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float] {
-    try estimates(of: queries, against: codes, metric: metric, on: device).scores
+    try estimates(queries, codes, metric, confidence: nil, on: device).scores
   }
 
   /// Unbiased estimates of the scores between exact queries and coded vectors, and bounds on their
@@ -39,24 +39,42 @@ extension RaBitQ {
     of queries: Vectors, against codes: Codes, metric: Metric, confidence: Double = 3,
     on device: any Device
   ) throws(TesseraError) -> ScoreEstimates {
+    try estimates(queries, codes, metric, confidence: confidence, on: device)
+  }
+
+  /// - Parameter confidence: nil for no bounds.
+  private func estimates(
+    _ queries: Vectors, _ codes: Codes, _ metric: Metric, confidence: Double?,
+    on device: any Device
+  ) throws(TesseraError) -> ScoreEstimates {
     try require(queries, "scores")
     let factors = try factors(of: codes)
     let prepared = RaBitQQueries(queries, quantizer: self)
     var scores = [Float](repeating: 0, count: queries.count * codes.count)
-    var bounds = scores
+    var bounds = confidence == nil ? [] : scores
     // Products of about 64 MB at a time, and at most as many grid points.
     let blockCodes = max(
       1, min((16 << 20) / max(1, queries.count * prepared.limbs.count), (16 << 20) / dimension))
     for start in stride(from: 0, to: codes.count, by: blockCodes) {
       let block = start..<min(start + blockCodes, codes.count)
-      let (products, squares) = try prepared.products(with: codes, block, of: self, on: device)
-      for query in 0..<queries.count {
-        for (offset, index) in block.enumerated() {
-          let estimate = prepared.estimate(
-            metric, query, products[query * block.count + offset], factors[index],
-            squares: squares[offset], confidence: confidence)
-          scores[query * codes.count + index] = estimate.score
-          bounds[query * codes.count + index] = estimate.bound
+      let products = try prepared.products(with: codes, block, of: self, on: device)
+      scores.withUnsafeMutableBufferPointer { scores in
+        bounds.withUnsafeMutableBufferPointer { bounds in
+          guard let scores = scores.baseAddress.map(SharedRows.init) else { return }
+          let bounds = bounds.baseAddress.map(SharedRows.init)
+          device.forEachRange(of: queries.count) { range in
+            for query in range {
+              let first = query * codes.count + block.lowerBound
+              prepared.forEachProduct(of: query, in: products) { offset, product in
+                let factors = factors[block.lowerBound + offset]
+                scores.start[first + offset] = prepared.score(metric, query, product, factors)
+                guard let bounds, let confidence else { return }
+                bounds.start[first + offset] = prepared.bound(
+                  metric, query, factors, squares: products.squares[offset],
+                  confidence: confidence)
+              }
+            }
+          }
         }
       }
     }

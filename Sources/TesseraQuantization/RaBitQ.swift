@@ -93,7 +93,7 @@ public struct RaBitQ: Quantizer {
     values.reserveCapacity(codes.count * dimension)
     for start in stride(from: 0, to: codes.count, by: Self.blockRows) {
       let rows = start..<min(start + Self.blockRows, codes.count)
-      var (points, squares) = gridPoints(codes, rows)
+      var (points, squares) = gridPoints(codes, rows, on: device)
       points.withUnsafeMutableBufferPointer { points in
         guard let first = points.baseAddress else { return }
         for index in 0..<rows.count {
@@ -112,24 +112,49 @@ public struct RaBitQ: Quantizer {
 
   /// The grid points of some codes, doubled to be whole numbers, and their products with
   /// themselves, not doubled.
-  func gridPoints(_ codes: Codes, _ rows: Range<Int>) -> (points: [Float], squares: [Double]) {
-    var packed: [UInt8] = []
-    packed.reserveCapacity(rows.count * levels.bytesPerRow)
-    for index in rows {
-      packed += codes.bytes[index * codeByteCount..<index * codeByteCount + levels.bytesPerRow]
+  func gridPoints(
+    _ codes: Codes, _ rows: Range<Int>, on device: any Device
+  ) -> (points: [Float], squares: [Double]) {
+    var squares = [Double](repeating: 0, count: rows.count)
+    let points = [Float](
+      unsafeUninitializedCapacity: rows.count * dimension
+    ) { points, initialized in
+      initialized = rows.count * dimension
+      codes.bytes.withUnsafeBufferPointer { bytes in
+        squares.withUnsafeMutableBufferPointer { squares in
+          guard let bytes = bytes.baseAddress, let points = points.baseAddress,
+            let squares = squares.baseAddress
+          else { return }
+          let source = SharedRows(start: UnsafeMutablePointer(mutating: bytes))
+          let target = SharedRows(start: points)
+          let sums = SharedRows(start: squares)
+          device.forEachRange(of: rows.count) { range in
+            for index in range {
+              let code = source.start + (rows.lowerBound + index) * codeByteCount
+              sums.start[index] = gridPoint(code, to: target.start + index * dimension)
+            }
+          }
+        }
+      }
     }
-    let numbers = levels.unpack(packed)
-    let middle = Int32(1 << bits) - 1
-    let points = numbers.map { Float(2 * Int32($0) - middle) }
-    let squares = stride(from: 0, to: numbers.count, by: dimension).map { start in
-      var sum = 0
-      for number in numbers[start..<start + dimension] {
-        let doubled = 2 * Int(number) - Int(middle)
-        sum += doubled * doubled
+    return (points, squares)
+  }
+
+  private func gridPoint(
+    _ code: UnsafePointer<UInt8>, to point: UnsafeMutablePointer<Float>
+  ) -> Double {
+    withUnsafeTemporaryAllocation(of: UInt16.self, capacity: dimension) { numbers in
+      guard let start = numbers.baseAddress else { return 0 }
+      levels.unpack(row: code, to: start)
+      let middle = Int32(1 << bits) - 1
+      var sum: Int64 = 0
+      for i in 0..<dimension {
+        let doubled = 2 * Int32(start[i]) - middle
+        point[i] = Float(doubled)
+        sum += Int64(doubled * doubled)
       }
       return Double(sum) / 4
     }
-    return (points, squares)
   }
 
   /// The direction from the center to `row` and the distance.

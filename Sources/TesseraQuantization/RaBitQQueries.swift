@@ -80,22 +80,30 @@ struct RaBitQQueries {
         rounding: rounding.squareRoot()))
   }
 
-  /// The products of every query's direction with the grid points of some codes, and the grid
-  /// points' products with themselves.
+  /// What the device makes of queries and the grid points of some codes.
+  struct Products: Sendable {
+    /// For each block of dimensions, (queries * limbs) x codes: whole numbers.
+    let blocks: [[Float]]
+    let codeCount: Int
+    /// The grid points' products with themselves.
+    let squares: [Double]
+  }
+
+  /// The products of every query's direction with the grid points of some codes.
   func products(
-    with codes: Codes, _ block: Range<Int>, of quantizer: RaBitQ, on device: any Device
-  ) throws(TesseraError) -> (products: [Double], squares: [Double]) {
-    let (points, squares) = quantizer.gridPoints(codes, block)
-    var products = [Double](repeating: 0, count: queries.count * block.count)
+    with codes: Codes, _ rows: Range<Int>, of quantizer: RaBitQ, on device: any Device
+  ) throws(TesseraError) -> Products {
+    let (points, squares) = quantizer.gridPoints(codes, rows, on: device)
+    var blocks: [[Float]] = []
     for start in stride(from: 0, to: dimension, by: Self.blockDimension) {
       let columns = start..<min(start + Self.blockDimension, dimension)
       let scores = try device.allocate(
-        Float.self, rows: queries.count * limbs.count, columns: block.count)
+        Float.self, rows: queries.count * limbs.count, columns: rows.count)
       try device.innerProducts(
         upload(digits, columns, to: device), upload(points, columns, to: device), into: scores)
-      add(try device.download(scores), to: &products, codeCount: block.count)
+      blocks.append(try device.download(scores))
     }
-    return (products, squares)
+    return Products(blocks: blocks, codeCount: rows.count, squares: squares)
   }
 
   private func upload(
@@ -112,49 +120,66 @@ struct RaBitQQueries {
   }
 
   /// Adds what the limbs make together: whole numbers times `unit` / 2, as points are doubled.
-  private func add(_ scores: [Float], to products: inout [Double], codeCount: Int) {
-    for query in queries.indices {
-      for limb in 0..<limbs.count {
-        let weight = Double(Int64(1) << Int64(limb * limbs.width)) * queries[query].unit / 2
-        let source = (query * limbs.count + limb) * codeCount
-        let target = query * codeCount
-        for index in 0..<codeCount {
-          products[target + index] += Double(scores[source + index]) * weight
+  func forEachProduct(
+    of query: Int, in products: Products, _ body: (_ code: Int, _ product: Double) -> Void
+  ) {
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: products.codeCount) { sums in
+      sums.initialize(repeating: 0)
+      for block in products.blocks {
+        block.withUnsafeBufferPointer { block in
+          for limb in 0..<limbs.count {
+            let weight = Double(Int64(1) << Int64(limb * limbs.width)) * queries[query].unit / 2
+            let source = (query * limbs.count + limb) * products.codeCount
+            for code in sums.indices { sums[code] += Double(block[source + code]) * weight }
+          }
         }
       }
+      for code in sums.indices { body(code, sums[code]) }
     }
   }
 
   /// The score of a query and a code from the product of direction and grid point.
-  func estimate(
-    _ metric: Metric, _ index: Int, _ product: Double, _ factors: RaBitQFactors, squares: Double,
-    confidence: Double
-  ) -> (score: Float, bound: Float) {
+  func score(
+    _ metric: Metric, _ index: Int, _ product: Double, _ factors: RaBitQFactors
+  ) -> Float {
     let query = queries[index]
     let length = Double(factors.length)
-    let scale = Double(factors.scale)
-    let estimate = scale * query.length * product
+    let estimate = Double(factors.scale) * query.length * product
+    let sum = estimate + Double(factors.centerProduct) + query.centerProduct
+    switch metric {
+    case .squaredL2: return Float(length * length + query.length * query.length - 2 * estimate)
+    case .innerProduct: return Float(sum)
+    case .cosine:
+      let lengths = lengths(index, factors)
+      return lengths > 0 ? Float(sum / lengths) : 0
+    }
+  }
+
+  /// How far off the score may be.
+  func bound(
+    _ metric: Metric, _ index: Int, _ factors: RaBitQFactors, squares: Double, confidence: Double
+  ) -> Float {
+    let query = queries[index]
     let cosine = factors.cosine(squares: squares)
     let tangent = max(0, 1 - cosine * cosine).squareRoot() / cosine
     let deviation = tangent / Double(max(1, dimension - 1)).squareRoot()
     let bound =
       query.length
-      * (confidence * length * deviation + scale * squares.squareRoot() * query.rounding)
+      * (confidence * Double(factors.length) * deviation + Double(factors.scale)
+        * squares.squareRoot() * query.rounding)
     switch metric {
-    case .squaredL2:
-      let score = length * length + query.length * query.length - 2 * estimate
-      return (Float(score), Float(2 * bound))
-    case .innerProduct:
-      return (
-        Float(estimate + Double(factors.centerProduct) + query.centerProduct), Float(bound)
-      )
+    case .squaredL2: return Float(2 * bound)
+    case .innerProduct: return Float(bound)
     case .cosine:
-      let vectorSquares =
-        length * length + 2 * Double(factors.centerProduct) + centerSquares
-      let lengths = max(0, vectorSquares).squareRoot() * query.norm
-      guard lengths > 0 else { return (0, 0) }
-      let sum = estimate + Double(factors.centerProduct) + query.centerProduct
-      return (Float(sum / lengths), Float(bound / lengths))
+      let lengths = lengths(index, factors)
+      return lengths > 0 ? Float(bound / lengths) : 0
     }
+  }
+
+  /// The length of a query times that of the vector a code stands for.
+  private func lengths(_ index: Int, _ factors: RaBitQFactors) -> Double {
+    let length = Double(factors.length)
+    let squares = length * length + 2 * Double(factors.centerProduct) + centerSquares
+    return max(0, squares).squareRoot() * queries[index].norm
   }
 }
