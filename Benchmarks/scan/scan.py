@@ -1,4 +1,4 @@
-"""Search among product codes, Tessera's and faiss-cpu's by turns: the same codebook, the same codes."""
+"""Search among codes, Tessera's and faiss-cpu's by turns. Product codes are the same on both sides."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ CHECKED = 50
 def wordnet(_):
     data = datasets.wordnet()
     truth = np.load(datasets.real("wordnet-minilm/truth_ip_top100.i32.npy"))
-    return data, 2000, truth, ["PQ48x4fs", "PQ96x4fs", "PQ48x8"]
+    return data, 2000, truth, ["PQ48x4fs", "PQ96x4fs", "PQ48x8", "SQ8", "SQ4", "RaBitQ", "RaBitQ4"]
 
 
 def clustered(tessera):
@@ -91,8 +91,17 @@ class Faiss:
         faiss.copy_array_to_vector(codewords.ravel().copy(), index.pq.centroids)
         index.is_trained = True
         index.add_sa_codes(codes)
-        self.plain = index
         self.index = faiss.IndexPQFastScan(index) if bits == 4 else index
+
+    @classmethod
+    def trained(cls, spec, rows, metric):
+        """A quantizer of its own."""
+        kind = faiss.METRIC_INNER_PRODUCT if metric == "ip" else faiss.METRIC_L2
+        made = cls.__new__(cls)
+        made.index = faiss.index_factory(rows.shape[1], spec, kind)
+        made.index.train(rows)
+        made.index.add(rows)
+        return made
 
     def search(self, queries, k, one_by_one):
         start = time.perf_counter()
@@ -156,14 +165,20 @@ def measure(options, folder, data, count, truth, spec):
     np.save(queries, wanted)
     np.save(f"{folder}/few.npy", wanted[:200])
     ours = Tessera(options, folder)
-    variant = ours.train(spec, rows)
-    codewords, codes = ours.codewords(), np.load(ours.codes)
-    bits = 4 if spec.endswith("fs") else 8
-    theirs = Faiss(codewords, codes, bits, data.metric)
-    numbers = codes if bits == 8 else np.stack([codes & 15, codes >> 4], 2).reshape(len(codes), -1)
-    all_merits = [merits(codewords, numbers, query, data.metric) for query in wanted[:CHECKED]]
+    variant, all_merits = ours.train(spec, rows), None
+    codes = np.load(ours.codes)
+    if spec.startswith("PQ"):
+        bits, codewords = 4 if spec.endswith("fs") else 8, ours.codewords()
+        theirs = Faiss(codewords, codes, bits, data.metric)
+        numbers = codes
+        if bits == 4:
+            numbers = np.stack([codes & 15, codes >> 4], 2).reshape(len(codes), -1)
+        all_merits = [merits(codewords, numbers, query, data.metric) for query in wanted[:CHECKED]]
+    else:
+        theirs = Faiss.trained(spec, np.load(rows), data.metric)
     for k in options.k:
-        for one_by_one in (False, True):
+        # Other codes are meant for many queries at once.
+        for one_by_one in (False, True) if all_merits else (False,):
             asked = wanted[:200] if one_by_one else wanted
             path = f"{folder}/few.npy" if one_by_one else queries
             seconds = {"tessera": [], "faiss": []}
@@ -176,12 +191,14 @@ def measure(options, folder, data, count, truth, spec):
             cell = {
                 "data": data.name, "rows": len(codes), "codes": spec, "bytes": codes.shape[1],
                 "k": k, "queries": len(asked), "oneByOne": one_by_one, "seconds": seconds,
-                "exact": exactness(found, all_merits, k),
-                "faissExact": exactness(their_ids, all_merits, k), "variant": variant,
+                "variant": variant,
                 "candidatesPerQuery": details["candidatesPerQuery"],
                 "rescoredPerQuery": details["rescoredPerQuery"]}
-            if cell["exact"] < 1:
-                sys.exit(f"{spec}, k {k}: a hit of tessera is not one of the k best")
+            if all_merits:
+                cell["exact"] = exactness(found, all_merits, k)
+                cell["faissExact"] = exactness(their_ids, all_merits, k)
+                if cell["exact"] < 1:
+                    sys.exit(f"{spec}, k {k}: a hit of tessera is not one of the k best")
             if truth is not None and k <= truth.shape[1]:
                 cell["recall"] = recall(found, truth[: len(asked), :k])
                 cell["faissRecall"] = recall(their_ids, truth[: len(asked), :k])
@@ -192,12 +209,15 @@ def line(cell):
     ours, theirs = (statistics.median(cell["seconds"][name]) for name in ("tessera", "faiss"))
     count = cell["queries"]
     how = "one by one" if cell["oneByOne"] else f"{count} at once"
+    exact = (
+        f"{100 * cell['exact']:.2f} % | {100 * cell['faissExact']:.2f} %" if "exact" in cell
+        else " | ")
     recalls = (
         f"{cell['recall']:.4f} | {cell['faissRecall']:.4f}" if "recall" in cell else " | ")
     return (
         f"| {cell['data']}, {cell['rows']:,} | {cell['codes']} | {cell['k']} | {how} | "
         f"{count / ours:,.0f} | {count / theirs:,.0f} | {theirs / ours:.2f} | "
-        f"{100 * cell['exact']:.2f} % | {100 * cell['faissExact']:.2f} % | {recalls} |")
+        f"{exact} | {recalls} |")
 
 
 def write(options, lines, samples, variant, idle, busy):
@@ -206,14 +226,15 @@ def write(options, lines, samples, variant, idle, busy):
     page = Path(options.out or results / f"{day}-scan-{variant}.md")
     about, versions = machine.describe(), machine.versions()
     page.write_text(
-        f"""# Search among product codes against faiss-cpu, {day}
+        f"""# Search among codes against faiss-cpu, {day}
 
 `Benchmarks/scan/run.sh --rounds {options.rounds} --threads {options.threads}`: queries a second, by
 the medians of {options.rounds} measurements by turns after an unmeasured one; the ratio is how many
-times as fast Tessera is. Both have the same codebook and the same codes. FAISS is warm and in the
-driver's process (`IndexPQFastScan` for 4 bits, `IndexPQ` for 8); Tessera starts anew each time and
-reports its first search. Tables are made within the time of both. Exact: hits that are among the k
-best codes by Float64 sums of {CHECKED} queries. Recall: hits that are among the k true neighbors.
+times as fast Tessera is. Of `PQ`, both have the same codebook and the same codes, and FAISS is asked by
+`IndexPQFastScan` for 4 bits and `IndexPQ` for 8; of the others each has its own. FAISS is warm and in
+the driver's process; Tessera starts anew each time and reports its first search. Tables are made
+within the time of both. Exact: hits that are among the k best codes by Float64 sums of {CHECKED}
+queries. Recall: hits that are among the k true neighbors.
 
 {about['cpu']}, {options.threads} threads of {about['cores']} cores, {about['system']}; tessera
 {versions['tessera']} ({variant}), faiss-cpu {versions['faiss-cpu']} ({versions['faissCompileOptions']}).

@@ -68,7 +68,8 @@ public struct CodeSearch: Sendable {
     let perQuery =
       switch way {
       case .tables(let tables, _): tables.perQuery
-      case .decoded, .scores: quantizer.dimension
+      case .decoded: quantizer.dimension
+      case .scores: 1 << 14
       }
     let step = max(1, (1 << 22) / max(1, perQuery))
     var found = Neighbors.none(queryCount: 0, hitCount: min(k, codeCount))
@@ -99,7 +100,7 @@ public struct CodeSearch: Sendable {
       return found
     case .scores(let codes):
       // Each block of codes is read once for all queries.
-      let step = max(1, (1 << 24) / queries.count)
+      let step = max(1, (1 << 22) / queries.count)
       var found = Neighbors.none(queryCount: queries.count)
       for start in stride(from: 0, to: codeCount, by: step) {
         let block = try codes.rows(start..<min(start + step, codeCount))

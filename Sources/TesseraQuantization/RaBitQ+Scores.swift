@@ -52,9 +52,9 @@ extension RaBitQ {
     let prepared = RaBitQQueries(queries, quantizer: self)
     var scores = [Float](repeating: 0, count: queries.count * codes.count)
     var bounds = confidence == nil ? [] : scores
-    // Products of about 64 MB at a time, and at most as many grid points.
+    // Products of about 16 MB at a time, and at most as many grid points.
     let blockCodes = max(
-      1, min((16 << 20) / max(1, queries.count * prepared.limbs.count), (16 << 20) / dimension))
+      1, min((4 << 20) / max(1, queries.count * prepared.limbs.count), (4 << 20) / dimension))
     for start in stride(from: 0, to: codes.count, by: blockCodes) {
       let block = start..<min(start + blockCodes, codes.count)
       let products = try prepared.products(with: codes, block, of: self, on: device)
