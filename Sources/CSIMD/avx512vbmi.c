@@ -1,20 +1,10 @@
-// x86-64 with AVX-512, VNNI and VBMI: as avx512vnni.c, and bytes are shuffled over a whole register.
+// x86-64 with AVX-512, VNNI and VBMI: bytes are shuffled over a whole register.
 #if defined(__x86_64__)
 #define KERNELS csimd_avx512vbmi
 #define KERNELS_NAME "avx512vbmi"
 #define TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma,f16c"
-#define HAS_FMA
-#define HAS_HALF
-#define WIDTH 16
-#define COLUMNS 2
-#define QUERY_BLOCK 14
-#define SCORED_ROWS 4
-#define ESTIMATED_ROWS 8
-#define FLOAT_COST 4
-#define DOT4(sums, rows, query) \
-  (ints) _mm512_dpbusd_epi32((__m512i)(sums), (__m512i)(rows), (__m512i)(query))
-#define DOT2(sums, a, b) (ints) _mm512_dpwssd_epi32((__m512i)(sums), (__m512i)(a), (__m512i)(b))
-#include "compress_avx512.h"
+#define USE_VNNI
+#include "avx512.h"
 #define LOOKUP_PARTS(table, indices) \
   (bytes)_mm512_permutexvar_epi8((__m512i)(indices), (__m512i)(table))
 // Seven bits of an index reach two registers; the eighth chooses between two such pairs.
