@@ -93,7 +93,15 @@ static const char search_rescore[] = {
 static const char codes_scan[] = {
 #embed "cl/search_common.cl" suffix(, )
 #embed "cl/search_places.cl" suffix(, )
+#embed "cl/codes_common.cl" suffix(, )
 #embed "cl/codes_scan.cl" suffix(, )
+    0};
+
+static const char codes_scan_bytes[] = {
+#embed "cl/search_common.cl" suffix(, )
+#embed "cl/search_places.cl" suffix(, )
+#embed "cl/codes_common.cl" suffix(, )
+#embed "cl/codes_scan_bytes.cl" suffix(, )
     0};
 
 static const char codes_exact[] = {
@@ -124,6 +132,7 @@ static const struct {
     {"search_select", search_select},
     {"search_rescore", search_rescore},
     {"codes_scan", codes_scan},
+    {"codes_scan_bytes", codes_scan_bytes},
     {"codes_exact", codes_exact},
 };
 

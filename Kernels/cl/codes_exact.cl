@@ -1,5 +1,5 @@
-// What the scan of codes of 4 bits leaves to exact arithmetic; `codes_scan.cl` has the layout of
-// groups.
+// What the scan of codes leaves to exact arithmetic; `codes_scan.cl` and `codes_scan_bytes.cl` have
+// the layout of groups.
 //
 // codes_rescore  gives the entries of one segment's rows their score: they become keys, in place.
 //
@@ -10,10 +10,14 @@
 //                Item = every `slots`-th entry of one list; global = (slots, queries). Lists of at
 //                most `limit` entries are left alone.
 // codes_unpack   codes[i][m] = number m of row first_row + i, a byte each. Item = one row.
+//
+// Macro BITS: of a number, 4 or 8
 
 #pragma OPENCL FP_CONTRACT OFF
 
 #define BLOCK_BYTES 64u
+
+#if BITS == 4
 
 // A row's number for part 0; those of the next parts are in the next bytes, every fourth in the next
 // block.
@@ -25,6 +29,20 @@ static inline __global const uchar *numbers_of(__global const uchar *groups, uin
 static inline uint number_at(__global const uchar *numbers, uint part, uint row) {
   return numbers[part / 4 * BLOCK_BYTES + part % 4] >> (row % PANEL_ROWS / 16 * 4) & 15u;
 }
+
+#else
+
+// A row's number for part 0; those of the next parts are in the next blocks.
+static inline __global const uchar *numbers_of(__global const uchar *groups, uint row,
+                                               uint blocks) {
+  return groups + (size_t)(row / BLOCK_BYTES) * blocks * BLOCK_BYTES + row % BLOCK_BYTES;
+}
+
+static inline uint number_at(__global const uchar *numbers, uint part, uint row) {
+  return numbers[part * BLOCK_BYTES];
+}
+
+#endif
 
 __kernel void codes_rescore(__global const uchar *restrict groups, ulong groups_offset,
                             __global const float *restrict tables, ulong tables_offset,

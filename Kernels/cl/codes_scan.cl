@@ -1,24 +1,14 @@
-// Sums the bytes of rounded tables over codes of 4 bits, and appends the rows that may be among the
-// k best to the queries' lists: those with v + e >= threshold. Sums that do not pass are never
-// written.
-//
-//   U = sum over parts m of byte[q][m][code[r][m]],   v = fma(U, scale[q], offset[q])
-//
-// `search_common.cl` has lists, bounds and states, `search_places.cl` the rows a launch covers.
-// RoundedTables.swift says what U proves, CodeTables.swift what v and e are.
+// Scans codes of 4 bits by tables of four queries in words; `codes_common.cl` has what that is.
 //
 // Layout
 //   groups  [group][block][16][4], CodeGroups.swift: word j of a block has four parts of row j in the
 //           low halves of its bytes and of row j + 16 in the high ones. A group is a panel of 32
 //           rows.
-//   words   [four queries][part][16]: byte i of a word is query i's. Bytes are at most 127, so two
-//           words add up without a carry; sums of words are kept as two halves of 16 bits in each
-//           of two words, since no row's bytes add up to more.
-//   lines   [query][2]: scale, which is not positive, and offset
+//   words   [four queries][part][16]: byte i of a word is query i's
 // Parts are padded to whole blocks, with zeros.
 //
-// BODY_WIDE: a work item takes `slice` groups, which stay in its cache, against `fours` times 4
-//   queries. A block of codes fills one register, and so does a part's table of 16 words.
+// BODY_WIDE: a work item takes `slice` groups, which stay in its cache, against `query_blocks`
+//   times 4 queries. A block of codes fills one register, and so does a part's table of 16 words.
 //   Work-group size 1. global = (slices, groups of fours)
 // BODY_TILE: a work-group takes GROUP / 4 groups of rows against four queries, the words of BLOCKS
 //   blocks at a time lying in local memory: equal words are broadcast, and distinct ones are in
@@ -28,47 +18,12 @@
 //
 // Macro BLOCKS: tile: blocks in local memory at a time; each takes 256 bytes (16)
 
-#define FOUR 4u
 #define WIDTH 16u
-#define HALVES 0x00FF00FFu
-
-// What an item takes at a time, of a block of codes and of a part's table.
-#ifdef BODY_WIDE
-#define TAKEN uint16
-#define SLICE_PARAMETERS , uint slice, uint fours
-#else
-#define TAKEN uint
-#define SLICE_PARAMETERS
-#endif
-
-#define SCAN_PARAMETERS                                                                            \
-  __global const TAKEN *restrict groups, ulong groups_offset,                                      \
-      __global const TAKEN *restrict words, ulong words_offset,                                    \
-      __global const float *restrict lines, ulong lines_offset,                                    \
-      __global const float *restrict bounds, ulong bounds_offset,                                  \
-      __global const float *restrict thresholds, ulong thresholds_offset,                          \
-      __global ulong *restrict lists, ulong lists_offset, __global uint *restrict counts,          \
-      ulong counts_offset, uint blocks, uint query_count, uint capacity, uint first_row,            \
-      uint row_count, uint panel_count, uint stride, uint first, uint end SLICE_PARAMETERS
-
-// The largest sum of a query that passes; -1 if none does. v falls as U grows, also once rounded.
-static inline int largest_passing(uint query, uint query_count, __global const float *lines,
-                                  __global const float *bounds,
-                                  __global const float *thresholds) {
-  // A threshold of infinity says that a query is not searched.
-  if (query >= query_count || !(thresholds[query] < INFINITY)) return -1;
-  float2 line = vload2(query, lines);
-  float limit = thresholds[query] - bounds[4 * query + 1];
-  if (line.y < limit) return -1;
-  uint largest = 0;
-  for (uint bit = 1u << 15; bit > 0; bit >>= 1) {
-    float value = fma((float)(largest | bit), line.x, line.y);
-    if (!(value < limit)) largest |= bit;
-  }
-  return (int)largest;
-}
 
 #ifdef BODY_WIDE
+
+#define CODES uint16
+#define ENTRIES uint16
 
 // Sixteen look-ups in a table of sixteen words. The standard's `shuffle` says the same, but becomes
 // sixteen loads; this is one instruction, which makes the whole kernel six times as fast.
@@ -97,8 +52,8 @@ __kernel void codes_scan(SCAN_PARAMETERS) {
   thresholds += thresholds_offset;
   uint slice_first = first + (uint)get_global_id(0) * slice;
   uint slice_end = min(slice_first + slice, end);
-  uint four_first = (uint)get_global_id(1) * fours;
-  uint four_end = min(four_first + fours, (query_count + FOUR - 1) / FOUR);
+  uint four_first = (uint)get_global_id(1) * query_blocks;
+  uint four_end = min(four_first + query_blocks, (query_count + FOUR - 1) / FOUR);
   for (uint four = four_first; four < four_end; four++) {
     uint query = four * FOUR;
     int largest[FOUR];
@@ -155,6 +110,8 @@ __kernel void codes_scan(SCAN_PARAMETERS) {
 
 #else
 
+#define CODES uint
+#define ENTRIES uint
 #ifndef BLOCKS
 #define BLOCKS 16
 #endif
@@ -166,12 +123,10 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan(SCAN
   lines += lines_offset;
   uint item = get_local_id(0), lane = item % WIDTH;
   uint four = (uint)group_index(0), query = four * FOUR;
-  if (item < FOUR) {
-    largest[item] = largest_passing(query + item, query_count, lines, bounds + bounds_offset,
-                                    thresholds + thresholds_offset);
+  if (!find_largest(largest, query, query_count, lines, bounds + bounds_offset,
+                    thresholds + thresholds_offset)) {
+    return;
   }
-  barrier(CLK_LOCAL_MEM_FENCE);
-  if (max(max(largest[0], largest[1]), max(largest[2], largest[3])) < 0) return;
 
   uint place = first + (uint)group_index(1) * (GROUP / WIDTH * ITEM_GROUPS) + item / WIDTH;
   uint panel[ITEM_GROUPS], rows[ITEM_GROUPS];
@@ -210,19 +165,16 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan(SCAN
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
+  lists += lists_offset;
+  counts += counts_offset;
 #pragma unroll
-  for (uint i = 0; i < FOUR; i++) {
+  for (uint g = 0; g < ITEM_GROUPS; g++) {
 #pragma unroll
-    for (uint g = 0; g < ITEM_GROUPS; g++) {
-#pragma unroll
-      for (uint upper = 0; upper < 2; upper++) {
-        int sum = (int)((i % 2 == 0 ? even[g][upper] : odd[g][upper]) >> i / 2 * 16 & 0xFFFFu);
-        if (sum > largest[i] || (rows[g] >> upper * 16 & 1) == 0) continue;
-        float2 line = vload2(query + i, lines);
-        append_row(lists + lists_offset + (size_t)(query + i) * capacity,
-                   counts + counts_offset + query + i, capacity, fma((float)sum, line.x, line.y),
-                   first_row + panel[g] * PANEL_ROWS + upper * WIDTH + lane);
-      }
+    for (uint upper = 0; upper < 2; upper++) {
+      if ((rows[g] >> upper * 16 & 1) == 0) continue;
+      append_to_four(even[g][upper], odd[g][upper], largest, query,
+                     first_row + panel[g] * PANEL_ROWS + upper * WIDTH + lane, lines, lists, counts,
+                     capacity);
     }
   }
 }

@@ -1,6 +1,6 @@
 internal import TesseraCompute
 
-/// The tables of a batch of queries as `Kernels/cl/codes_scan.cl` wants them.
+/// The tables of a batch of queries as `Kernels/cl/codes_common.cl` wants them.
 ///
 /// Let U be a row's sum of bytes, M the number of parts, and B, step, A and d those of
 /// ``RoundedTables``, where costs are scores, negated where the largest is best. The row's exact cost
@@ -23,13 +23,11 @@ internal import TesseraCompute
 /// numbers: 2^-126 from each of v, the offset and the halved score, and 65535 times that from the
 /// scale. Where e reaches 2^125 it is infinite, and nothing is claimed; below, nothing overflows.
 struct CodeTables {
-  /// Queries that share a word.
-  static let blockQueries = 4
   /// Two of them add up in a byte.
   private static let mostEntry = 127
 
-  /// [block of queries][part][16]: byte i of a word is query i's.
-  private(set) var words: [UInt32] = []
+  /// [block of queries][part][1 << bits][query of the block], a byte each.
+  private(set) var bytes: [UInt8] = []
   /// A scale and an offset for each query.
   private(set) var lines: [Float] = []
   /// Four constants of the error bound for each query, of which the second is e.
@@ -40,20 +38,23 @@ struct CodeTables {
   /// Rounds the tables of queries up to the first that cannot be rounded.
   ///
   /// - Parameter tables: Queries x `parts` x `codewords`.
-  /// - Precondition: At most `RoundedTables.mostParts` parts and 16 codewords.
-  init(_ tables: ArraySlice<Float>, parts: Int, codewords: Int, order: ScoreOrder) {
+  /// - Precondition: At most `RoundedTables.mostParts` parts and 1 << `bits` codewords.
+  init(
+    _ tables: ArraySlice<Float>, parts: Int, codewords: Int, order: ScoreOrder, bits: Int,
+    blockQueries: Int
+  ) {
     let columns = parts * codewords
     var entries = [UInt8](
-      repeating: 0, count: CodeGroups(count: 0, parts: parts, bits: 4).tableBytes)
+      repeating: 0, count: CodeGroups(count: 0, parts: parts, bits: bits).tableBytes)
     tables.withUnsafeBufferPointer { tables in
       while (queryCount + 1) * columns <= tables.count,
         let rounded = entries.withUnsafeMutableBufferPointer({ entries in
           RoundedTables(
             tables.baseAddress! + queryCount * columns, parts: parts, codewordCount: codewords,
-            order: order, bits: 4, mostEntry: Self.mostEntry, to: entries.baseAddress!)
+            order: order, bits: bits, mostEntry: Self.mostEntry, to: entries.baseAddress!)
         })
       {
-        add(entries)
+        add(entries, blockQueries: blockQueries)
         let line = Line(rounded, parts: parts, order: order)
         lines += [line.scale, line.offset]
         bounds += [0, line.error, 0, 0]
@@ -62,13 +63,13 @@ struct CodeTables {
     }
   }
 
-  /// Puts the next query's bytes into the words that it shares.
-  private mutating func add(_ entries: [UInt8]) {
-    let shift = queryCount % Self.blockQueries * 8
-    if shift == 0 { words += repeatElement(0, count: entries.count) }
-    let start = words.count - entries.count
-    for (place, entry) in entries.enumerated() {
-      words[start + place] |= UInt32(entry) << UInt32(shift)
+  /// Puts the next query's bytes between those of its block.
+  private mutating func add(_ entries: [UInt8], blockQueries: Int) {
+    let place = queryCount % blockQueries
+    if place == 0 { bytes += repeatElement(0, count: entries.count * blockQueries) }
+    let start = bytes.count - entries.count * blockQueries + place
+    bytes.withUnsafeMutableBufferPointer { bytes in
+      for (index, entry) in entries.enumerated() { bytes[start + index * blockQueries] = entry }
     }
   }
 

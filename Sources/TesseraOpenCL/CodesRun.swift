@@ -1,6 +1,6 @@
 internal import TesseraCompute
 
-/// One batch of queries, whose tables are rounded, on its way through codes of 4 bits.
+/// One batch of queries, whose tables are rounded, on its way through codes.
 struct CodesRun: CertifiedSearch {
   let device: OpenCLDevice
   let codes: OpenCLCodeSet
@@ -15,13 +15,13 @@ struct CodesRun: CertifiedSearch {
   var panelLengths: OpenCLStorage { codes.panelLengths }
   var square: Float { 0 }
   var growth: Int { LaunchKnob.growth.defaultValue }
-  var partPanels: [Int] { codes.segments.map(\.groupCount) }
+  var partPanels: [Int] { codes.segments.map(\.panelCount) }
 
   /// Finds the hits of every query, which `rounded` has.
   func search(_ rounded: CodeTables) throws(TesseraError) -> SearchReport {
     let context = device.context
     try context.write(SearchReport.blank(queryCount), to: lists.report)
-    try context.write(rounded.words, to: memory.words)
+    try context.write(rounded.bytes, to: memory.words)
     try context.write(rounded.lines, to: memory.lines)
     try context.write(rounded.bounds, to: lists.bounds)
     try context.write([Float](repeating: 0, count: queryCount), to: lists.norms)
@@ -39,19 +39,17 @@ struct CodesRun: CertifiedSearch {
 
   func pass(part index: Int, places: Range<Int>) throws(TesseraError) {
     let segment = codes.segments[index]
-    let shape = FilterShape(
-      device, codes: codes.groups, queryCount: queryCount, groupCount: places.count)
-    // What an item takes at a time, of four parts of a group and of a part's table.
-    let takenBytes = device.body == .wideItem ? 64 : 4
+    let scan = memory.scan
+    let shape = scan.shape(queryCount: queryCount, panelCount: places.count)
     try device.launch(
-      "codes_scan", of: KernelSource("codes_scan", shape.macros),
+      scan.kernel, of: KernelSource(scan.kernel, shape.macros),
       [
-        .memory(segment.bytes, firstElement: segment.bytes.start / takenBytes),
-        .memory(memory.words, firstElement: memory.words.start / takenBytes),
+        .memory(segment.bytes, firstElement: segment.bytes.start / scan.codeBytes),
+        .memory(memory.words, firstElement: memory.words.start / scan.entryBytes),
         .all(of: memory.lines, as: Float.self), bounds, thresholds, entries, counts,
-        .int(codes.groups.blocks), .int(queryCount), .int(lists.capacity),
-        .int(segment.rows.lowerBound), .int(segment.rows.count), .int(segment.groupCount),
-        .int(SearchPart.stride(over: segment.groupCount)), .int(places.lowerBound),
+        .int(codes.layout.blocks), .int(queryCount), .int(lists.capacity),
+        .int(segment.rows.lowerBound), .int(segment.rows.count), .int(segment.panelCount),
+        .int(SearchPart.stride(over: segment.panelCount)), .int(places.lowerBound),
         .int(places.upperBound),
       ] + shape.arguments, over: shape.grid)
   }
@@ -59,11 +57,11 @@ struct CodesRun: CertifiedSearch {
   func score(listsAbove limit: Int) throws(TesseraError) {
     for segment in codes.segments {
       try device.launch(
-        "codes_rescore", of: KernelSource("codes_exact"),
+        "codes_rescore", of: KernelSource("codes_exact", ["BITS": codes.bits]),
         [
           .all(of: segment.bytes, as: UInt8.self), device.argument(tables, "nearestCodes"),
           entries, counts, .int(metric.kernelValue), .int(codes.parts),
-          .int(codes.groups.blocks), .int(tables.columns / codes.parts),
+          .int(codes.layout.blocks), .int(tables.columns / codes.parts),
           .int(segment.rows.lowerBound), .int(segment.rows.count), .int(queryCount),
           .int(lists.capacity), .int(limit), .int(scoringSlots),
         ], over: scoringGrid(listsAbove: limit, workPerRow: 4 * codes.parts))
@@ -73,27 +71,40 @@ struct CodesRun: CertifiedSearch {
 
 /// The device memory one batch of queries is scanned for, taken once and used for every batch.
 struct CodesMemory {
+  let scan: CodeScan
   let lists: SearchLists
   /// Rounded tables.
   let words: OpenCLStorage
   /// A scale and an offset for each query.
   let lines: OpenCLStorage
 
-  init(_ device: OpenCLDevice, _ size: SearchLists.Size, hitCount: Int, layout: CodeGroups)
+  init(_ device: OpenCLDevice, _ size: Size, hitCount: Int, _ scan: CodeScan)
     throws(TesseraError)
   {
-    words = try device.reserve(size.queryCount * layout.tableBytes)
-    lines = try device.reserve(2 * size.queryCount, of: Float.self)
-    lists = try SearchLists(device, size, hitCount: hitCount)
+    self.scan = scan
+    words = try device.reserve(scan.tableBytes(queryCount: size.lists.queryCount))
+    lines = try device.reserve(2 * size.lists.queryCount, of: Float.self)
+    lists = try SearchLists(device, size.lists, hitCount: hitCount)
   }
 
-  static func size(
-    _ device: DeviceInfo, queryCount: Int, hitCount: Int, layout: CodeGroups, limits: SearchLimits
-  ) -> SearchLists.Size {
-    // Bytes of the rounded tables, a scale and an offset. They tell few rows apart, so that each
-    // launch lets several times as many pass as the hits it adds.
-    SearchLists.Size(
-      device, queryCount: queryCount, queryBytes: layout.tableBytes + 2 * 4,
-      rowCount: layout.count, hitCount: hitCount, entriesPerHit: 32, limits: limits)
+  /// What a batch takes, before it is taken.
+  struct Size {
+    let lists: SearchLists.Size
+    let byteCount: Int
+
+    init(
+      _ device: DeviceInfo, queryCount: Int, hitCount: Int, _ scan: CodeScan, limits: SearchLimits
+    ) {
+      let tableBytes = scan.layout.tableBytes
+      // Bytes of the rounded tables, a scale and an offset. They tell few rows apart, so that each
+      // launch lets several times as many pass as the hits it adds.
+      lists = SearchLists.Size(
+        device, queryCount: queryCount, queryBytes: tableBytes + 2 * 4,
+        rowCount: scan.layout.count, hitCount: hitCount, entriesPerHit: 32, limits: limits)
+      // Tables fill blocks of queries.
+      byteCount =
+        lists.byteCount + scan.tableBytes(queryCount: lists.queryCount)
+        - lists.queryCount * tableBytes
+    }
   }
 }

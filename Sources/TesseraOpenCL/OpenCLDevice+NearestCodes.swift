@@ -1,8 +1,8 @@
 public import TesseraCompute
 
 extension OpenCLDevice {
-  /// Cost: the codes are laid out by the host, and uploaded a part at a time. Codes of 4 bits take
-  /// 16 bytes for each 32 rows and part, others their own size.
+  /// Cost: the codes are laid out by the host, and uploaded a part at a time. They take their own
+  /// size, filled up to whole groups of 32 rows and four parts (4 bits) or of 64 rows (8 bits).
   public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
     try prepare(codes, limits: SearchLimits())
   }
@@ -15,11 +15,11 @@ extension OpenCLDevice {
     return try OpenCLCodeSet(codes, on: self, limits: limits)
   }
 
-  /// Cost: for codes of 4 bits, a quarter of a look-up per query, row and part,
-  /// and Float32 sums for the few rows that the rounded ones do not rule out. Queries that find more
-  /// near ties than their list holds take a second pass, and sums for every row that ties. Other
-  /// codes, and queries whose tables are not finite or reach 10^38, cost what `lookupScores` and
-  /// `topK` do, on blocks of rows.
+  /// Cost: a part of a look-up per query, row and part, since several queries share one, and Float32
+  /// sums for the few rows that the rounded ones do not rule out. Queries that find more near ties
+  /// than their list holds take a second pass, and sums for every row that ties. Tables longer than
+  /// codes can use, and queries whose tables are not finite or reach 10^38, cost what `lookupScores`
+  /// and `topK` do, on blocks of rows.
   public func nearestCodes(
     _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
   ) throws(TesseraError) -> Neighbors {
@@ -44,26 +44,26 @@ extension OpenCLDevice {
       return .none(queryCount: tables.rows, hitCount: hitCount)
     }
     // Sixteen items share a group of rows in tiles.
-    guard set.bits == 4, codewords <= 16, set.parts <= RoundedTables.mostParts,
+    guard codewords <= 1 << set.bits, set.parts <= RoundedTables.mostParts,
       body == .wideItem || groupSize >= 16
     else {
       return try scoreAll(tables, in: set, order: order, hitCount: hitCount, limits: limits)
     }
-    func size(_ limits: SearchLimits) -> SearchLists.Size {
-      CodesMemory.size(
-        info, queryCount: tables.rows, hitCount: hitCount, layout: set.groups, limits: limits)
+    let scan = CodeScan(self, set.layout)
+    func size(_ limits: SearchLimits) -> CodesMemory.Size {
+      CodesMemory.Size(
+        info, queryCount: tables.rows, hitCount: hitCount, scan, limits: limits)
     }
     return try shrinking(limits) { limits in
-      (size(limits).byteCount, size(limits).queryCount > SearchMemory.blockQueries)
+      (size(limits).byteCount, size(limits).lists.queryCount > SearchMemory.blockQueries)
     } _: { limits throws(TesseraError) in
-      let memory = try CodesMemory(
-        self, size(limits), hitCount: hitCount, layout: set.groups)
-      return try scan(tables, in: set, order: order, memory, limits: limits)
+      let memory = try CodesMemory(self, size(limits), hitCount: hitCount, scan)
+      return try search(tables, in: set, order: order, memory, limits: limits)
     }
   }
 
-  /// Scans codes of 4 bits for queries whose tables can be rounded, and scores all for the others.
-  private func scan(
+  /// Scans for queries whose tables can be rounded, and scores all for the others.
+  private func search(
     _ tables: Matrix<Float>, in set: OpenCLCodeSet, order: ScoreOrder, _ memory: CodesMemory,
     limits: SearchLimits
   ) throws(TesseraError) -> Neighbors {
@@ -77,7 +77,8 @@ extension OpenCLDevice {
       while done < batch.rows {
         let rounded = CodeTables(
           numbers[(done * tables.columns)...], parts: set.parts,
-          codewords: tables.columns / set.parts, order: order)
+          codewords: tables.columns / set.parts, order: order, bits: set.bits,
+          blockQueries: memory.scan.blockQueries)
         let queries = batch.rows(done..<done + max(1, rounded.queryCount))
         if rounded.queryCount > 0 {
           let run = CodesRun(

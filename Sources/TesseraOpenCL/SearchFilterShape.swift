@@ -6,7 +6,7 @@ struct FilterShape {
   let arguments: [KernelArgument]
   let grid: Grid
 
-  private init(macros: [String: Int], arguments: [KernelArgument], grid: Grid) {
+  init(macros: [String: Int], arguments: [KernelArgument], grid: Grid) {
     self.macros = macros
     self.arguments = arguments
     self.grid = grid
@@ -19,7 +19,8 @@ struct FilterShape {
     switch device.body {
     case .wideItem:
       self.init(
-        blocks: blocks, panelCount: panelCount, panelBytes: SearchPanels.panelBytes(dimension),
+        blocks: blocks, panelCount: panelCount,
+        cachedPanels: (values[.sliceKiB] << 10) / SearchPanels.panelBytes(dimension),
         workPerPanel: 2 * 8 * SearchPanels.panelRows * dimension,
         computeUnits: device.info.computeUnits, values)
     case .tile:
@@ -29,39 +30,16 @@ struct FilterShape {
     }
   }
 
-  /// A launch of the scan of codes, for blocks of four queries.
-  init(_ device: OpenCLDevice, codes layout: CodeGroups, queryCount: Int, groupCount: Int) {
-    let blocks = (queryCount + CodeTables.blockQueries - 1) / CodeTables.blockQueries
-    let work = 4 * CodeTables.blockQueries * layout.rows * layout.parts
-    switch device.body {
-    case .wideItem:
-      // What first-level caches nearly hold: there is so little to do with a byte.
-      var values = LaunchValues()
-      values[.sliceKiB] = 64
-      self.init(
-        blocks: blocks, panelCount: groupCount, panelBytes: layout.groupBytes, workPerPanel: work,
-        computeUnits: device.info.computeUnits, values)
-    case .tile:
-      // Sixteen items share a group of rows, and take four groups each.
-      let together = device.groupSize / 4
-      self.init(
-        macros: [:], arguments: [],
-        grid: Grid(
-          groups: (blocks, (groupCount + together - 1) / together), local: (device.groupSize, 1),
-          workPerGroup: work * together))
-    }
-  }
-
-  /// Wide items: each takes a slice of panels that its second-level cache holds, against as many
-  /// queries as leave work for every unit.
+  /// Wide items: each takes a slice of panels that a cache holds, against as many queries as leave
+  /// work for every unit.
   ///
   /// - Parameter workPerPanel: For one block of queries.
-  private init(
-    blocks: Int, panelCount: Int, panelBytes: Int, workPerPanel: Int, computeUnits: Int,
+  init(
+    blocks: Int, panelCount: Int, cachedPanels: Int, workPerPanel: Int, computeUnits: Int,
     _ values: LaunchValues
   ) {
     let itemsWanted = values[.itemsPerUnit] * computeUnits
-    let cached = max(1, (values[.sliceKiB] << 10) / panelBytes)
+    let cached = max(1, cachedPanels)
     // With few queries a slice is read once anyhow, and may be as short as the units need.
     let slice = blocks > 8 ? cached : max(1, min(cached, panelCount / itemsWanted))
     let slices = (panelCount + slice - 1) / slice

@@ -159,7 +159,7 @@ struct SelfTest: Sendable {
     return try device.download(scores).map(\.bitPattern)
   }
 
-  /// Several launches and tables in bytes for 4 bits, and tables that bytes cannot hold.
+  /// Several launches, tables in bytes, and tables that bytes cannot hold.
   static func nearestCodes(bits: Int) -> SelfTest {
     SelfTest(.nearestCodes, "\(bits) bits") { device throws(TesseraError) in
       let (count, parts, queryCount) = (1100, 9, 6)

@@ -87,7 +87,8 @@ struct Fault: Sendable, CustomTestStringConvertible {
     ("search_pack", Work.nearest), ("search_filter", .nearest), ("search_rescore", .nearest),
     ("search_results", .nearest), ("pack_panels", .innerProducts), ("sum_runs", .cluster),
     ("gather", .gather), ("find", .cluster), ("multiply", .innerProducts), ("write_best", .topK),
-    ("encode", .encode), ("codes_scan", .nearestCodes), ("codes_rescore", .nearestCodes),
+    ("encode", .encode), ("codes_scan", .nearestCodes), ("codes_scan_bytes", .nearestCodes),
+    ("codes_rescore", .nearestCodes),
   ].map { (kernel: String, work: Work) in
     Fault(
       "\(kernel) does nothing", [.launch], .doesNothing, kernel: kernel, of: work, isTried: false,

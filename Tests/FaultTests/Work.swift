@@ -102,10 +102,16 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
 
   private func nearestCodes(_ device: any Device) throws(TesseraError) -> [UInt32] {
     let bytes = (0..<300 * 3).map { UInt8(truncatingIfNeeded: $0 * 29) }
-    let hits = try device.nearestCodes(
-      device.upload(Self.numbers(6 * 96, seed: 10), rows: 6, columns: 96),
-      in: device.prepare(ProductCodes(bytes, parts: 6, bits: 4)), order: .smallestFirst, k: 8)
-    return hits.ids.map { UInt32($0) } + hits.scores.map(\.bitPattern)
+    var bits: [UInt32] = []
+    for (parts, width) in [(6, 4), (3, 8)] {
+      let columns = parts << width
+      let hits = try device.nearestCodes(
+        device.upload(Self.numbers(6 * columns, seed: 10), rows: 6, columns: columns),
+        in: device.prepare(ProductCodes(bytes, parts: parts, bits: width)), order: .smallestFirst,
+        k: 8)
+      bits += hits.ids.map { UInt32($0) } + hits.scores.map(\.bitPattern)
+    }
+    return bits
   }
 
   private func gather(_ device: any Device) throws(TesseraError) -> [UInt32] {

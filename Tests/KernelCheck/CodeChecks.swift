@@ -4,15 +4,21 @@ import TesseraCompute
 let codeChecks: [Check] = [
   // One launch, an odd number of parts, and fewer queries than a word holds.
   nearestCodesCheck(count: 40, parts: 5, queries: 3, k: 40, .smallestFirst),
+  nearestCodesCheck(count: 40, parts: 5, bits: 8, queries: 3, k: 40, .smallestFirst),
   // Several launches with thresholds that rise, and more queries than a word holds.
   nearestCodesCheck(count: 330, parts: 6, queries: 6, k: 3, .largestFirst),
-  // More parts than local memory takes at a time.
+  nearestCodesCheck(count: 330, parts: 6, bits: 8, queries: 6, k: 3, .largestFirst),
+  // More queries than lie side by side.
+  nearestCodesCheck(count: 97, parts: 2, bits: 8, queries: 33, k: 2, .smallestFirst),
+  // More parts than are looked up at a time.
   nearestCodesCheck(count: 70, parts: 70, queries: 2, k: 2, .smallestFirst),
+  nearestCodesCheck(count: 70, parts: 11, bits: 8, queries: 2, k: 2, .smallestFirst),
   // Lists that overflow, and are searched again.
   nearestCodesCheck(count: 1100, parts: 1, queries: 1, k: 2, .largestFirst, equal: true),
-  // Tables that bytes cannot hold, and numbers of 8 bits.
+  nearestCodesCheck(count: 1100, parts: 1, bits: 8, queries: 1, k: 2, .largestFirst, equal: true),
+  // Tables that bytes cannot hold.
   nearestCodesCheck(count: 50, parts: 3, queries: 5, k: 4, .smallestFirst, spike: 1e38),
-  nearestCodesCheck(count: 50, parts: 3, bits: 8, queries: 2, k: 4, .largestFirst),
+  nearestCodesCheck(count: 70, parts: 3, bits: 8, queries: 5, k: 4, .largestFirst, spike: 1e38),
 ]
 
 /// - Parameter spike: An entry of the third query's tables.

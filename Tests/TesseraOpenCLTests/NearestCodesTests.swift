@@ -72,8 +72,8 @@ import Testing
     for bits in [4, 8] {
       for order in ScoreOrder.allCases {
         var limits = SearchLimits()
-        limits.segmentBytes = 5 * 32 * 7
-        limits.stagingBytes = 2 * 32 * 7
+        limits.segmentBytes = 5 * 64 * 7
+        limits.stagingBytes = 2 * 64 * 7
         limits.batchBytes = 1
         let input = Input(count: 4500, parts: 7, bits: bits, queries: 21, k: 30, order: order)
         try input.expectReference(subject.device, limits)
@@ -87,22 +87,27 @@ import Testing
   func overflow(_ subject: Subject, _ k: Int) throws {
     var limits = SearchLimits()
     limits.capacity = 64
-    for order in ScoreOrder.allCases {
-      // So few values that hundreds of rows tie.
-      let input = Input(
-        count: 1500, parts: 2, bits: 4, queries: 9, k: k, order: order, kinds: 2)
-      let counted = try input.expectReference(subject.device, limits)
-      #expect(counted.rescored >= 9 * 64)
+    for bits in [4, 8] {
+      for order in ScoreOrder.allCases {
+        // So few values that hundreds of rows tie.
+        let input = Input(
+          count: 1500, parts: 2, bits: bits, queries: 9, k: k, order: order, kinds: 2)
+        let counted = try input.expectReference(subject.device, limits)
+        #expect(counted.rescored >= 9 * 64)
+      }
     }
   }
 
   @Test(
     "tables that bytes cannot hold are scored in full, the others are not", arguments: Subject.all)
   func wild(_ subject: Subject) throws {
-    for (queries, wild) in [(1, [0]), (9, [0, 3, 4, 8]), (20, Array(0..<20)), (11, [10])] {
+    for (bits, queries, wild) in [
+      (4, 1, [0]), (4, 9, [0, 3, 4, 8]), (4, 20, Array(0..<20)), (4, 11, [10]),
+      (8, 1, [0]), (8, 70, [0, 32, 33, 69]), (8, 3, Array(0..<3)),
+    ] {
       for order in ScoreOrder.allCases {
         let input = Input(
-          count: 300, parts: 5, bits: 4, queries: queries, k: 6, order: order, wild: Set(wild))
+          count: 300, parts: 5, bits: bits, queries: queries, k: 6, order: order, wild: Set(wild))
         let counted = try input.expectReference(subject.device)
         #expect(counted.rescored >= 300 * wild.count)
         #expect(counted.candidates < 300 * wild.count + 300 * (queries - wild.count) + 1)
@@ -117,13 +122,29 @@ import Testing
       try Input(count: 150, parts: parts, bits: 4, queries: 5, k: 4)
         .expectReference(subject.device)
     }
+    for parts in [1, 7, 8, 9, 16, 130, 513] {
+      try Input(count: 150, parts: parts, bits: 8, queries: 5, k: 4)
+        .expectReference(subject.device)
+    }
+  }
+
+  @Test("counts around a panel, a group, a slice and a tile", arguments: Subject.all)
+  func edges(_ subject: Subject) throws {
+    for count in [1, 31, 32, 33, 63, 64, 65, 96, 127, 129, 511, 513, 4095, 4097] {
+      for (queries, k) in [(1, 1), (31, 5), (33, 10)] {
+        let input = Input(
+          count: count, parts: 3, bits: 8, queries: queries, k: k, order: .largestFirst)
+        try input.expectReference(subject.device)
+      }
+    }
   }
 
   @Test("more codewords than a number can name", arguments: Subject.all)
   func spareCodewords(_ subject: Subject) throws {
     let device = subject.device
-    let codes = try ProductCodes([0x21, 0xF3, 0x07], parts: 2, bits: 4)
-    for codewords in [16, 17, 300] {
+    for (bits, codewords) in [(4, 16), (4, 17), (4, 300), (8, 248), (8, 256), (8, 257)] {
+      let codes = try ProductCodes(
+        [0x21, 0xF3, 0x07, 0xF7, 0x00, 0x80], parts: 2, bits: bits)
       let entries = (0..<2 * codewords).map { Float($0 % 29) }
       let found = try device.nearestCodes(
         device.upload(entries, rows: 1, columns: 2 * codewords), in: device.prepare(codes),
@@ -150,6 +171,20 @@ import Testing
     #expect(found.ids.count == 160)
   }
 
+  @Test("so does the filter on numbers of 8 bits", arguments: Subject.all)
+  func statisticsOfBytes(_ subject: Subject) throws {
+    let device = subject.device
+    let input = Input(count: 20_000, parts: 12, bits: 8, queries: 16, k: 10)
+    let set = try device.prepare(input.codes(seed: 1))
+    let found = try device.nearestCodes(
+      device.upload(input.tables(seed: 2), rows: 16, columns: input.columns), in: set,
+      order: .smallestFirst, k: 10)
+    #expect(found.statistics.candidates < 16 * 1000)
+    #expect(found.statistics.rescored >= 16 * 10 && found.statistics.rescored < 16 * 60)
+    // 64 bytes a group of 64 rows and part, and two lengths for each 32 rows.
+    #expect(set.residentBytes == 313 * 12 * 64 + 625 * 8)
+  }
+
   @Test("a set of another device is refused", arguments: Subject.all)
   func otherDevice(_ subject: Subject) throws {
     let device = subject.device
@@ -172,22 +207,27 @@ import Testing
     [[Float(1)], [0x1p-149], [0x1p-130], [1e-20, 1], [1, 3e5, 1e-3], [1e30], [4e36], [0]])
   func bound(_ order: ScoreOrder, _ scales: [Float]) {
     var numbers = Numbers(seed: 51)
-    for parts in [1, 5, 24] {
-      let columns = parts * 16
+    for (bits, blockQueries, parts) in [
+      (4, 4, 1), (4, 4, 5), (4, 4, 24), (8, 4, 5), (8, 32, 1), (8, 32, 24),
+    ] {
+      let codewords = 1 << bits
+      let columns = parts * codewords
       let tables = (0..<9 * columns).map { place in
-        Float.random(in: -1...1, using: &numbers) * scales[place / 16 % scales.count]
+        Float.random(in: -1...1, using: &numbers) * scales[place / codewords % scales.count]
       }
-      let rounded = CodeTables(tables[...], parts: parts, codewords: 16, order: order)
+      let rounded = CodeTables(
+        tables[...], parts: parts, codewords: codewords, order: order, bits: bits,
+        blockQueries: blockQueries)
       #expect(rounded.queryCount == 9)
-      let width = CodeGroups(count: 0, parts: parts, bits: 4).tableBytes
+      let width = CodeGroups(count: 0, parts: parts, bits: bits).tableBytes
       for query in 0..<9 {
+        let (block, place) = query.quotientAndRemainder(dividingBy: blockQueries)
         for _ in 0..<100 {
-          var (score, sum) = (Float(0), UInt32(0))
+          var (score, sum) = (Float(0), 0)
           for part in 0..<parts {
-            let codeword = Int.random(in: 0..<16, using: &numbers)
-            score += tables[query * columns + part * 16 + codeword]
-            let word = rounded.words[query / 4 * width + part * 16 + codeword]
-            sum += word >> (UInt32(query % 4) * 8) & 0xFF
+            let entry = part * codewords + Int.random(in: 0..<codewords, using: &numbers)
+            score += tables[query * columns + entry]
+            sum += Int(rounded.bytes[(block * width + entry) * blockQueries + place])
           }
           let value = rounded.lines[2 * query + 1]
             .addingProduct(Float(sum), rounded.lines[2 * query])
