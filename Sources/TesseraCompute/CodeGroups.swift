@@ -38,27 +38,41 @@ package struct CodeGroups: Sendable {
   ) {
     target.initialize(repeating: 0, count: groups.count * groupBytes)
     codes.bytes.withUnsafeBufferPointer { bytes in
-      for row in groups.lowerBound * rows..<min(groups.upperBound * rows, count) {
-        let group = target + (row / rows - groups.lowerBound) * groupBytes
-        let code = UnsafeBufferPointer(
-          rebasing: bytes[row * codes.byteCount..<(row + 1) * codes.byteCount])
+      guard let start = bytes.baseAddress else { return }
+      for group in groups {
+        let first = group * rows
+        let source = start + first * codes.byteCount
+        let place = target + (group - groups.lowerBound) * groupBytes
         if bits == 4 {
-          packHalves(code, to: group + row % 16 * 4, shift: row % rows / 16 * 4)
+          packHalves(source, codes.byteCount, min(rows, count - first), to: place)
         } else {
-          for part in 0..<parts { group[part * Self.blockBytes + row % rows] = code[part] }
+          packBytes(source, min(rows, count - first), to: place)
         }
       }
     }
   }
 
-  private func packHalves(
-    _ code: UnsafeBufferPointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, shift: Int
+  private func packBytes(
+    _ codes: UnsafePointer<UInt8>, _ rowCount: Int, to target: UnsafeMutablePointer<UInt8>
   ) {
-    for byte in code.indices {
-      // Two parts to a byte; past an odd number of parts there is nothing.
-      let place = target + byte / 2 * Self.blockBytes + byte % 2 * 2
-      place[0] |= (code[byte] & 15) << shift
-      if 2 * byte + 1 < parts { place[1] |= (code[byte] >> 4) << shift }
+    for part in 0..<parts {
+      for row in 0..<rowCount { target[part * Self.blockBytes + row] = codes[row * parts + part] }
+    }
+  }
+
+  private func packHalves(
+    _ codes: UnsafePointer<UInt8>, _ codeBytes: Int, _ rowCount: Int,
+    to target: UnsafeMutablePointer<UInt8>
+  ) {
+    for row in 0..<rowCount {
+      let shift = row / 16 * 4
+      for byte in 0..<codeBytes {
+        // Two parts to a byte; past an odd number of parts there is nothing.
+        let pair = codes[row * codeBytes + byte]
+        let place = target + byte / 2 * Self.blockBytes + row % 16 * 4 + byte % 2 * 2
+        place[0] |= (pair & 15) << shift
+        if 2 * byte + 1 < parts { place[1] |= (pair >> 4) << shift }
+      }
     }
   }
 
