@@ -165,6 +165,8 @@ extension BenchmarkTask {
     case .kmeans: "One update: every point to its centroid, and the sums."
     case .encode: "Product-quantizer codes, as operations of the plain algorithm."
     case .lookupScores: "Table entries added: scores of product-quantizer codes."
+    case .nearestCodes:
+      "The best of 4-bit codes, as entries of all sums. Scans look up bytes of many rows at once."
     }
   }
 }

@@ -24,13 +24,15 @@ public enum BenchmarkTask: String, Sendable, Hashable, CaseIterable, Codable {
   case encode
   /// Sums of table entries by code (`lookupScores`).
   case lookupScores
+  /// Codes of 4 bits scanned for the best (`nearestCodes`), as table entries that all sums have.
+  case nearestCodes
 
   /// What `rate` of this task counts.
   public var unit: BenchmarkUnit {
     switch self {
     case .copy, .upload, .download, .read, .topK: .bytes
     case .multiply, .multiplyFloat16, .multiplyInt8, .nearest, .kmeans, .encode: .operations
-    case .lookupScores: .lookups
+    case .lookupScores, .nearestCodes: .lookups
     }
   }
 
@@ -39,7 +41,9 @@ public enum BenchmarkTask: String, Sendable, Hashable, CaseIterable, Codable {
     switch self {
     case .read, .topK: .copy
     case .nearest, .kmeans, .encode: .multiply
-    case .copy, .upload, .download, .multiply, .multiplyFloat16, .multiplyInt8, .lookupScores: nil
+    case .copy, .upload, .download, .multiply, .multiplyFloat16, .multiplyInt8, .lookupScores,
+      .nearestCodes:
+      nil
     }
   }
 }

@@ -129,4 +129,33 @@ extension Workload {
       return try compare(.lookupScores, device, start, host.download(expected))
     }
   }
+
+  static func nearestCodes(
+    on device: any Device, _ size: BenchmarkSize
+  ) throws(TesseraError) -> Workload {
+    let (queries, rows, parts) = size.pick(
+      (8, 20_000, 8), (64, 200_000, 16), (256, 400_000, 32), (1024, 8_000_000, 32))
+    let (codewords, k) = (16, 10)
+    let entries = BenchmarkInput.uniform(queries * parts * codewords, seed: 47)
+    var random = SplitMix64(seed: 48)
+    let bytes = (0..<rows * parts / 2).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    let tables = try device.upload(entries, rows: queries, columns: parts * codewords)
+    let set = try device.prepare(ProductCodes(bytes, parts: parts, bits: 4))
+    let found = LastHits()
+    return Workload(
+      shape: ["queries": queries, "rows": rows, "subspaces": parts, "k": k],
+      work: Double(queries) * Double(rows) * Double(parts)
+    ) { () throws(TesseraError) in
+      found.neighbors = try device.nearestCodes(tables, in: set, order: .largestFirst, k: k)
+    } check: { () throws(TesseraError) in
+      try check(
+        found.neighbors, .nearestCodes, queries: queries, rows: rows, k: k, on: device
+      ) { query, row in
+        (0..<parts).reduce(Float(0)) { sum, part in
+          let number = Int(bytes[(row * parts + part) / 2] >> (part % 2 * 4) & 15)
+          return sum + entries[(query * parts + part) * codewords + number]
+        }
+      }
+    }
+  }
 }

@@ -37,7 +37,7 @@ extension Workload {
     let queries = try Vectors(
       BenchmarkInput.clustered(sizes.queries, dimension, seed: 32), dimension: dimension)
     let set = try device.prepare(rows, metric: .innerProduct)
-    let found = Result()
+    let found = LastHits()
     return Workload(
       shape: [
         "rows": sizes.rows, "dimension": dimension, "queries": sizes.queries, "k": sizes.k,
@@ -45,56 +45,12 @@ extension Workload {
     ) { () throws(TesseraError) in
       found.neighbors = try device.nearest(queries, in: set, k: sizes.k)
     } check: { () throws(TesseraError) in
-      try check(found.neighbors, queries, rows, sizes, on: device)
-    }
-  }
-
-  /// What the last call found.
-  private final class Result {
-    var neighbors = Neighbors.none(queryCount: 0)
-  }
-
-  /// Whether the hits of the first and last query are in order, have their canonical scores, and
-  /// whether no row of a sample should have been among them.
-  private static func check(
-    _ found: Neighbors, _ queries: Vectors, _ rows: Vectors, _ sizes: SearchSizes,
-    on device: any Device
-  ) throws(TesseraError) -> Int {
-    guard found.hitCount == sizes.k, found.queryCount == queries.count else {
-      throw .wrongResult(
-        sizes.task, device,
-        "\(found.hitCount) hits for \(found.queryCount) queries, not \(sizes.k) for "
-          + "\(queries.count)")
-    }
-    var checked = 0
-    for query in Set([0, queries.count - 1]) {
-      let asked = queries.row(query)
-      let places = query * sizes.k..<(query + 1) * sizes.k
-      let hits = places.map { (score: found.scores[$0], id: found.ids[$0]) }
-      func score(_ id: Int64) -> Float {
-        CanonicalScore.score(.innerProduct, asked, rows.row(Int(id)))
+      try check(
+        found.neighbors, sizes.task, queries: sizes.queries, rows: sizes.rows, k: sizes.k,
+        on: device
+      ) { query, row in
+        CanonicalScore.score(.innerProduct, queries.row(query), rows.row(row))
       }
-      for (place, hit) in hits.enumerated() {
-        guard rows.count > hit.id, hit.id >= 0, score(hit.id) == hit.score else {
-          throw .wrongResult(
-            sizes.task, device, "query \(query) has row \(hit.id) with score \(hit.score)")
-        }
-        guard place == 0 || ScoreOrder.largestFirst.ranks(hits[place - 1], ahead: hit) else {
-          throw .wrongResult(sizes.task, device, "hits of query \(query) are out of order")
-        }
-      }
-      let ids = Set(hits.map(\.id))
-      let worst = hits[hits.count - 1]
-      let step = Int64(max(1, rows.count / 5000))
-      for id in stride(from: Int64(0), to: Int64(rows.count), by: Int64.Stride(step))
-      where !ids.contains(id) {
-        guard ScoreOrder.largestFirst.ranks(worst, ahead: (score(id), id)) else {
-          throw .wrongResult(sizes.task, device, "query \(query) lacks row \(id)")
-        }
-        checked += 1
-      }
-      checked += hits.count
     }
-    return checked
   }
 }

@@ -28,6 +28,7 @@ extension BenchmarkTask {
     case .kmeans: try .kmeans(on: device, size)
     case .encode: try .encode(on: device, size)
     case .lookupScores: try .lookupScores(on: device, size)
+    case .nearestCodes: try .nearestCodes(on: device, size)
     }
   }
 }

@@ -13,7 +13,7 @@ import Testing
   @Test("measures any device, here one that has nothing of its own")
   func anyDevice() throws {
     var benchmark = once
-    benchmark.tasks = [.copy, .upload, .download, .topK, .lookupScores, .kmeans]
+    benchmark.tasks = [.copy, .upload, .download, .topK, .lookupScores, .nearestCodes, .kmeans]
     var steps: [Int] = []
     let result = try benchmark.measure(WrongDevice(nil)) { steps.append($0) }
     #expect(result.device == "wrong" && result.measurements.map(\.task) == benchmark.tasks)
@@ -32,8 +32,7 @@ import Testing
     "a device that computes something else gets an error, not a figure",
     arguments: [
       BenchmarkTask.copy, .upload, .download, .multiply, .multiplyInt8, .read, .topK, .kmeans,
-      .encode,
-      .lookupScores,
+      .encode, .lookupScores, .nearestCodes,
     ])
   func wrongResults(_ task: BenchmarkTask) {
     var benchmark = once

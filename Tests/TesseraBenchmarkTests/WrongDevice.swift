@@ -39,9 +39,19 @@ final class WrongDevice: RoundedMultiplier {
     _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
     let found = try host.nearest(queries, in: set, k: k, only: selector)
-    guard wrong == .read else { return found }
-    // The best hit is lost, and all others move up.
-    return Neighbors(
+    return wrong == .read ? withoutBest(found) : found
+  }
+
+  func nearestCodes(
+    _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
+  ) throws(TesseraError) -> Neighbors {
+    let found = try host.nearestCodes(tables, in: set, order: order, k: k)
+    return wrong == .nearestCodes ? withoutBest(found) : found
+  }
+
+  /// The best hit is lost, and all others move up.
+  private func withoutBest(_ found: Neighbors) -> Neighbors {
+    Neighbors(
       queryCount: found.queryCount, hitCount: found.hitCount,
       ids: Array(found.ids.dropFirst()) + [found.ids[0]],
       scores: Array(found.scores.dropFirst()) + [found.scores[0]],
