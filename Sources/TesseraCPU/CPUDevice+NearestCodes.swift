@@ -31,7 +31,7 @@ extension CPUDevice {
     let room = split.pieces * hitCount
     let keys = try HostStorage(allocating: queryCount * room * 8)
     let counts = try HostStorage(allocating: queryCount * split.pieces * 8)
-    let statistics = Mutex(SearchStatistics(certified: true, candidates: 0, rescored: 0))
+    let statistics = Mutex(SearchStatistics.none)
     try workers.run(split.blocks * split.pieces) { index throws(TesseraError) in
       let piece = index % split.pieces
       let queries = split.queries(of: index / split.pieces)

@@ -86,7 +86,7 @@ extension CPUDevice {
     guard hitCount > 0 else { return .none(queryCount: queries.count) }
     let ids = try HostStorage(allocating: queries.count * hitCount * 8)
     let scores = try HostStorage(allocating: queries.count * hitCount * 4)
-    let statistics = Mutex(SearchStatistics(certified: true, candidates: 0, rescored: 0))
+    let statistics = Mutex(SearchStatistics.none)
 
     let block = kernels.queryBlock
     let blocks = (queries.count + block - 1) / block

@@ -70,7 +70,3 @@ struct CodeSearchTask: Sendable {
     return SearchStatistics(certified: true, candidates: rows.count, rescored: rows.count)
   }
 }
-
-extension SearchStatistics {
-  static let none = SearchStatistics(certified: true, candidates: 0, rescored: 0)
-}

@@ -18,7 +18,7 @@ struct SearchTask {
   private let panels: csimd_panels
   private let packed: PackedQueries
   private let lists: HitLists
-  private var statistics = SearchStatistics(certified: true, candidates: 0, rescored: 0)
+  private var statistics = SearchStatistics.none
 
   /// - Throws: `.outOfMemory`.
   init(

@@ -13,6 +13,9 @@ public struct SearchStatistics: Sendable, Hashable {
     self.rescored = rescored
   }
 
+  /// Of a search that has not begun.
+  package static let none = SearchStatistics(certified: true, candidates: 0, rescored: 0)
+
   public static func + (a: Self, b: Self) -> Self {
     Self(
       certified: a.certified && b.certified, candidates: a.candidates + b.candidates,
@@ -49,7 +52,7 @@ public struct Neighbors: Sendable, Hashable {
   public static func none(queryCount: Int, hitCount: Int = 0) -> Neighbors {
     Neighbors(
       queryCount: queryCount, hitCount: hitCount, ids: [], scores: [],
-      statistics: SearchStatistics(certified: true, candidates: 0, rescored: 0))
+      statistics: .none)
   }
 
   /// The `k` best of two searches of the same queries over disjoint rows.

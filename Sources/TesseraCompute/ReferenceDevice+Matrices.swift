@@ -159,29 +159,17 @@ extension ReferenceDevice {
   public func nearestCodes(
     _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
   ) throws(TesseraError) -> Neighbors {
-    let codewords = try Shapes.nearestCodes(tables, in: set, k: k)
+    try Shapes.nearestCodes(tables, in: set, k: k)
     guard let codes = (set as? ReferenceCodeSet)?.codes else {
       throw TesseraError(.wrongDevice, "nearestCodes: the codes were prepared on another device")
     }
-    let entries = try tables.hostElements("nearestCodes")
-    let hitCount = min(k, codes.count)
-    var ids: [Int64] = []
-    var scores: [Float] = []
-    for query in 0..<tables.rows {
-      let ranked = (0..<codes.count).map { row -> (score: Float, id: Int64) in
-        var sum: Float = 0
-        for part in 0..<codes.parts {
-          sum += entries[query * tables.columns + part * codewords + codes.number(row, part)]
-        }
-        return (sum, Int64(row))
-      }.sorted { order.ranks($0, ahead: $1) }
-      ids += ranked.prefix(hitCount).map(\.id)
-      scores += ranked.prefix(hitCount).map(\.score)
+    let numbers = (0..<codes.count).flatMap { row in
+      (0..<codes.parts).map { UInt8(codes.number(row, $0)) }
     }
-    let scored = tables.rows * codes.count
-    return Neighbors(
-      queryCount: tables.rows, hitCount: hitCount, ids: ids, scores: scores,
-      statistics: SearchStatistics(certified: true, candidates: scored, rescored: scored))
+    let scores = try allocate(Float.self, rows: tables.rows, columns: codes.count)
+    try lookupScores(
+      tables, upload(numbers, rows: codes.count, columns: codes.parts), into: scores)
+    return try bestColumns(of: scores, order: order, k: k)
   }
 
   public func gather(

@@ -39,8 +39,8 @@ package struct RoundedTables {
   /// - Parameters:
   ///   - table: `parts` x `codewordCount`, at most 1 << `bits`.
   ///   - mostEntry: What a byte may hold.
-  ///   - entries: Gets 1 << `bits` bytes a part, for 4 bits padded to four parts; zeros where there is
-  ///     no codeword.
+  ///   - entries: Gets ``CodeGroups/tableBytes``: 1 << `bits` bytes a part, zeros where there is no
+  ///     codeword.
   /// - Returns: nil if they cannot be rounded: there are NaN, infinities, or numbers too large.
   /// - Precondition: at most ``mostParts``.
   package init?(
@@ -65,7 +65,8 @@ package struct RoundedTables {
     // Not so small that its inverse overflows; entries are then smaller than they could be.
     let step = max(widest / most, 0x1p-100)
     let width = 1 << bits
-    entries.initialize(repeating: 0, count: (bits == 4 ? (parts + 3) / 4 * 4 : parts) * width)
+    entries.initialize(
+      repeating: 0, count: CodeGroups(count: 0, parts: parts, bits: bits).tableBytes)
     for part in 0..<parts {
       rows[part].round(
         above: ranges[part].least, inverseStep: 1 / step, to: entries + part * width)

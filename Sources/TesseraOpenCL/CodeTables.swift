@@ -6,9 +6,9 @@ internal import TesseraCompute
 /// ``RoundedTables``, where costs are scores, negated where the largest is best. The row's exact cost
 /// T obeys step (U - M z) <= T - B <= step (U + M + M z) with z = 2^-14, and its Float32 score, as a
 /// cost, is off T by at most d. So the middle of that range is off the cost of the score by at most
-/// step M (1 / 2 + z) + d. The filter's
-/// value, larger is better, stands for h times the negated cost: for the score itself under inner
-/// product (h = 1), and for -score / 2 under squared L2 with norms of zero (h = 1/2):
+/// step M (1 / 2 + z) + d. The filter's value, larger is better, stands for h times the negated cost:
+/// for the score itself under inner product (h = 1), and for -score / 2 under squared L2 with norms of
+/// zero (h = 1/2):
 ///
 ///     v = fma(U, scale, offset),   scale = -h step,   offset = -h (B + step M / 2)
 ///

@@ -30,30 +30,16 @@ extension OpenCLDevice {
         for first in stride(from: 0, to: segment.rows.count, by: block.rowCount) {
           let codes = try set.numbers(
             of: segment, first..<min(first + block.rowCount, segment.rows.count), on: self)
-          let next = try bestScores(
-            of: Matrix(scores, rows: queries.rows, columns: codes.rows), queries, codes, order,
-            k: min(hitCount, codes.rows), firstID: Int64(segment.rows.lowerBound + first))
+          let blockScores = Matrix<Float>(scores, rows: queries.rows, columns: codes.rows)
+          try queueLookupScores(queries, codes, into: blockScores)
+          let next = try bestColumns(
+            of: blockScores, order: order, k: hitCount, firstID: segment.rows.lowerBound + first)
           best = best.merged(with: next, k: hitCount, order: order)
         }
       }
       found.append(best)
     }
     return found
-  }
-
-  private func bestScores(
-    of scores: Matrix<Float>, _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, _ order: ScoreOrder,
-    k: Int, firstID: Int64
-  ) throws(TesseraError) -> Neighbors {
-    let values = try allocate(Float.self, rows: tables.rows, columns: k)
-    let places = try allocate(Int32.self, rows: tables.rows, columns: k)
-    try queueLookupScores(tables, codes, into: scores)
-    try topK(scores, order: order, into: values, places)
-    return Neighbors(
-      queryCount: tables.rows, hitCount: k, ids: try download(places).map { firstID + Int64($0) },
-      scores: try download(values),
-      statistics: SearchStatistics(
-        certified: true, candidates: scores.count, rescored: scores.count))
   }
 }
 

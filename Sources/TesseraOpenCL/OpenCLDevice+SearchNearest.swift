@@ -68,7 +68,7 @@ extension OpenCLDevice {
       try Shapes.requireFinite(queries, "nearest: queries")
       return Neighbors(
         queryCount: queries.count, hitCount: hitCount, ids: [], scores: [],
-        statistics: SearchStatistics(certified: true, candidates: 0, rescored: 0))
+        statistics: .none)
     }
     for element in Set([queries.element, set.vectors.element]) {
       try requireTrust(

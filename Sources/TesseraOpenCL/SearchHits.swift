@@ -9,7 +9,7 @@ struct SearchHits {
   private let firstID: Int64
   private var ids: [Int64] = []
   private var scores: [Float] = []
-  private var statistics = SearchStatistics(certified: true, candidates: 0, rescored: 0)
+  private var statistics = SearchStatistics.none
 
   /// - Parameters:
   ///   - rowCount: Rows of the set.

@@ -104,31 +104,15 @@ public struct CodeSearch: Sendable {
       var found = Neighbors.none(queryCount: queries.count)
       for start in stride(from: 0, to: codeCount, by: step) {
         let block = try codes.rows(start..<min(start + step, codeCount))
-        let scores = try quantizer.scores(
-          of: queries, against: block, metric: metric, on: device)
+        let scores = try device.upload(
+          quantizer.scores(of: queries, against: block, metric: metric, on: device),
+          rows: queries.count, columns: block.count)
         found = found.merged(
-          with: try best(of: scores, queries.count, block.count, k, firstID: start), k: k,
-          order: metric.order)
+          with: try device.bestColumns(of: scores, order: metric.order, k: k, firstID: start),
+          k: k, order: metric.order)
       }
       return found
     }
-  }
-
-  private func best(
-    of scores: [Float], _ queryCount: Int, _ codeCount: Int, _ k: Int, firstID: Int
-  ) throws(TesseraError) -> Neighbors {
-    let hitCount = min(k, codeCount)
-    let values = try device.allocate(Float.self, rows: queryCount, columns: hitCount)
-    let columns = try device.allocate(Int32.self, rows: queryCount, columns: hitCount)
-    try device.topK(
-      device.upload(scores, rows: queryCount, columns: codeCount), order: metric.order,
-      into: values, columns)
-    return Neighbors(
-      queryCount: queryCount, hitCount: hitCount,
-      ids: try device.download(columns).map { Int64(firstID) + Int64($0) },
-      scores: try device.download(values),
-      statistics: SearchStatistics(
-        certified: true, candidates: scores.count, rescored: scores.count))
   }
 }
 

@@ -156,33 +156,27 @@ import Testing
     }
   }
 
-  @Test("the filter spares most rows the exact sum", arguments: Subject.all)
-  func statistics(_ subject: Subject) throws {
+  @Test(
+    "the filter spares most rows the exact sum", arguments: Subject.all,
+    [
+      // 16 bytes a group and part, and two lengths a group.
+      (bits: 4, parts: 24, residentBytes: 625 * (24 * 16 + 8)),
+      // 64 bytes a group of 64 rows and part, and two lengths for each 32 rows.
+      (bits: 8, parts: 12, residentBytes: 313 * 12 * 64 + 625 * 8),
+    ])
+  func statistics(
+    _ subject: Subject, _ codes: (bits: Int, parts: Int, residentBytes: Int)
+  ) throws {
     let device = subject.device
-    let input = Input(count: 20_000, parts: 24, bits: 4, queries: 16, k: 10)
+    let input = Input(count: 20_000, parts: codes.parts, bits: codes.bits, queries: 16, k: 10)
     let set = try device.prepare(input.codes(seed: 1))
     let found = try device.nearestCodes(
       device.upload(input.tables(seed: 2), rows: 16, columns: input.columns), in: set,
       order: .smallestFirst, k: 10)
     #expect(found.statistics.candidates < 16 * 1000)
     #expect(found.statistics.rescored >= 16 * 10 && found.statistics.rescored < 16 * 60)
-    // 16 bytes a group and part, and two lengths a group.
-    #expect(set.residentBytes == 625 * (24 * 16 + 8))
+    #expect(set.residentBytes == codes.residentBytes)
     #expect(found.ids.count == 160)
-  }
-
-  @Test("so does the filter on numbers of 8 bits", arguments: Subject.all)
-  func statisticsOfBytes(_ subject: Subject) throws {
-    let device = subject.device
-    let input = Input(count: 20_000, parts: 12, bits: 8, queries: 16, k: 10)
-    let set = try device.prepare(input.codes(seed: 1))
-    let found = try device.nearestCodes(
-      device.upload(input.tables(seed: 2), rows: 16, columns: input.columns), in: set,
-      order: .smallestFirst, k: 10)
-    #expect(found.statistics.candidates < 16 * 1000)
-    #expect(found.statistics.rescored >= 16 * 10 && found.statistics.rescored < 16 * 60)
-    // 64 bytes a group of 64 rows and part, and two lengths for each 32 rows.
-    #expect(set.residentBytes == 313 * 12 * 64 + 625 * 8)
   }
 
   @Test("a set of another device is refused", arguments: Subject.all)
