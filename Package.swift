@@ -26,24 +26,30 @@ let package = Package(
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "CSIMD"),
-    .target(name: "TesseraCompute", swiftSettings: strict),
+    .target(name: "TesseraHost", swiftSettings: strict),
+    .target(name: "TesseraCompute", dependencies: ["TesseraHost"], swiftSettings: strict),
     .target(
-      name: "TesseraCPU", dependencies: ["TesseraCompute", "CSIMD", "COpenBLAS"],
+      name: "TesseraCPU", dependencies: ["TesseraHost", "TesseraCompute", "CSIMD", "COpenBLAS"],
       swiftSettings: strict),
     .target(name: "COpenCL"),
     .target(name: "Kernels", path: "Kernels", exclude: ["cl"]),
     .target(
-      name: "TesseraOpenCL", dependencies: ["TesseraCompute", "COpenCL", "Kernels"],
+      name: "TesseraOpenCL", dependencies: ["TesseraHost", "TesseraCompute", "COpenCL", "Kernels"],
       swiftSettings: strict),
     .target(
-      name: "TesseraFormats", dependencies: ["TesseraCompute"], swiftSettings: strict),
+      name: "TesseraFormats", dependencies: ["TesseraHost", "TesseraCompute"],
+      swiftSettings: strict),
     .target(
       name: "TesseraDevices",
-      dependencies: ["TesseraCompute", "TesseraCPU", "TesseraFormats", "TesseraOpenCL"],
+      dependencies: ["TesseraHost", "TesseraCompute", "TesseraCPU", "TesseraOpenCL"],
       swiftSettings: strict),
     .target(name: "TesseraBenchmark", dependencies: ["TesseraCompute"], swiftSettings: strict),
-    .target(name: "TesseraRetrieval", dependencies: ["TesseraCompute"], swiftSettings: strict),
-    .target(name: "TesseraQuantization", dependencies: ["TesseraCompute"], swiftSettings: strict),
+    .target(
+      name: "TesseraRetrieval", dependencies: ["TesseraHost", "TesseraCompute"],
+      swiftSettings: strict),
+    .target(
+      name: "TesseraQuantization", dependencies: ["TesseraHost", "TesseraCompute"],
+      swiftSettings: strict),
     .target(
       name: "Tessera",
       dependencies: [
@@ -54,7 +60,7 @@ let package = Package(
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
-        "Tessera", "TesseraBenchmark",
+        "Tessera", "TesseraBenchmark", "TesseraHost",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

@@ -10,8 +10,8 @@ public enum QuantizerFile {
   ///
   /// - Throws: `.cannotCreate`, `.inputOutput`.
   public static func write(_ quantizer: any Quantizer, to path: String) throws(TesseraError) {
-    let file = TensorFile(
-      tensors: quantizer.tensors,
+    let file = StoredArrayFile(
+      arrays: quantizer.arrays,
       metadata: [
         "content": "quantizer", "version": String(version), "kind": type(of: quantizer).kind,
         "specification": quantizer.specification,
@@ -24,7 +24,7 @@ public enum QuantizerFile {
   /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for a file that is no quantizer or
   ///   damaged, `.unsupported` for a newer version or an unknown kind.
   public static func open(_ path: String) throws(TesseraError) -> any Quantizer {
-    let file = try TensorFile(path)
+    let file = try StoredArrayFile(path)
     do throws(TesseraError) {
       return try quantizer(file)
     } catch {
@@ -32,7 +32,7 @@ public enum QuantizerFile {
     }
   }
 
-  private static func quantizer(_ file: TensorFile) throws(TesseraError) -> any Quantizer {
+  private static func quantizer(_ file: StoredArrayFile) throws(TesseraError) -> any Quantizer {
     guard file.metadata["content"] == "quantizer", let kind = file.metadata["kind"],
       let specification = file.metadata["specification"],
       let writtenVersion = file.metadata["version"].flatMap({ Int($0) })
@@ -46,6 +46,6 @@ public enum QuantizerFile {
         "is of version \(writtenVersion), this program reads up to \(version); use a newer one")
     }
     return try QuantizerFactory.quantizer(
-      kind: kind, specification: specification, tensors: file.tensors)
+      kind: kind, specification: specification, arrays: file.arrays)
   }
 }

@@ -1,14 +1,7 @@
 internal import COpenBLAS
 internal import CSIMD
 public import TesseraCompute
-
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Musl)
-  internal import Musl
-#elseif canImport(Darwin)
-  internal import Darwin
-#endif
+internal import TesseraHost
 
 /// Which filter a search runs over all rows before it scores some of them canonically.
 public enum FilterPolicy: String, Sendable, CaseIterable {
@@ -25,7 +18,7 @@ public enum FilterPolicy: String, Sendable, CaseIterable {
 public final class CPUDevice: Device {
   public let info: DeviceInfo
   let kernels: Kernels
-  let workers: Workers
+  let workers: WorkerPool
   let filterPolicy: FilterPolicy
 
   /// The instruction sets this machine can run, slowest first.
@@ -42,13 +35,13 @@ public final class CPUDevice: Device {
     variant: String? = nil, threads: Int? = nil, filter: FilterPolicy? = nil
   ) throws(TesseraError) {
     filterPolicy = if let filter { filter } else { try Self.chosenFilterPolicy() }
-    kernels = try Self.chosenKernels(variant ?? environment("TESSERA_CPU"))
-    workers = Workers(count: try Self.chosenThreads(threads))
+    kernels = try Self.chosenKernels(variant ?? Environment["TESSERA_CPU"])
+    workers = WorkerPool(count: try Self.chosenThreads(threads))
     info = DeviceInfo(
-      identifier: "cpu", name: processorName(), kind: .cpu, vendor: "host",
+      identifier: "cpu", name: HostLimits.current.processorName, kind: .cpu, vendor: "host",
       driver: "OpenBLAS \(String(cString: openblas_get_config()).split(separator: " ")[1])",
-      variant: kernels.name, memoryBytes: physicalMemory(), computeUnits: workers.count,
-      accelerated: Set(Operation.allCases))
+      variant: kernels.name, memoryBytes: HostLimits.current.memoryBytes, computeUnits: workers.count,
+      accelerated: Set(DeviceOperation.allCases))
   }
 
   private static func chosenKernels(_ name: String?) throws(TesseraError) -> Kernels {
@@ -63,14 +56,14 @@ public final class CPUDevice: Device {
   }
 
   private static func chosenThreads(_ threads: Int?) throws(TesseraError) -> Int {
-    if threads == nil, let text = environment("TESSERA_THREADS"), !text.isEmpty {
+    if threads == nil, let text = Environment["TESSERA_THREADS"] {
       guard let number = Int(text), number > 0 else {
         throw TesseraError(
           .invalidArgument, "cpu: TESSERA_THREADS is \"\(text)\", expected a number above 0")
       }
       return number
     }
-    let count = threads ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let count = threads ?? HostLimits.current.cores
     guard count > 0 else {
       throw TesseraError(.invalidArgument, "cpu: \(count) threads, expected at least 1")
     }
@@ -78,7 +71,7 @@ public final class CPUDevice: Device {
   }
 
   private static func chosenFilterPolicy() throws(TesseraError) -> FilterPolicy {
-    guard let text = environment("TESSERA_FILTER"), !text.isEmpty else { return .auto }
+    guard let text = Environment["TESSERA_FILTER"] else { return .auto }
     guard let policy = FilterPolicy(rawValue: text) else {
       let known = FilterPolicy.allCases.map(\.rawValue).joined(separator: ", ")
       throw TesseraError(
@@ -104,28 +97,4 @@ public final class CPUDevice: Device {
   ) throws(TesseraError) {
     try HostStorage.copy(source, at: byteOffset, to: target)
   }
-}
-
-private func environment(_ name: String) -> String? {
-  getenv(name).map { String(cString: $0) }
-}
-
-private func physicalMemory() -> Int {
-  sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
-}
-
-/// What the operating system calls the processor.
-private func processorName() -> String {
-  guard let file = fopen("/proc/cpuinfo", "r") else { return "CPU" }
-  defer { fclose(file) }
-  var line: UnsafeMutablePointer<CChar>?
-  var capacity = 0
-  defer { free(line) }
-  while getline(&line, &capacity, file) > 0, let start = line {
-    let text = String(cString: start)
-    guard text.hasPrefix("model name"), let colon = text.firstIndex(of: ":") else { continue }
-    return text[text.index(after: colon)...].split(whereSeparator: \.isWhitespace)
-      .joined(separator: " ")
-  }
-  return "CPU"
 }

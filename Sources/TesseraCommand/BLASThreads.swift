@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+internal import TesseraHost
 
 /// The threads that OpenBLAS starts when it is loaded, each of which keeps a core busy for some 25 ms
 /// before it sleeps: longer than many a command runs. They start again with the first product.

@@ -29,7 +29,7 @@ struct DevicesCommand: ParsableCommand {
       table.add(
         info.identifier, info.kind.rawValue,
         info.memoryBytes == .max ? "-" : info.memoryBytes.asBytes, "\(info.computeUnits)",
-        info.variant, "\(info.accelerated.count)/\(Operation.allCases.count)", info.name)
+        info.variant, "\(info.accelerated.count)/\(DeviceOperation.allCases.count)", info.name)
     }
     table.print()
     for problem in problems { output.note(problem.description) }

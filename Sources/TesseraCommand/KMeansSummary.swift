@@ -1,4 +1,5 @@
 import Tessera
+internal import TesseraHost
 
 extension KMeansCommand {
   /// What `kmeans` prints: as JSON under these names, or as a table.
@@ -71,7 +72,7 @@ extension KMeansCommand {
       self.trials = trials?.map {
         Trial(k: $0.clusterCount, objective: $0.objective, silhouette: $0.silhouette)
       }
-      peakBytes = HostLimits.peakResidentBytes
+      peakBytes = HostLimits.current.peakResidentBytes
     }
 
     func table() -> Table {

@@ -1,12 +1,5 @@
 import Tessera
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+internal import TesseraHost
 
 /// Several files that appear together or not at all.
 ///

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tessera
+internal import TesseraHost
 
 extension QuantizerCommand {
   struct Train: ParsableCommand {
@@ -82,7 +83,7 @@ extension QuantizerCommand {
 
     private func train(
       _ recipe: any QuantizerRecipe, _ points: Vectors, _ device: any Device
-    ) throws(TesseraError) -> Training {
+    ) throws(TesseraError) -> TrainedQuantizer {
       let progress = ProgressBar("train", total: 100, unit: "%", isQuiet: output.quiet)
       defer { progress.finish() }
       return try recipe.train(points, on: device) { step in progress.update(step.done) }
@@ -109,7 +110,7 @@ extension QuantizerCommand {
       }
 
       init(
-        of training: Training, on device: DeviceInfo, rows: Int, loadSeconds: Double,
+        of training: TrainedQuantizer, on device: DeviceInfo, rows: Int, loadSeconds: Double,
         trainSeconds: Double
       ) {
         let quantizer = training.quantizer
@@ -120,11 +121,11 @@ extension QuantizerCommand {
         self.rows = rows
         dimension = quantizer.dimension
         codeBytes = quantizer.codeByteCount
-        bookBytes = quantizer.tensors.values.reduce(0) { $0 + $1.bytes.count }
+        bookBytes = quantizer.arrays.values.reduce(0) { $0 + $1.bytes.count }
         meanSquaredError = training.meanSquaredError
         notes = training.notes.map(\.description)
         seconds = Seconds(load: loadSeconds, train: trainSeconds)
-        peakBytes = HostLimits.peakResidentBytes
+        peakBytes = HostLimits.current.peakResidentBytes
       }
 
       func table() -> Table {

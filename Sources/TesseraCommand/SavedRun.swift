@@ -1,6 +1,7 @@
 import Tessera
 import TesseraBenchmark
 import TesseraFormats
+internal import TesseraHost
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials

@@ -1,5 +1,6 @@
 import Tessera
 import TesseraDevices
+internal import TesseraHost
 
 extension SearchCommand {
   /// What `search` prints: as JSON under these names, or as a table.
@@ -63,7 +64,7 @@ extension SearchCommand {
       batch = last.batchSize
       residentBytes = last.residentBytes
       workingBytes = last.workingBytes
-      peakBytes = HostLimits.peakResidentBytes
+      peakBytes = HostLimits.current.peakResidentBytes
       self.recall = recall
     }
 

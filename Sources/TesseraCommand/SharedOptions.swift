@@ -1,6 +1,7 @@
 public import ArgumentParser
 public import Tessera
 import TesseraDevices
+internal import TesseraHost
 
 /// Where the work is done.
 struct DeviceOptions: ParsableArguments {
@@ -37,7 +38,7 @@ struct DeviceOptions: ParsableArguments {
 
   private func choice() throws(TesseraError) -> DeviceChoice {
     if let device { return device }
-    guard let text = environment("TESSERA_DEVICE") else { return .auto }
+    guard let text = Environment["TESSERA_DEVICE"] else { return .auto }
     do throws(TesseraError) {
       return try DeviceChoice(text)
     } catch {
@@ -54,7 +55,7 @@ extension DeviceSelection {
     _ work: (any Device) throws(TesseraError) -> Result
   ) throws(TesseraError) -> (result: Result, device: any Device) {
     do throws(TesseraError) {
-      return try Recovery(of: device, fallback: fallback, note: output.note).run(work)
+      return try RunControl(fallback: fallback, note: output.note).run(on: device, work)
     } catch {
       throw error.code == .nonFinite || error.code == .invalidShape
         ? TesseraError(error.code, "\(input): \(error.message)") : error
@@ -77,7 +78,7 @@ struct OutputOptions: ParsableArguments {
 
   /// A sentence for those who ask why: TESSERA_LOG=info or debug.
   func explain(_ text: String) {
-    if ["info", "debug", "trace"].contains(environment("TESSERA_LOG") ?? "") { note(text) }
+    if ["info", "debug", "trace"].contains(Environment["TESSERA_LOG"] ?? "") { note(text) }
   }
 }
 

@@ -1,5 +1,6 @@
 import TesseraCPU
 import TesseraCompute
+internal import TesseraHost
 
 extension Devices {
   /// Looks at everything this machine's devices depend on: processor, threads, memory, OpenCL
@@ -26,7 +27,7 @@ extension Devices {
     let choices = CPUDevice.variants
     let used = "\(cpu.info.name), \(cpu.info.variant) of \(choices.joined(separator: ", "))"
     let threads = cpu.info.computeUnits
-    let cores = HostLimits.cores
+    let cores = HostLimits.current.cores
     return [
       cpu.info.variant == choices.last
         ? .ok("cpu", used)
@@ -40,7 +41,7 @@ extension Devices {
   }
 
   private static func memory() -> [Finding] {
-    let (total, free) = (HostLimits.memoryBytes, HostLimits.availableBytes)
+    let (total, free) = (HostLimits.current.memoryBytes, HostLimits.current.availableBytes)
     let detail = "\(free >> 20) MiB of \(total >> 20) MiB available"
     return [
       free >= 1 << 30
@@ -55,7 +56,7 @@ extension Devices {
     let found = devices.filter { $0.info.identifier.hasPrefix("opencl:") }
       .map { device -> Finding in
         let info = device.info
-        let host = Set(Operation.allCases).subtracting(info.accelerated).map(\.rawValue).sorted()
+        let host = Set(DeviceOperation.allCases).subtracting(info.accelerated).map(\.rawValue).sorted()
         return .ok(
           info.identifier,
           "\(info.name), driver \(info.driver), \(info.variant)"
@@ -68,7 +69,7 @@ extension Devices {
   }
 
   private static func cache() -> [Finding] {
-    guard let path = CacheFolder.path else {
+    guard let path = CacheFolder.path() else {
       return [
         .odd(
           "cache",
@@ -76,8 +77,8 @@ extension Devices {
           remedy: "export TESSERA_CACHE=/var/tmp/tessera")
       ]
     }
-    CacheFolder.create()
-    guard HostLimits.isWritable(path) else {
+    CacheFolder.create(path)
+    guard SystemFile.isWritable(path) else {
       return [
         .odd(
           "cache", "\(path) is not writable: programs are built and devices measured each time",
@@ -87,7 +88,7 @@ extension Devices {
     if let problem = ProfileStore.user.problem {
       return [.odd("cache", problem.message, remedy: "rm '\(path)/devices.json'")]
     }
-    let files = HostLimits.files(in: path)
+    let files = SystemFile.names(in: path)
     let programs = files.count { $0.hasPrefix("opencl-") && $0.hasSuffix(".bin") }
     let measured = files.contains("devices.json") ? "devices measured" : "no device measured yet"
     return [.ok("cache", "\(path): \(programs) OpenCL programs, \(measured)")]

@@ -1,12 +1,5 @@
 import TesseraCompute
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+internal import TesseraHost
 
 /// GPUs the kernel shows, whether OpenCL does or not.
 struct GraphicsHardware {
@@ -25,7 +18,7 @@ struct GraphicsHardware {
             "gpu", "\(closed[0]) may not be opened by this user",
             remedy: "sudo usermod -aG render,video $USER, then log in again"))
     }
-    let names = HostLimits.files(in: root)
+    let names = SystemFile.names(in: root)
     expect(
       "nvidia", names.contains("nvidiactl") ? ["\(root)/nvidiactl"] : [],
       "sudo apt-get install nvidia-opencl-icd")
@@ -34,7 +27,7 @@ struct GraphicsHardware {
       "install ROCm's OpenCL runtime: sudo apt-get install rocm-opencl-icd")
     // Render nodes do not tell their vendor; without any OpenCL GPU one of these serves it.
     if vendors.isEmpty, findings.isEmpty {
-      let render = HostLimits.files(in: "\(root)/dri").filter { $0.hasPrefix("renderD") }.sorted()
+      let render = SystemFile.names(in: "\(root)/dri").filter { $0.hasPrefix("renderD") }.sorted()
       expect(
         "", render.map { "\(root)/dri/\($0)" },
         "sudo apt-get install intel-opencl-icd (Intel) or mesa-opencl-icd (others)")

@@ -1,14 +1,8 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+internal import TesseraHost
 
 extension Devices {
   static func openCLLibrary() -> [Finding] {
-    let chosen = environment("TESSERA_OPENCL_LIBRARY")
+    let chosen = Environment["TESSERA_OPENCL_LIBRARY"]
     for name in chosen.map({ [$0] }) ?? ["libOpenCL.so.1", "libOpenCL.so"] where canLoad(name) {
       return [.ok("opencl library", name)]
     }
@@ -34,10 +28,10 @@ extension Devices {
 
 /// The drivers registered with the OpenCL loader: one `.icd` file each, naming a library.
 struct OpenCLDrivers {
-  var folder = environment("OCL_ICD_VENDORS") ?? "/etc/OpenCL/vendors"
+  var folder = Environment["OCL_ICD_VENDORS"] ?? "/etc/OpenCL/vendors"
 
   func findings() -> [Finding] {
-    let files = HostLimits.files(in: folder).filter { $0.hasSuffix(".icd") }.sorted()
+    let files = SystemFile.names(in: folder).filter { $0.hasSuffix(".icd") }.sorted()
     guard !files.isEmpty else {
       return [
         .missing(
@@ -47,7 +41,7 @@ struct OpenCLDrivers {
       ]
     }
     return files.map { file in
-      let library = HostLimits.firstLine(of: "\(folder)/\(file)")
+      let library = SystemFile.firstWord(of: "\(folder)/\(file)")
       guard !library.isEmpty else {
         return .missing(
           "opencl drivers", "\(folder)/\(file) names no library",

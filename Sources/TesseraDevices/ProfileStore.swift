@@ -1,5 +1,5 @@
 import TesseraCompute
-import TesseraFormats
+import TesseraHost
 import TesseraOpenCL
 
 #if canImport(FoundationEssentials)
@@ -17,7 +17,7 @@ struct ProfileStore {
   let path: String?
 
   static var user: ProfileStore {
-    ProfileStore(path: CacheFolder.path.map { $0 + "/devices.json" })
+    ProfileStore(path: CacheFolder.path().map { $0 + "/devices.json" })
   }
 
   /// Everything a record depends on: the device, its driver, the code path and this version.
@@ -77,7 +77,7 @@ struct ProfileStore {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     guard let json = try? encoder.encode(records) else { return }
-    CacheFolder.create()
+    CacheFolder.create(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
     guard let file = try? AtomicFile(path) else { return }
     try? file.append(Array(json).span.bytes)
     try? file.commit()

@@ -139,12 +139,6 @@ private final class ShardedVectorSet: VectorSet, @unchecked Sendable {
 // MARK: Memory
 
 extension ShardedDevice {
-  public func supports(_ operation: Operation, metric: Metric, element: ElementType, k: Int) -> Bool
-  {
-    operation == .nearest
-      && devices.allSatisfy { $0.supports(operation, metric: metric, element: element, k: k) }
-  }
-
   public func allocate(byteCount: Int) throws(TesseraError) -> Storage { throw noMemory }
 
   public func upload(

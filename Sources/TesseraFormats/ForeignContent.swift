@@ -1,3 +1,5 @@
+internal import TesseraHost
+
 /// What people hand in by mistake in place of a file of numbers, known by its first bytes.
 struct ForeignContent: Sendable {
   let name: String
@@ -34,5 +36,23 @@ struct ForeignContent: Sendable {
 
   static func recognized(_ bytes: UnsafeRawBufferPointer) -> ForeignContent? {
     all.first { bytes.starts(with: $0.signature) }
+  }
+}
+
+extension MappedFile {
+  /// The error for bytes that are not what the format says: what is wrong, where, and what to do.
+  ///
+  /// If the file begins like something else altogether, the error says that instead. Looking only
+  /// now keeps a proper file from being refused because its sizes happen to spell another
+  /// signature.
+  func malformed(
+    _ problem: String, at offset: Int, _ remedy: String = "write or download it again"
+  ) -> TesseraError {
+    if let content = ForeignContent.recognized(bytes) {
+      return TesseraError(
+        .malformedFile, "\(path.printable): is \(content.name) (byte 0); \(content.remedy)")
+    }
+    return TesseraError(
+      .malformedFile, "\(path.printable): \(problem) (byte \(offset)); \(remedy)")
   }
 }

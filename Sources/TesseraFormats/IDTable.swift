@@ -1,3 +1,5 @@
+internal import TesseraHost
+
 /// Integers in rows: the ids a search found, true neighbours, labels. A view of a mapped file.
 public struct IDTable: Sendable {
   public let rows: Int

@@ -1,4 +1,5 @@
 import TesseraCompute
+internal import TesseraHost
 
 /// A table of numbers found in a mapped file, every size checked against the file.
 struct MappedTable {

@@ -1,4 +1,5 @@
 import TesseraCompute
+internal import TesseraHost
 
 /// The header of an .npy file: which numbers follow, how many, and where they start.
 struct NumpyHeader {

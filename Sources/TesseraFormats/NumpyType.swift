@@ -1,3 +1,5 @@
+internal import TesseraHost
+
 /// The `descr` of an .npy header: the type of the array's numbers.
 enum NumpyType {
   struct Refusal: Error {

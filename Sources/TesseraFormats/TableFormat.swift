@@ -1,4 +1,5 @@
 import TesseraCompute
+internal import TesseraHost
 
 /// How a file lays out a table of numbers. All are row-major and little-endian.
 enum TableFormat: Sendable, Hashable {

@@ -1,4 +1,5 @@
 import TesseraCompute
+internal import TesseraHost
 
 /// Writes a table row by row: the header, then each row in the layout that the extension names.
 ///

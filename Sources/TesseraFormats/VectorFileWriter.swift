@@ -1,4 +1,5 @@
 public import TesseraCompute
+internal import TesseraHost
 
 /// Writes a vector file a few rows at a time: sets larger than memory.
 ///

@@ -31,12 +31,12 @@ public final class OpenCLDevice: Device {
   private let macros: [String: Int]
   private let sessions: Mutex<OpenCLSessions>
 
-  private static let native: Set<Operation> = [
+  private static let native: Set<DeviceOperation> = [
     .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .nearestCodes, .gather,
     .multiply,
   ]
   /// Their arithmetic is fixed in Float64; the host does them for a device without it.
-  private static let nativeInFloat64: Set<Operation> = [
+  private static let nativeInFloat64: Set<DeviceOperation> = [
     .accumulateClusters, .canonicalScores, .encode,
   ]
 

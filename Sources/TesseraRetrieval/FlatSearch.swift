@@ -1,5 +1,6 @@
 import Synchronization
 public import TesseraCompute
+internal import TesseraHost
 
 /// Exact search over rows that may not fit the device's memory.
 ///

@@ -14,7 +14,7 @@ struct WrongDeviceTests {
 
   /// Zeros, which are valid numbers, labels, codes and rows alike, so that the device is all that
   /// is wrong.
-  private func zeros<Element: DeviceScalar>(
+  private func zeros<Element: DeviceScalar & AdditiveArithmetic>(
     _: Element.Type, _ columns: Int, on device: any Device
   ) throws -> Matrix<Element> {
     try device.upload([Element](repeating: .zero, count: 2 * columns), rows: 2, columns: columns)

@@ -63,8 +63,8 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
     _ device: any Device, _ notes: Notes
   ) throws(TesseraError) -> ([UInt32], String) {
     let points = try Vectors(Self.numbers(300 * 6, seed: 3), dimension: 6)
-    let recovery = Recovery(of: device, fallback: ReferenceDevice.shared, note: notes.add)
-    let (clustering, place) = try recovery.run { device throws(TesseraError) in
+    let control = RunControl(fallback: ReferenceDevice.shared, note: notes.add)
+    let (clustering, place) = try control.run(on: device) { device throws(TesseraError) in
       try KMeans(.init(clusterCount: 5, iterations: 3)).cluster(points, on: device)
     }
     return (

@@ -2,15 +2,8 @@
 // inside a kernel simulator that looks for races and stray reads.
 
 import TesseraCompute
+internal import TesseraHost
 import TesseraOpenCL
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// A new operation adds its list here.
 let checks = matrixChecks + clusterChecks + codeChecks + searchChecks

@@ -62,8 +62,8 @@ import Testing
     #expect(encoded["rows"] as? Int == 500)
     let info = try shell.tessera("quantizer", "info", "book.safetensors", "--json").json()
     #expect(info["specification"] as? String == "PQ6x4" && info["codeBytes"] as? Int == 3)
-    let tensors = try #require(info["tensors"] as? [String: [String: Any]])
-    #expect(tensors["codewords"]?["shape"] as? [Int] == [6, 16, 4])
+    let arrays = try #require(info["tensors"] as? [String: [String: Any]])
+    #expect(arrays["codewords"]?["shape"] as? [Int] == [6, 16, 4])
     let table = try shell.tessera("quantizer", "info", "book.safetensors")
     #expect(table.output.contains("PQ6x4 (product)"))
   }
@@ -115,12 +115,12 @@ import Testing
     var damaged = try shell.bytes("book.safetensors")
     damaged[damaged.count - 30] ^= 1
     try damaged.write(to: URL(filePath: shell.path("damaged.safetensors")))
-    let good = try TensorFile(shell.path("book.safetensors"))
+    let good = try StoredArrayFile(shell.path("book.safetensors"))
     for (name, metadata) in [
       ("other", [:]), ("newer", ["version": "2"]), ("unknown", ["kind": "magic"]),
     ] as [(String, [String: String])] {
-      let file = TensorFile(
-        tensors: good.tensors,
+      let file = StoredArrayFile(
+        arrays: good.arrays,
         metadata: metadata.isEmpty ? [:] : good.metadata.merging(metadata) { _, new in new })
       try file.write(to: shell.path("\(name).safetensors"))
     }
@@ -141,7 +141,7 @@ import Testing
         .quantizer
       try QuantizerFile.write(quantizer, to: shell.path("q.safetensors"))
       let again = try QuantizerFile.open(shell.path("q.safetensors"))
-      #expect(again.specification == spec && again.tensors == quantizer.tensors)
+      #expect(again.specification == spec && again.arrays == quantizer.arrays)
       #expect(try again.encode(vectors, on: device) == quantizer.encode(vectors, on: device))
     }
   }

@@ -1,5 +1,6 @@
 import Foundation
 import TesseraCompute
+internal import TesseraHost
 import Testing
 
 @testable import TesseraDevices
@@ -53,8 +54,8 @@ import Testing
     for finding in findings where finding.state != .ok {
       #expect(finding.remedy != nil || finding.detail.contains(";"), "\(finding)")
     }
-    #expect(HostLimits.memoryBytes > 1 << 28 && HostLimits.cores >= 1)
-    #expect(HostLimits.availableBytes <= HostLimits.memoryBytes)
-    #expect(HostLimits.peakResidentBytes > 1 << 20)
+    #expect(HostLimits.current.memoryBytes > 1 << 28 && HostLimits.current.cores >= 1)
+    #expect(HostLimits.current.availableBytes <= HostLimits.current.memoryBytes)
+    #expect(HostLimits.current.peakResidentBytes > 1 << 20)
   }
 }

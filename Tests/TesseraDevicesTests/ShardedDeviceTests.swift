@@ -86,7 +86,6 @@ import Testing
     let memory = #expect(throws: TesseraError.self) { try sharded.allocate(byteCount: 4) }
     #expect(memory?.code == .unsupported)
     #expect(memory?.message.contains("cpu or reference") == true)
-    #expect(!sharded.supports(.multiply, metric: .cosine, element: .float32, k: 1))
     let set = try ReferenceDevice.shared.prepare(try Self.rows(9, seed: 1), metric: .cosine)
     let foreign = #expect(throws: TesseraError.self) {
       try sharded.nearest(try Self.rows(1, seed: 2), in: set, k: 1)

@@ -1,5 +1,6 @@
 import Foundation
 import TesseraCompute
+internal import TesseraHost
 import TesseraFormats
 import Testing
 

@@ -118,18 +118,18 @@ import Testing
     func run(_ device: any Device, saving: Bool = false) throws -> CodebookLearner {
       var learner = try CodebookLearner(options, startingFrom: first, on: device)
       _ = try learner.step(first, on: device)
-      if saving { learner = try CodebookLearner(options, tensors: learner.tensors) }
+      if saving { learner = try CodebookLearner(options, arrays: learner.arrays) }
       _ = try learner.step(second, on: device)
       return learner
     }
     let expected = try run(Self.reference)
     for (name, device) in try EveryDevice.named() {
-      #expect(try run(device).tensors == expected.tensors, "\(name)")
+      #expect(try run(device).arrays == expected.arrays, "\(name)")
     }
-    #expect(try run(Self.reference, saving: true).tensors == expected.tensors)
-    var damaged = expected.tensors
+    #expect(try run(Self.reference, saving: true).arrays == expected.arrays)
+    var damaged = expected.arrays
     damaged["usage"] = nil
-    #expect(throws: TesseraError.self) { try CodebookLearner(options, tensors: damaged) }
+    #expect(throws: TesseraError.self) { try CodebookLearner(options, arrays: damaged) }
   }
 
   @Test("one vector, one codeword, equal vectors")

@@ -53,7 +53,7 @@ struct DegenerateTrainingTests {
   func defined(_ specification: String, _ degenerate: Degenerate) throws {
     let device = try CPUDevice(threads: 1)
     let points = try degenerate.points()
-    let training: Training
+    let training: TrainedQuantizer
     do {
       training = try QuantizerSamples.train(specification, points, on: device)
     } catch let error as TesseraError {
@@ -68,8 +68,8 @@ struct DegenerateTrainingTests {
     let decoded = try training.quantizer.decode(codes, on: device)
     #expect(codes.count == points.count && decoded.count == points.count * points.dimension)
     #expect(decoded.allSatisfy { $0.isFinite })
-    for tensor in training.quantizer.tensors.values where tensor.scalar == .float32 {
-      #expect(try tensor.values(Float.self).allSatisfy { $0.isFinite })
+    for array in training.quantizer.arrays.values where array.scalar == .float32 {
+      #expect(try array.values(Float.self).allSatisfy { $0.isFinite })
     }
   }
 

@@ -20,7 +20,7 @@ import Testing
   }
 
   static func train(_ name: String, _ points: Vectors, on device: any Device = reference) throws
-    -> Training
+    -> TrainedQuantizer
   {
     try QuantizerFactory.recipe(name).train(points, on: device) { _ in }
   }
@@ -114,7 +114,7 @@ import Testing
     let codes = try expected.encode(points, on: Self.reference)
     for (name, device) in try EveryDevice.named() {
       let quantizer = try Self.train("LRVQ4_3x4", points, on: device).quantizer
-      #expect(quantizer.tensors == expected.tensors, "\(name)")
+      #expect(quantizer.arrays == expected.arrays, "\(name)")
       #expect(try quantizer.encode(points, on: device) == codes, "\(name)")
     }
   }
@@ -125,20 +125,20 @@ import Testing
     let quantizer = try Self.train("LRVQ4_2x3", points).quantizer
     let copy = try QuantizerFactory.quantizer(
       kind: LowRankQuantizer.kind, specification: quantizer.specification,
-      tensors: quantizer.tensors)
+      arrays: quantizer.arrays)
     let codes = try quantizer.encode(points, on: Self.reference)
     #expect(try copy.encode(points, on: Self.reference) == codes)
     #expect(
       try copy.decode(codes, on: Self.reference) == quantizer.decode(codes, on: Self.reference))
     for name in ["mean", "projection", "codewords"] {
-      var tensors = quantizer.tensors
-      tensors[name] = try Tensor([Float](repeating: 0, count: 4), shape: [2, 2])
+      var arrays = quantizer.arrays
+      arrays[name] = try StoredArray([Float](repeating: 0, count: 4), shape: [2, 2])
       #expect(throws: TesseraError.self) {
-        try LowRankQuantizer(specification: "LRVQ4_2x3", tensors: tensors)
+        try LowRankQuantizer(specification: "LRVQ4_2x3", arrays: arrays)
       }
     }
     #expect(throws: TesseraError.self) {
-      try LowRankQuantizer(specification: "LRVQ4x3", tensors: quantizer.tensors)
+      try LowRankQuantizer(specification: "LRVQ4x3", arrays: quantizer.arrays)
     }
   }
 

@@ -31,14 +31,14 @@ enum QuantizerSamples {
   static func train(
     _ specification: String, _ points: [Float], dimension: Int,
     on device: any Device = ReferenceDevice.shared
-  ) throws -> Training {
+  ) throws -> TrainedQuantizer {
     try train(specification, Vectors(points, dimension: dimension), on: device)
   }
 
   /// With few updates, which is all that these tests need.
   static func train(
     _ specification: String, _ points: Vectors, on device: any Device
-  ) throws -> Training {
+  ) throws -> TrainedQuantizer {
     var recipe = try QuantizerFactory.recipe(specification)
     if var tuned = recipe as? any CodewordRecipe {
       tuned.options.iterations = 4

@@ -79,7 +79,7 @@ struct QuantizerTests {
     for device in devices {
       let name = "\(device.info.identifier) \(device.info.variant)"
       let training = try QuantizerSamples.train(specification, vectors, on: device)
-      #expect(training.quantizer.tensors == expected.quantizer.tensors, "\(name)")
+      #expect(training.quantizer.arrays == expected.quantizer.arrays, "\(name)")
       #expect(training.meanSquaredError == expected.meanSquaredError, "\(name)")
       #expect(try training.quantizer.encode(vectors, on: device) == codes, "\(name)")
       #expect(try training.quantizer.decode(codes, on: device) == decoded, "\(name)")
@@ -123,29 +123,29 @@ struct QuantizerTests {
   }
 
   @Test("tensors give the same quantizer back", arguments: QuantizerSamples.specifications)
-  func tensors(_ specification: String) throws {
+  func arrays(_ specification: String) throws {
     let device = try CPUDevice()
     let quantizer = try QuantizerSamples.train(
       specification, Self.points, dimension: Self.dimension, on: device
     ).quantizer
     let again = try QuantizerFactory.quantizer(
-      kind: type(of: quantizer).kind, specification: specification, tensors: quantizer.tensors)
-    #expect(again.tensors == quantizer.tensors && again.specification == specification)
+      kind: type(of: quantizer).kind, specification: specification, arrays: quantizer.arrays)
+    #expect(again.arrays == quantizer.arrays && again.specification == specification)
     let vectors = try Vectors(Self.points, dimension: Self.dimension)
     let codes = try quantizer.encode(vectors, on: device)
     #expect(try again.encode(vectors, on: device) == codes)
     #expect(try again.decode(codes, on: device) == quantizer.decode(codes, on: device))
     // Each tensor missing, cut short, of another type.
-    for (name, tensor) in quantizer.tensors {
-      var broken = quantizer.tensors
+    for (name, array) in quantizer.arrays {
+      var broken = quantizer.arrays
       broken[name] = nil
-      let floats = try Tensor([Double](repeating: 1, count: 2), shape: [2])
-      for wrong in [nil, floats, try Tensor(tensor.scalar, shape: [0], bytes: [])] {
+      let floats = try StoredArray([Double](repeating: 1, count: 2), shape: [2])
+      for wrong in [nil, floats, try StoredArray(array.scalar, shape: [0], bytes: [])] {
         broken[name] = wrong
-        guard broken != quantizer.tensors else { continue }
+        guard broken != quantizer.arrays else { continue }
         #expect(throws: TesseraError.self, "\(name) as \(String(describing: wrong?.shape))") {
           try QuantizerFactory.quantizer(
-            kind: type(of: quantizer).kind, specification: specification, tensors: broken)
+            kind: type(of: quantizer).kind, specification: specification, arrays: broken)
         }
       }
     }

@@ -174,23 +174,23 @@ import Testing
     let points = try Self.vectors(50, 33)
     let quantizer = try Self.train(points, bits: 3)
     let copy = try QuantizerFactory.quantizer(
-      kind: RaBitQ.kind, specification: quantizer.specification, tensors: quantizer.tensors)
+      kind: RaBitQ.kind, specification: quantizer.specification, arrays: quantizer.arrays)
     let codes = try quantizer.encode(points, on: Self.reference)
     #expect(try copy.encode(points, on: Self.reference) == codes)
     #expect(
       try copy.decode(codes, on: Self.reference) == quantizer.decode(codes, on: Self.reference))
 
-    for (name, tensor) in [
-      ("rotation.signs", try Tensor([Int8](repeating: 2, count: 4 * 33), shape: [4, 33])),
-      ("rotation.signs", try Tensor([Int8](repeating: 1, count: 4 * 32), shape: [4, 32])),
-      ("center", try Tensor([Float](repeating: .nan, count: 33), shape: [33])),
-      ("center", try Tensor([Float](), shape: [0])),
-      ("center", nil as Tensor?),
+    for (name, array) in [
+      ("rotation.signs", try StoredArray([Int8](repeating: 2, count: 4 * 33), shape: [4, 33])),
+      ("rotation.signs", try StoredArray([Int8](repeating: 1, count: 4 * 32), shape: [4, 32])),
+      ("center", try StoredArray([Float](repeating: .nan, count: 33), shape: [33])),
+      ("center", try StoredArray([Float](), shape: [0])),
+      ("center", nil as StoredArray?),
     ] {
-      var tensors = quantizer.tensors
-      tensors[name] = tensor
+      var arrays = quantizer.arrays
+      arrays[name] = array
       #expect(throws: TesseraError.self) {
-        try RaBitQ(specification: "RaBitQ3", tensors: tensors)
+        try RaBitQ(specification: "RaBitQ3", arrays: arrays)
       }
     }
   }

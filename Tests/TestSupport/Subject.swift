@@ -81,7 +81,7 @@ public struct Trial<Case: Workload>: Sendable, CustomStringConvertible {
 extension Subject {
   /// Every present subject with every case of `operation` it can afford.
   public static func trials<Case: Workload>(
-    _ operation: Operation, _ cases: [Case]
+    _ operation: DeviceOperation, _ cases: [Case]
   ) -> [Trial<Case>] {
     present.flatMap { subject in
       let affordable = subject.affordableWork(operation)
@@ -91,7 +91,7 @@ extension Subject {
 
   /// Where the reference device does the work, in plain Swift that the tests do not optimise, it
   /// manages about two million multiply-adds a second.
-  private func affordableWork(_ operation: Operation) -> Int {
+  private func affordableWork(_ operation: DeviceOperation) -> Int {
     guard case .success(let device) = made, device.info.kind != .reference,
       device.info.accelerated.contains(operation)
     else { return 20_000 }

@@ -1,0 +1,88 @@
+internal import TesseraHost
+
+/// Device memory. Each device subclasses it; nobody else looks inside.
+///
+/// Safe to share: the reference is immutable, and the device that owns it orders all access.
+open class Storage: @unchecked Sendable {
+  public let byteCount: Int
+  public init(byteCount: Int) { self.byteCount = byteCount }
+}
+
+/// A dense row-major view of device memory: `rows` x `columns`, starting `offset` elements in.
+public struct Matrix<Element: DeviceScalar>: Sendable {
+  public let storage: Storage
+  public let offset: Int
+  public let rows: Int
+  public let columns: Int
+
+  /// - Precondition: the view lies inside `storage`.
+  public init(_ storage: Storage, offset: Int = 0, rows: Int, columns: Int) {
+    precondition(rows >= 0 && columns >= 0 && offset >= 0, "a matrix has no negative sizes")
+    precondition(
+      (offset + rows * columns) * MemoryLayout<Element>.stride <= storage.byteCount,
+      "a \(rows) x \(columns) matrix at \(offset) does not fit \(storage.byteCount) bytes")
+    self.storage = storage
+    self.offset = offset
+    self.rows = rows
+    self.columns = columns
+  }
+
+  public var count: Int { rows * columns }
+  public var byteCount: Int { count * MemoryLayout<Element>.stride }
+  public var byteOffset: Int { offset * MemoryLayout<Element>.stride }
+
+  /// The rows of `range`, without copying.
+  public func rows(_ range: Range<Int>) -> Matrix {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
+    return Matrix(
+      storage, offset: offset + range.lowerBound * columns, rows: range.count, columns: columns)
+  }
+}
+
+/// Device memory that is host memory: what the reference device and the CPU device use.
+public final class HostStorage: Storage, @unchecked Sendable {
+  // Safe: callers of one device do not run conflicting operations on the same matrix at once,
+  // which is the rule every `Device` states.
+  public let bytes: UnsafeMutableRawBufferPointer
+  /// Whose bytes they are, if not this object's.
+  private let owner: Vectors?
+
+  /// - Throws: `.outOfMemory` if the host refuses `byteCount` bytes.
+  public init(allocating byteCount: Int) throws(TesseraError) {
+    bytes = try UnsafeMutableRawBufferPointer.allocateAligned(byteCount)
+    owner = nil
+    super.init(byteCount: byteCount)
+  }
+
+  /// The rows where they are, only to be read; nil unless they are Float32, one after the other.
+  package init?(reading vectors: Vectors) {
+    guard vectors.element == .float32, vectors.count > 0,
+      vectors.rowStride == vectors.dimension * MemoryLayout<Float>.stride,
+      let start = vectors.baseAddress, Int(bitPattern: start) % MemoryLayout<Float>.alignment == 0
+    else { return nil }
+    bytes = UnsafeMutableRawBufferPointer(
+      start: UnsafeMutableRawPointer(mutating: start), count: vectors.byteCount)
+    owner = vectors
+    super.init(byteCount: vectors.byteCount)
+  }
+
+  deinit {
+    if owner == nil { bytes.deallocateAligned() }
+  }
+}
+
+extension Matrix {
+  /// The elements, if they lie in host memory.
+  ///
+  /// - Throws: `.wrongDevice` if they lie elsewhere.
+  public func hostElements(_ operation: String) throws(TesseraError)
+    -> UnsafeMutableBufferPointer<Element>
+  {
+    guard let host = storage as? HostStorage else {
+      throw TesseraError(.wrongDevice, "\(operation): the matrix lives on another device")
+    }
+    let start = host.bytes.baseAddress?.advanced(by: byteOffset)
+    return UnsafeMutableBufferPointer(
+      start: start?.assumingMemoryBound(to: Element.self), count: count)
+  }
+}

@@ -1,0 +1,113 @@
+/// The specification, executable: every operation in the plainest Swift that is right.
+///
+/// Other devices are compared with it, borrow it where they have nothing of their own, and a new
+/// device starts as a copy of it. It is slow on purpose.
+public final class ReferenceDevice: Device {
+  public static let shared = ReferenceDevice()
+
+  public let info = DeviceInfo(
+    identifier: "reference", name: "Reference (plain Swift, Float64)", kind: .reference,
+    vendor: "Tessera", variant: "swift", memoryBytes: .max, computeUnits: 1,
+    accelerated: Set(DeviceOperation.allCases))
+
+  private init() {}
+
+  // MARK: Memory
+
+  public func allocate(byteCount: Int) throws(TesseraError) -> Storage {
+    try HostStorage(allocating: byteCount)
+  }
+
+  public func upload(
+    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
+  ) throws(TesseraError) {
+    try HostStorage.copy(source, to: target, at: byteOffset)
+  }
+
+  public func download(
+    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) {
+    try HostStorage.copy(source, at: byteOffset, to: target)
+  }
+
+  // MARK: Search
+
+  public func cost(of search: SearchShape) -> SearchCost {
+    // Every row as an array of its own, and its score twice: as found, and sorted.
+    let perRow = search.dimension * MemoryLayout<Float>.stride + 40 + 2 * 16
+    return SearchCost(
+      residentBytes: 0, workingBytes: search.rows * perRow,
+      largestAllocationBytes: search.rows * 16)
+  }
+
+  public func prepare(
+    _ vectors: Vectors, metric: Metric, firstID: Int64
+  ) throws(TesseraError) -> VectorSet {
+    try Shapes.prepare(vectors)
+    try Shapes.requireFinite(vectors, "prepare")
+    return VectorSet(vectors, metric: metric, firstID: firstID)
+  }
+
+  public func nearest(
+    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+  ) throws(TesseraError) -> Neighbors {
+    try Shapes.nearest(queries, in: set, k: k)
+    try Shapes.requireFinite(queries, "nearest: queries")
+    let vectors = (0..<set.count)
+      .map { (id: set.firstID + Int64($0), row: $0) }
+      .filter { selector?.contains($0.id) ?? true }
+      .map { (id: $0.id, values: set.vectors.row($0.row)) }
+    let hitCount = min(k, vectors.count)
+    var ids: [Int64] = []
+    var scores: [Float] = []
+    for index in 0..<queries.count {
+      let query = queries.row(index)
+      let ranked =
+        vectors
+        .map { (score: CanonicalScore.score(set.metric, query, $0.values), id: $0.id) }
+        .sorted { set.metric.order.ranks($0, ahead: $1) }
+      ids += ranked.prefix(hitCount).map(\.id)
+      scores += ranked.prefix(hitCount).map(\.score)
+    }
+    let scored = queries.count * vectors.count
+    return Neighbors(
+      queryCount: queries.count, hitCount: hitCount, ids: ids, scores: scores,
+      statistics: SearchStatistics(certified: true, candidates: scored, rescored: scored))
+  }
+}
+
+extension HostStorage {
+  /// Copies host bytes into `target`, which must be host storage with room for them.
+  package static func copy(
+    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
+  ) throws(TesseraError) {
+    let host = try checked(target, "upload", source.count, at: byteOffset)
+    guard source.count > 0 else { return }
+    UnsafeMutableRawBufferPointer(rebasing: host.bytes[byteOffset...]).copyMemory(from: source)
+  }
+
+  /// Copies bytes of `source`, which must be host storage that holds them, to the host.
+  package static func copy(
+    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) {
+    let host = try checked(source, "download", target.count, at: byteOffset)
+    guard target.count > 0 else { return }
+    target.copyMemory(
+      from: UnsafeRawBufferPointer(rebasing: host.bytes[byteOffset..<byteOffset + target.count]))
+  }
+
+  private static func checked(
+    _ storage: Storage, _ operation: String, _ count: Int, at byteOffset: Int
+  ) throws(TesseraError) -> HostStorage {
+    guard let host = storage as? HostStorage else {
+      throw TesseraError(.wrongDevice, "\(operation): the memory belongs to another device")
+    }
+    guard (0...storage.byteCount).contains(byteOffset), count <= storage.byteCount - byteOffset
+    else {
+      throw TesseraError(
+        .invalidShape,
+        "\(operation): \(count) bytes at \(byteOffset) are outside the \(storage.byteCount) there")
+    }
+    return host
+  }
+}

@@ -1,0 +1,137 @@
+public import TesseraCompute
+
+/// A trained ``LowRankRecipe``.
+///
+/// - Complexity: encoding takes O(dimension * latent) for the projection and then, three times,
+///   O(latent * (codewords + parts)) a vector, where latent counts the numbers of all parts;
+///   decoding is one product, O(dimension * latent).
+public struct LowRankQuantizer: Quantizer {
+  public static let kind = "lowrank"
+
+  /// Numbers of the vector for each number of the code: m.
+  public let blockLength: Int
+  /// Latent numbers of a codeword: d.
+  public let latent: Int
+  /// Bits of a number of the code.
+  public let bits: Int
+  /// The mean of the training points.
+  public let mean: [Float]
+  /// `partCount * latent` x `dimension`: what one latent number adds to the vector. The rows of a
+  /// part are of unit length and orthogonal; those of different parts need not be.
+  public let projection: [Float]
+  /// `partCount * 2^bits` x `latent`, part by part.
+  public let codewords: [Float]
+
+  public var specification: String { "LRVQ\(blockLength)_\(latent)x\(bits)" }
+  public var dimension: Int { mean.count }
+  public var codeByteCount: Int { packing.bytesPerRow }
+  /// Numbers of a code.
+  public var partCount: Int { (dimension + blockLength - 1) / blockLength }
+
+  var packing: BitPacking { BitPacking(bits: bits, perRow: partCount) }
+
+  public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
+    try vectors.requireDimension(dimension, "\(specification) encode")
+    try Shapes.requireFinite(vectors, "\(specification) encode")
+    let coder = try LowRankCoder(self, on: device)
+    let blockRows = Swift.max(1, min(16_384, (64 << 20) / (8 * dimension)))
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(vectors.count * codeByteCount)
+    for start in stride(from: 0, to: vectors.count, by: blockRows) {
+      let rows = vectors.rows(start..<Swift.min(start + blockRows, vectors.count))
+      let centered = try Vectors(rows.widened().subtracting(mean), dimension: dimension)
+      let latents = try map.apply(to: centered, on: device, "\(specification) encode")
+      var numbers = try coder.nearest(latents, on: device)
+      for _ in 0..<Self.passCount { try coder.improve(&numbers, latents, on: device) }
+      bytes += packing.pack(numbers)
+    }
+    return try Codes(bytes, byteCount: codeByteCount)
+  }
+
+  /// How often every number of a code is chosen anew, given the others.
+  private static let passCount = 2
+
+  public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
+    try requireOwn(codes)
+    let numbers = packing.unpack(codes.bytes)
+    let latents = try Vectors(latents(numbers), dimension: partCount * latent)
+    return try map.transposed.apply(to: latents, on: device, "\(specification) decode").adding(mean)
+  }
+
+  /// From vectors less the mean to latent numbers; transposed it leads back.
+  var map: LinearMap { LinearMap(projection, outputs: partCount * latent, inputs: dimension) }
+
+  /// The codewords that `numbers` name, part after part.
+  func latents(_ numbers: [UInt16]) -> [Float] {
+    var latents: [Float] = []
+    latents.reserveCapacity(numbers.count * latent)
+    for (index, number) in numbers.enumerated() {
+      let codeword = (index % partCount) << bits + Int(number)
+      latents += codewords[codeword * latent..<(codeword + 1) * latent]
+    }
+    return latents
+  }
+
+  public var arrays: [String: StoredArray] {
+    [
+      "mean": .of(mean, shape: [dimension]),
+      "projection": .of(projection, shape: [partCount * latent, dimension]),
+      "codewords": .of(codewords, shape: [partCount, 1 << bits, latent]),
+    ]
+  }
+
+  public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
+    let table = StoredArrayTable(specification: specification, arrays: arrays)
+    guard let recipe = try LowRankRecipe(parsing: specification), let latent = recipe.latent else {
+      throw table.malformed("the name is not that of a trained LRVQ, such as LRVQ8_6x8")
+    }
+    let mean = try table.values("mean", Float.self, [nil]).values
+    let partCount = (mean.count + recipe.blockLength - 1) / recipe.blockLength
+    self.init(
+      blockLength: recipe.blockLength, latent: latent, bits: recipe.bits, mean: mean,
+      projection: try table.values(
+        "projection", Float.self, [partCount * latent, mean.count]
+      ).values,
+      codewords: try table.values(
+        "codewords", Float.self, [partCount, 1 << recipe.bits, latent]
+      ).values)
+  }
+
+  init(
+    blockLength: Int, latent: Int, bits: Int, mean: [Float], projection: [Float],
+    codewords: [Float]
+  ) {
+    self.blockLength = blockLength
+    self.latent = latent
+    self.bits = bits
+    self.mean = mean
+    self.projection = projection
+    self.codewords = codewords
+  }
+}
+
+extension [Float] {
+  /// Rows less `row`.
+  func subtracting(_ row: [Float]) -> [Float] {
+    var result = self
+    result.forEachRow(row) { $0 -= $1 }
+    return result
+  }
+
+  /// Rows plus `row`.
+  func adding(_ row: [Float]) -> [Float] {
+    var result = self
+    result.forEachRow(row) { $0 += $1 }
+    return result
+  }
+
+  private mutating func forEachRow(_ row: [Float], _ body: (inout Float, Float) -> Void) {
+    withUnsafeMutableBufferPointer { values in
+      row.withUnsafeBufferPointer { row in
+        for start in stride(from: 0, to: values.count, by: row.count) {
+          for i in row.indices { body(&values[start + i], row[i]) }
+        }
+      }
+    }
+  }
+}

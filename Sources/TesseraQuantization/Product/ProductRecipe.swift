@@ -1,0 +1,91 @@
+public import TesseraCompute
+
+/// Trains a ``ProductQuantizer``: k-means of each part of the points.
+public struct ProductRecipe: CodewordRecipe, Hashable {
+  /// Parts of a vector · 1 to the dimension · a code has one number each.
+  public let subspaceCount: Int
+  /// Bits of a number · 4 to 16 · 8 is usual; there are 2^bits codewords a part.
+  public let bits: Int
+  /// How the codewords of a part are found.
+  public var options: CodewordOptions
+
+  /// - Throws: `.invalidArgument` for parts or bits out of range.
+  public init(
+    subspaceCount: Int, bits: Int = 8, options: CodewordOptions = CodewordOptions()
+  ) throws(TesseraError) {
+    self.subspaceCount = subspaceCount
+    self.bits = bits
+    self.options = options
+    guard (1...1 << 20).contains(subspaceCount) else {
+      throw .badSpecification(specification, "\(subspaceCount) parts, expected 1 or more")
+    }
+    guard (4...16).contains(bits) else {
+      throw .badSpecification(specification, "\(bits) bits, expected 4 to 16")
+    }
+  }
+
+  /// `PQ48x8`, or `PQ48` for 8 bits; nil for other names. `PQ48x4fs` is FAISS's name for codes that
+  /// are scanned fast, which codes of 4 bits always are here.
+  init?(parsing text: String) throws(TesseraError) {
+    var scanner = FactoryScanner(text)
+    guard scanner.take("PQ"), let parts = scanner.number() else { return nil }
+    var bits = 8
+    if !scanner.isAtEnd {
+      guard scanner.take("x"), let number = scanner.number() else { return nil }
+      bits = number
+      let isFastScan = scanner.take("fs")
+      guard scanner.isAtEnd else { return nil }
+      guard bits == 4 || !isFastScan else {
+        throw .badSpecification(text, "fast scans are of 4 bits: PQ\(parts)x4fs")
+      }
+    }
+    try self.init(subspaceCount: parts, bits: bits)
+  }
+
+  public var specification: String { "PQ\(subspaceCount)x\(bits)" }
+
+  /// - Throws: `.invalidArgument` for fewer dimensions than parts, or fewer points than codewords.
+  public func train(
+    _ points: Vectors, on device: any Device,
+    progress: (TrainingStep) throws(TesseraError) -> Void
+  ) throws(TesseraError) -> TrainedQuantizer {
+    guard points.dimension >= subspaceCount else {
+      throw .badSpecification(
+        specification, "\(points.dimension) dimensions do not divide into \(subspaceCount) parts")
+    }
+    let sample = try options.sample(points, codewordCount: 1 << bits, for: specification)
+    let layout = SubspaceLayout(dimension: points.dimension, count: subspaceCount)
+    let quantizer = ProductQuantizer(
+      self, layout,
+      codewords: try codewords(
+        layout.padded(sample.rows), layout, iterations: options.iterations, on: device, progress))
+    return TrainedQuantizer(
+      quantizer: quantizer,
+      meanSquaredError: try quantizer.meanSquaredError(of: points, on: device), notes: sample.notes)
+  }
+
+  /// The codewords of all parts of `rows`, which are padded.
+  ///
+  /// - Parameter initial: Where they start; nil for points far apart.
+  func codewords(
+    _ rows: [Float], _ layout: SubspaceLayout, from initial: [Float]? = nil, iterations: Int,
+    on device: any Device,
+    _ progress: (TrainingStep) throws(TesseraError) -> Void
+  ) throws(TesseraError) -> [Float] {
+    var codewords: [Float] = []
+    let partSize = (1 << bits) * layout.width
+    for part in 0..<subspaceCount {
+      let columns = part * layout.width..<(part + 1) * layout.width
+      let found = try options.codewords(
+        1 << bits, of: rows.columns(columns, of: layout.paddedDimension), width: layout.width,
+        from: initial.map { Array($0[part * partSize..<(part + 1) * partSize]) },
+        stream: UInt64(part), iterations: iterations, on: device)
+      codewords += found.values
+      try progress(
+        TrainingStep(
+          "part \(part + 1) of \(subspaceCount)", done: Double(part + 1) / Double(subspaceCount),
+          objective: found.objective))
+    }
+    return codewords
+  }
+}

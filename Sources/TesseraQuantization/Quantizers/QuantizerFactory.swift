@@ -1,0 +1,60 @@
+public import TesseraCompute
+
+/// Quantizers by name: factory strings such as `SQ8`, `PQ48x8` or `OPQ48,PQ48x8`.
+///
+/// Strings are read as FAISS reads them where it has the quantizer.
+public enum QuantizerFactory {
+  /// A kind of quantizer: how its factory strings are read, and how it comes back from a file.
+  struct Family: Sendable {
+    /// How its strings look, for messages: `PQ<M>x<bits>`.
+    let pattern: String
+    let quantizer: any Quantizer.Type
+    /// The recipe that a string spells; nil for the string of another family.
+    ///
+    /// - Throws: `.invalidArgument` for a parameter out of range.
+    let recipe: @Sendable (_ text: String) throws(TesseraError) -> (any QuantizerRecipe)?
+  }
+
+  /// To add a quantizer, add its family here.
+  static let families: [Family] = [
+    Family(pattern: "PQ<parts>x<bits>", quantizer: ProductQuantizer.self) {
+      text throws(TesseraError) in try ProductRecipe(parsing: text)
+    },
+    Family(pattern: "OPQ<parts>[_<kept>],PQ<parts>x<bits>", quantizer: RotatedQuantizer.self) {
+      text throws(TesseraError) in try RotatedRecipe(parsing: text)
+    },
+    Family(
+      pattern: "RQ<stages>x<bits>, PRQ<parts>x<stages>x<bits>", quantizer: ResidualQuantizer.self
+    ) { text throws(TesseraError) in try ResidualRecipe(parsing: text) },
+    Family(
+      pattern: ScalarKind.allCases.map(\.rawValue).joined(separator: ", "),
+      quantizer: ScalarQuantizer.self
+    ) { text throws(TesseraError) in ScalarKind(rawValue: text).map(ScalarRecipe.init) },
+    RaBitQRecipe.family, LowRankRecipe.family,
+  ]
+
+  /// What the factory string spells.
+  ///
+  /// - Throws: `.invalidArgument` if no family reads it, listing those there are.
+  public static func recipe(_ text: String) throws(TesseraError) -> any QuantizerRecipe {
+    for family in families {
+      if let recipe = try family.recipe(text) { return recipe }
+    }
+    let patterns = families.map(\.pattern).joined(separator: ", ")
+    throw TesseraError(
+      .invalidArgument, "\"\(text)\" names no quantizer; the names are \(patterns)")
+  }
+
+  /// The quantizer that a file kept.
+  ///
+  /// - Throws: `.unsupported` for a kind there is not, `.malformedFile` for tensors that do not fit.
+  public static func quantizer(
+    kind: String, specification: String, arrays: [String: StoredArray]
+  ) throws(TesseraError) -> any Quantizer {
+    guard let type = families.lazy.map(\.quantizer).first(where: { $0.kind == kind }) else {
+      throw TesseraError(
+        .unsupported, "quantizers of kind \"\(kind)\" are not known to this version")
+    }
+    return try type.init(specification: specification, arrays: arrays)
+  }
+}

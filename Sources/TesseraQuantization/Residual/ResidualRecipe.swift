@@ -1,0 +1,96 @@
+public import TesseraCompute
+
+/// Trains a ``ResidualQuantizer``: stage by stage by k-means of what is left over, then all stages
+/// together by turns of encoding and averaging.
+public struct ResidualRecipe: CodewordRecipe, Hashable {
+  /// Parts a vector is cut into · 1 to the dimension · 1 for `RQ`.
+  public let partCount: Int
+  /// Codebooks added up for each part · 1 or more · with 2^bits codewords each, 8192 codewords at
+  /// most.
+  public let stageCount: Int
+  /// Bits of a number · 1 to 12 · 8 is usual.
+  public let bits: Int
+  public var options: CodewordOptions
+  /// Turns of encoding and averaging after the last stage · 0 or more · each lowers the error less.
+  public var refinements = 12
+
+  /// - Throws: `.invalidArgument` for parts, stages or bits out of range.
+  public init(
+    partCount: Int = 1, stageCount: Int, bits: Int = 8, options: CodewordOptions = CodewordOptions()
+  ) throws(TesseraError) {
+    self.partCount = partCount
+    self.stageCount = stageCount
+    self.bits = bits
+    self.options = options
+    guard (1...1 << 20).contains(partCount), stageCount >= 1 else {
+      throw .badSpecification(
+        specification, "\(partCount) parts of \(stageCount) stages, expected 1 or more")
+    }
+    guard (1...12).contains(bits) else {
+      throw .badSpecification(specification, "\(bits) bits, expected 1 to 12")
+    }
+    guard stageCount <= BeamEncoder.mostCodewords >> bits else {
+      throw .badSpecification(
+        specification,
+        "\(stageCount) stages of \(1 << bits) codewords are more than "
+          + "\(BeamEncoder.mostCodewords) together; use fewer, or PRQ")
+    }
+  }
+
+  /// `RQ8x8`, or `PRQ4x2x8` for four parts of two stages; nil for other names.
+  init?(parsing text: String) throws(TesseraError) {
+    var scanner = FactoryScanner(text)
+    var numbers: [Int] = []
+    let count = scanner.take("PRQ") ? 3 : scanner.take("RQ") ? 2 : 0
+    for place in 0..<count {
+      guard place == 0 || scanner.take("x"), let number = scanner.number() else { return nil }
+      numbers.append(number)
+    }
+    guard count > 0, scanner.isAtEnd else { return nil }
+    try self.init(
+      partCount: count == 3 ? numbers[0] : 1, stageCount: numbers[count - 2],
+      bits: numbers[count - 1])
+  }
+
+  public var specification: String {
+    partCount == 1 ? "RQ\(stageCount)x\(bits)" : "PRQ\(partCount)x\(stageCount)x\(bits)"
+  }
+
+  /// - Throws: `.invalidArgument` for fewer dimensions than parts, or fewer points than codewords.
+  public func train(
+    _ points: Vectors, on device: any Device,
+    progress: (TrainingStep) throws(TesseraError) -> Void
+  ) throws(TesseraError) -> TrainedQuantizer {
+    guard points.dimension >= partCount, refinements >= 0 else {
+      throw .badSpecification(
+        specification,
+        "\(points.dimension) dimensions do not divide into \(partCount) parts, or "
+          + "\(refinements) refinements are below 0")
+    }
+    let sample = try options.sample(points, codewordCount: 1 << bits, for: specification)
+    let layout = SubspaceLayout(dimension: points.dimension, count: partCount)
+    let rows = layout.padded(sample.rows)
+    var parts: [ResidualStages] = []
+    for part in 0..<partCount {
+      let columns = part * layout.width..<(part + 1) * layout.width
+      var training = try ResidualTraining(
+        self, rows.columns(columns, of: layout.paddedDimension), layout.width,
+        stream: part * stageCount, on: device)
+      let steps = stageCount + refinements
+      for step in 0..<steps {
+        let error =
+          step < stageCount ? try training.addStage() : try training.refine()
+        let name = partCount > 1 ? "part \(part + 1) of \(partCount), " : ""
+        try progress(
+          TrainingStep(
+            name + (step < stageCount ? "stage \(step + 1) of \(stageCount)" : "refinement"),
+            done: Double(part * steps + step + 1) / Double(partCount * steps), objective: error))
+      }
+      parts.append(training.stages)
+    }
+    let quantizer = ResidualQuantizer(self, layout, parts)
+    return TrainedQuantizer(
+      quantizer: quantizer,
+      meanSquaredError: try quantizer.meanSquaredError(of: points, on: device), notes: sample.notes)
+  }
+}

@@ -1,0 +1,96 @@
+public import TesseraCompute
+
+/// Optimized product quantization (Ge, He, Ke, Sun 2013): a rotation that makes parts independent
+/// and equally hard, learnt together with the codewords, and a ``ProductQuantizer`` behind it.
+///
+/// Rotations are canonical inner products, so codes are the same bits on every device.
+public struct RotatedQuantizer: TableScored {
+  public static let kind = "rotated-product"
+
+  /// Works on rotated vectors.
+  public let product: ProductQuantizer
+  let rotation: LinearMap
+
+  public let specification: String
+  public var dimension: Int { rotation.inputs }
+  /// Dimensions after the rotation, at most ``dimension``.
+  public var rotatedDimension: Int { rotation.outputs }
+  public var codeByteCount: Int { product.codeByteCount }
+
+  init(_ recipe: RotatedRecipe, _ product: ProductQuantizer, _ rotation: LinearMap) {
+    specification = recipe.specification
+    self.product = product
+    self.rotation = rotation
+  }
+
+  /// Complexity: O(vectors * dimension * (rotatedDimension + codewords)), on the device.
+  public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
+    try vectors.requireDimension(dimension, "encode")
+    let rotated = try rotation.apply(to: vectors, on: device, "encode")
+    return try product.encode(Vectors(rotated, dimension: rotatedDimension), on: device)
+  }
+
+  public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
+    let rotated = try Vectors(product.decode(codes, on: device), dimension: rotatedDimension)
+    return try rotation.transposed.apply(to: rotated, on: device, "decode")
+  }
+
+  /// Asymmetric scores by tables, of rotated queries. Where the rotation drops dimensions, what a
+  /// query has there is added to distances and to its length.
+  public func scores(
+    of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
+  ) throws(TesseraError) -> [Float] {
+    try requireQueries(queries)
+    let rotated = try rotation.apply(to: queries, on: device, "scores: queries")
+    var scores = try product.scores(
+      of: Vectors(rotated, dimension: rotatedDimension), against: codes, metric: metric, on: device)
+    guard rotatedDimension < dimension, metric != .innerProduct else { return scores }
+    for query in 0..<queries.count {
+      let whole = Self.squares(queries.row(query))
+      let kept = Self.squares(
+        Array(rotated[query * rotatedDimension..<(query + 1) * rotatedDimension]))
+      for index in query * codes.count..<(query + 1) * codes.count {
+        scores[index] =
+          metric == .squaredL2
+          ? Float(Double(scores[index]) + max(0, whole - kept))
+          : whole > 0 ? Float(Double(scores[index]) * (kept / whole).squareRoot()) : 0
+      }
+    }
+    return scores
+  }
+
+  var packing: BitPacking { product.packing }
+
+  /// Distances need what the query has where the rotation drops dimensions.
+  func addsUp(_ metric: Metric) -> Bool {
+    product.addsUp(metric) && (metric == .innerProduct || rotatedDimension == dimension)
+  }
+
+  var codewordTables: CodewordTables { CodewordTables(product, after: rotation) }
+
+  private static func squares(_ row: [Float]) -> Double {
+    row.withUnsafeBufferPointer { row in
+      row.baseAddress.map { FixedOrder.product($0, $0, count: row.count) } ?? 0
+    }
+  }
+
+  public var arrays: [String: StoredArray] {
+    product.arrays.merging(
+      ["rotation": .of(rotation.rows, shape: [rotatedDimension, dimension])]) { own, _ in own }
+  }
+
+  public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
+    let table = StoredArrayTable(specification: specification, arrays: arrays)
+    guard let recipe = try RotatedRecipe(parsing: specification) else {
+      throw table.malformed("its name is not that of an optimized product quantizer")
+    }
+    self.specification = specification
+    product = try ProductQuantizer(
+      specification: recipe.product.specification, arrays: arrays)
+    let (rows, shape) = try table.values("rotation", Float.self, [product.dimension, nil])
+    guard shape[1] >= shape[0], recipe.rotatedDimension.map({ $0 == shape[0] }) ?? true else {
+      throw table.malformed("the rotation makes \(shape[0]) dimensions of \(shape[1])")
+    }
+    rotation = LinearMap(rows, outputs: shape[0], inputs: shape[1])
+  }
+}

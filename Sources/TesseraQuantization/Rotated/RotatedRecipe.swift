@@ -1,0 +1,96 @@
+public import TesseraCompute
+
+/// Trains a ``RotatedQuantizer``: codewords and the rotation by turns.
+public struct RotatedRecipe: CodewordRecipe, Hashable {
+  /// What follows the rotation.
+  public var product: ProductRecipe
+  /// Dimensions to keep · the number of parts to the dimension · nil keeps all.
+  public let rotatedDimension: Int?
+  /// Rotations to find · 1 or more · each lowers the error less than the one before.
+  public var rotationCount = 10
+
+  public var options: CodewordOptions {
+    get { product.options }
+    set { product.options = newValue }
+  }
+
+  /// - Throws: `.invalidArgument` for fewer dimensions than parts.
+  public init(_ product: ProductRecipe, rotatedDimension: Int? = nil) throws(TesseraError) {
+    self.product = product
+    self.rotatedDimension = rotatedDimension
+    if let rotatedDimension, rotatedDimension < product.subspaceCount {
+      throw .badSpecification(
+        specification,
+        "\(rotatedDimension) dimensions do not divide into \(product.subspaceCount) parts")
+    }
+  }
+
+  /// `OPQ48,PQ48x8`, or `OPQ48_192,PQ48x8` to keep 192 dimensions; nil for other names.
+  init?(parsing text: String) throws(TesseraError) {
+    var scanner = FactoryScanner(text)
+    guard scanner.take("OPQ"), let parts = scanner.number() else { return nil }
+    var kept: Int?
+    if scanner.take("_") {
+      guard let number = scanner.number() else { return nil }
+      kept = number
+    }
+    guard scanner.take(","), let product = try ProductRecipe(parsing: String(scanner.rest)) else {
+      return nil
+    }
+    guard product.subspaceCount == parts else {
+      throw .badSpecification(
+        text, "a rotation for \(parts) parts before a quantizer of \(product.subspaceCount)")
+    }
+    try self.init(product, rotatedDimension: kept)
+  }
+
+  public var specification: String {
+    let kept = rotatedDimension.map { "_\($0)" } ?? ""
+    return "OPQ\(product.subspaceCount)\(kept),\(product.specification)"
+  }
+
+  /// - Throws: `.invalidArgument` for fewer dimensions than parts or than are kept, or fewer points
+  ///   than codewords.
+  public func train(
+    _ points: Vectors, on device: any Device,
+    progress: (TrainingStep) throws(TesseraError) -> Void
+  ) throws(TesseraError) -> TrainedQuantizer {
+    let kept = rotatedDimension ?? points.dimension
+    guard kept <= points.dimension, kept >= product.subspaceCount, rotationCount >= 1 else {
+      throw .badSpecification(
+        specification,
+        "\(product.subspaceCount) parts of \(kept) dimensions out of \(points.dimension), "
+          + "\(rotationCount) rotations")
+    }
+    let sample = try options.sample(
+      points, codewordCount: 1 << product.bits, for: specification)
+    let layout = SubspaceLayout(dimension: kept, count: product.subspaceCount)
+    let rows = try Vectors(sample.rows, dimension: points.dimension)
+    var search = try RotationSearch(
+      product, layout, rows.everyNth(max(1, rows.count / Self.rotationSample)), on: device)
+    for round in 1...rotationCount {
+      try search.improve()
+      try progress(
+        TrainingStep(
+          "rotation \(round) of \(rotationCount)",
+          done: 0.8 * Double(round) / Double(rotationCount)))
+    }
+    let rotated = try search.rotation.apply(to: rows, on: device, "train")
+    let codewords = try product.codewords(
+      layout.padded(rotated), layout, from: search.codewords, iterations: options.iterations,
+      on: device
+    ) { step throws(TesseraError) in
+      try progress(
+        TrainingStep(step.name, done: 0.8 + 0.2 * step.done, objective: step.objective))
+    }
+    let quantizer = RotatedQuantizer(
+      self, ProductQuantizer(product, layout, codewords: codewords), search.rotation)
+    return TrainedQuantizer(
+      quantizer: quantizer,
+      meanSquaredError: try quantizer.meanSquaredError(of: points, on: device),
+      notes: sample.notes)
+  }
+
+  /// A rotation has fewer numbers to find than the codewords; this many points are plenty.
+  private static let rotationSample = 16_384
+}

@@ -1,0 +1,78 @@
+import Synchronization
+import TesseraCompute
+import Testing
+
+@Suite struct RunControlTests {
+  /// Runs work that fails as `failures` say, and returns what came of it and who was asked.
+  private func run(
+    _ failures: [TesseraError.Code], fallback: Bool = true
+  ) -> (result: Result<String, TesseraError>, asked: [String], notes: [String]) {
+    let notes = Mutex<[String]>([])
+    let control = RunControl(
+      fallback: fallback ? ReferenceDevice.shared : nil,
+      note: { note in notes.withLock { $0.append(note) } })
+    var asked: [String] = []
+    var failures = failures[...]
+    let result = Result { () throws(TesseraError) in
+      try control.run(on: OtherDevice()) { device throws(TesseraError) -> String in
+        asked.append(device.info.identifier)
+        if let failure = failures.popFirst() { throw TesseraError(failure, "as asked") }
+        return "done"
+      }.result
+    }
+    return (result, asked, notes.withLock { $0 })
+  }
+
+  private let device = OtherDevice().info.identifier
+
+  @Test("what works is done once, in silence")
+  func works() {
+    let (result, asked, notes) = run([])
+    #expect(result == .success("done") && asked == [device] && notes.isEmpty)
+  }
+
+  @Test(
+    "the fallback takes over from a device that fails, and it is said",
+    arguments: [TesseraError.Code.outOfMemory, .deviceFailure, .buildFailure])
+  func fails(_ code: TesseraError.Code) {
+    let (result, asked, notes) = run([code])
+    #expect(result == .success("done") && asked == [device, "reference"])
+    #expect(notes == ["\(device) failed: as asked; reference takes over"])
+  }
+
+  @Test("a device that lost its memory is asked once more")
+  func lost() {
+    let once = run([.deviceLost])
+    #expect(once.result == .success("done") && once.asked == [device, device])
+    let twice = run([.deviceLost, .deviceLost])
+    #expect(twice.result == .success("done") && twice.asked == [device, device, "reference"])
+  }
+
+  @Test("what is not the device's fault is thrown, and so is a failure without a fallback")
+  func throwing() {
+    for (code, fallback) in [(TesseraError.Code.nonFinite, true), (.deviceFailure, false)] {
+      let (result, asked, notes) = run([code], fallback: fallback)
+      #expect(result == .failure(TesseraError(code, "as asked")))
+      #expect(asked == [device] && notes.isEmpty)
+    }
+  }
+}
+
+/// A device that is not the reference.
+private final class OtherDevice: Device {
+  let info = DeviceInfo(
+    identifier: "other", name: "Other", kind: .accelerator, variant: "none", memoryBytes: 0,
+    computeUnits: 1, accelerated: [])
+
+  private let absent = TesseraError(.unsupported, "there is no memory here")
+
+  func allocate(byteCount: Int) throws(TesseraError) -> Storage { throw absent }
+
+  func upload(
+    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
+  ) throws(TesseraError) { throw absent }
+
+  func download(
+    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
+  ) throws(TesseraError) { throw absent }
+}
