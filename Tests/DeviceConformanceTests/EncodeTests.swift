@@ -26,6 +26,8 @@ struct EncodeTests {
         (7, 3, 5, 2), (13, 4, 16, 3),  // four-bit codes
         (17, 5, 17, 16), (31, 2, 33, 17),  // around a vector width
         (9, 3, 255, 1), (9, 2, 256, 2),  // the most codewords, and one fewer
+        (63, 3, 7, 2), (64, 2, 9, 3), (65, 5, 33, 4),  // around the 64 points of a work item
+        (20, 2, 31, 15), (20, 2, 32, 16), (20, 1, 20, 17),  // around the 16 canonical lanes
         (2003, 8, 256, 8),  // product quantization as it is used
       ].map {
         Input(

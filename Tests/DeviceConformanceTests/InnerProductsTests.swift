@@ -57,6 +57,24 @@ struct InnerProductsTests {
     #expect(failure == nil)
   }
 
+  @Test("NaN and infinity reach only the scores they belong to", arguments: Subject.present)
+  func nonFinite(_ subject: Subject) throws {
+    let device = try subject.device
+    var vectors = [Float](repeating: 1, count: 35 * 3)
+    vectors[33 * 3] = .nan
+    vectors[34 * 3] = .infinity
+    let scores = try device.allocate(Float.self, rows: 2, columns: 35)
+    try device.innerProducts(
+      device.upload([Float(1), 1, 1, 2, 2, 2], rows: 2, columns: 3),
+      device.upload(vectors, rows: 35, columns: 3), into: scores)
+    let found = try device.download(scores)
+    for query in 0..<2 {
+      let row = found[query * 35..<(query + 1) * 35]
+      #expect(row.dropLast(2).allSatisfy { $0 == Float(3 * (query + 1)) })
+      #expect(found[query * 35 + 33].isNaN && found[query * 35 + 34] == .infinity)
+    }
+  }
+
   @Test("refuses shapes that do not fit", arguments: Subject.present)
   func refusals(_ subject: Subject) throws {
     let device = try subject.device

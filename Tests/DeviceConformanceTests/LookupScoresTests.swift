@@ -20,7 +20,7 @@ struct LookupScoresTests {
       (3, 13, 7, 5), (2, 15, 16, 16), (3, 16, 17, 16), (2, 17, 15, 17),  // around a vector width
       (5, 31, 3, 255), (4, 33, 8, 256),  // the most codewords, and one fewer
       (2, 19, 4, 300),  // tables longer than a byte can reach
-      (3, 5003, 32, 256),  // large
+      (2, 4099, 19, 256), (3, 5003, 32, 256),  // large, in codes of an odd and an even width
     ].map { Input(queries: $0.0, rows: $0.1, subspaces: $0.2, codewords: $0.3) }
   }
 

@@ -53,7 +53,10 @@ struct TopKTests {
     }
     // The sizes at which a selection outgrows registers, local memory and one work-group.
     static let large = Scores.allCases.flatMap { scores in
-      [1, 100, 5000].map { Input(scores: scores, rows: 2, columns: 100_000, k: $0) }
+      [
+        (2, 100_000, 1), (2, 100_000, 100), (2, 100_000, 5000), (1, 70_001, 100),
+        (2, 4099, 2048), (2, 4099, 2049), (1, 5000, 5000),  // around what local memory sorts
+      ].map { Input(scores: scores, rows: $0.0, columns: $0.1, k: $0.2) }
     }
   }
 

@@ -34,3 +34,6 @@ struct Numbers: RandomNumberGenerator {
     (0..<count).map { _ in Float.random(in: -1...1, using: &self) }
   }
 }
+
+/// Returns the bits of numbers, so that NaN equals itself and -0 differs from 0.
+func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
