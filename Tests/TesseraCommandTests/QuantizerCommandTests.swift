@@ -137,7 +137,7 @@ import Testing
     let device = try Devices.choose(.cpu)
     let vectors = try VectorFile.open(shell.path("base.npy"))
     for spec in ["PQ5x4", "SQ6", "SQbf16", "OPQ4_20,PQ4x4", "PRQ2x2x4"] {
-      let quantizer = try QuantizerFactory.recipe(spec).train(vectors, on: device) { _ in }
+      let quantizer = try QuantizerFactory.recipe(spec).train(vectors, on: device)
         .quantizer
       try QuantizerFile.write(quantizer, to: shell.path("q.safetensors"))
       let again = try QuantizerFile.open(shell.path("q.safetensors"))
