@@ -80,6 +80,10 @@ import Testing
       #expect(refused.errors.contains("SQ8 has no codewords"))
     }
     #expect(try train("PQ6x4", "--iterations 0").status == 64)
+    // Products of these overflow; more than there are of either changes nothing.
+    #expect(try train("PQ6x4", "--points-per-codeword 4611686018427387904").status == 0)
+    #expect(try shell.bytes("book.safetensors") == first)
+    #expect(try train("PQ6x4", "--iterations 4611686018427387904").status == 0)
   }
 
   @Test(
