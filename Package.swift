@@ -106,7 +106,7 @@ let package = Package(
       name: "TesseraQuantizationTests",
       dependencies: [
         "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraFormats",
-        "TesseraQuantization",
+        "TesseraHost", "TesseraQuantization",
       ],
       swiftSettings: strict),
     .testTarget(

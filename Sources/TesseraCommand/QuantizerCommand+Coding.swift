@@ -37,7 +37,11 @@ extension QuantizerCommand {
       let selection = try devices.select(for: shape, output)
       let start = ContinuousClock.now
       let (codes, device) = try selection.run(input, output) {
-        device throws(TesseraError) in try quantizer.encode(vectors, on: device)
+        device throws(TesseraError) in
+        let progress = ProgressBar(
+          "encode", total: vectors.count, unit: "vectors", isQuiet: output.quiet)
+        defer { progress.finish() }
+        return try quantizer.encode(vectors, on: device, control: progress.control(output))
       }
       let seconds = CodingSummary.Seconds(load: loadSeconds, work: start.secondsAgo)
       let meanSquaredError =
@@ -86,7 +90,11 @@ extension QuantizerCommand {
       let selection = try devices.select(for: shape, output)
       let start = ContinuousClock.now
       let (values, device) = try selection.run(input, output) {
-        device throws(TesseraError) in try quantizer.decode(codes, on: device)
+        device throws(TesseraError) in
+        let progress = ProgressBar(
+          "decode", total: codes.count, unit: "codes", isQuiet: output.quiet)
+        defer { progress.finish() }
+        return try quantizer.decode(codes, on: device, control: progress.control(output))
       }
       let seconds = CodingSummary.Seconds(load: loadSeconds, work: start.secondsAgo)
       let vectors = try Vectors(values, dimension: quantizer.dimension)

@@ -11,7 +11,9 @@ extension QuantizerCommand {
 
         Example:
           tessera quantizer search --book book.safetensors --codes codes.npy \\
-            --queries queries.npy -k 10 --metric ip --truth truth.npy --out found
+            --queries queries.npy -k 10 --metric l2 --truth truth.npy --out found
+          tessera quantizer search --book book.safetensors --codes codes.npy \\
+            --queries queries.npy -k 10 --ids 0:50000
         """)
 
     @Option(help: "The quantizer, as train wrote it.", completion: .file())
@@ -27,7 +29,16 @@ extension QuantizerCommand {
     var k: Int
 
     @Option(help: "How vectors are compared: ip, l2 or cosine.")
-    var metric: Metric = .squaredL2
+    var metric: Metric = .innerProduct
+
+    @Option(
+      help: ArgumentHelp(
+        "Search only these codes: a range of rows FIRST:END, or a file.",
+        discussion: "END is not among them. A file holds ids (.npy, .ivecs, .ibin), or one uint8 a "
+          + "row, not 0 where it is to be searched.",
+        valueName: "rows"),
+      completion: .file(), transform: { try RowSelection($0) })
+    var ids: RowSelection?
 
     @Option(help: "Ids of the true nearest: prints the recall.", completion: .file())
     var truth: String?
@@ -63,6 +74,7 @@ extension QuantizerCommand {
           .invalidShape,
           "\(self.truth ?? ""): has \(truth.columns) ids a row; lower -k to at most that")
       }
+      let selector = try ids?.selector(rowCount: codes.count, base: self.codes)
       let loadSeconds = loadStart.secondsAgo
       let names = out.map { (ids: "\($0).ids.npy", scores: "\($0).scores.npy") }
       let files = try OutputFiles(names.map { [$0.ids, $0.scores] } ?? [])
@@ -72,7 +84,8 @@ extension QuantizerCommand {
       let selection = try devices.select(for: shape, output)
       let start = ContinuousClock.now
       let ((hits, prepareSeconds), device) = try selection.run(self.queries, output) {
-        device throws(TesseraError) in try search(queries, codes, quantizer, on: device)
+        device throws(TesseraError) in
+        try search(queries, codes, quantizer, only: selector, on: device)
       }
       let searchSeconds = start.secondsAgo - prepareSeconds
       if let names {
@@ -102,7 +115,8 @@ extension QuantizerCommand {
     }
 
     private func search(
-      _ queries: Vectors, _ codes: Codes, _ quantizer: any Quantizer, on device: any Device
+      _ queries: Vectors, _ codes: Codes, _ quantizer: any Quantizer, only selector: IDSelector?,
+      on device: any Device
     ) throws(TesseraError) -> (hits: Neighbors, prepareSeconds: Double) {
       let start = ContinuousClock.now
       let search = try CodeSearch(codes, of: quantizer, metric: metric, on: device)
@@ -110,10 +124,11 @@ extension QuantizerCommand {
       let progress = ProgressBar(
         "search", total: queries.count, unit: "queries", isQuiet: output.quiet)
       defer { progress.finish() }
-      var hits = Neighbors.none(queryCount: 0, hitCount: min(k, codes.count))
+      let selected = selector?.count(in: 0..<Int64(codes.count)) ?? codes.count
+      var hits = Neighbors.none(queryCount: 0, hitCount: min(k, selected))
       for start in stride(from: 0, to: queries.count, by: batch) {
         let block = queries.rows(start..<min(start + batch, queries.count))
-        hits.append(try search.nearest(block, k: k))
+        hits.append(try search.nearest(block, k: k, only: selector))
         progress.update(Double(start + block.count) / Double(queries.count))
       }
       return (hits, prepareSeconds)

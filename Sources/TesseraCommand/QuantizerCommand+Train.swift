@@ -86,7 +86,7 @@ extension QuantizerCommand {
     ) throws(TesseraError) -> TrainedQuantizer {
       let progress = ProgressBar("train", total: 100, unit: "%", isQuiet: output.quiet)
       defer { progress.finish() }
-      return try recipe.train(points, on: device) { step in progress.update(step.done) }
+      return try recipe.train(points, on: device, control: progress.control(output))
     }
 
     /// What `train` prints: as JSON under these names, or as a table.

@@ -30,7 +30,8 @@ extension QuantizerCommand {
   static func shape(rows: Int, dimension: Int, passes: Int) -> SearchShape {
     SearchShape(
       rows: rows, dimension: dimension, element: .float32, metric: .squaredL2,
-      queryCount: 256 * passes, k: 1)
+      // More passes than these change no choice of a device, and products of any would overflow.
+      queryCount: 256 * min(passes, 1 << 20), k: 1)
   }
 }
 

@@ -80,6 +80,10 @@ import Testing
       #expect(refused.errors.contains("SQ8 has no codewords"))
     }
     #expect(try train("PQ6x4", "--iterations 0").status == 64)
+    // Products of these overflow; more than there are of either changes nothing.
+    #expect(try train("PQ6x4", "--points-per-codeword 4611686018427387904").status == 0)
+    #expect(try shell.bytes("book.safetensors") == first)
+    #expect(try train("PQ6x4", "--iterations 4611686018427387904").status == 0)
   }
 
   @Test(
@@ -137,7 +141,7 @@ import Testing
     let device = try Devices.choose(.cpu)
     let vectors = try VectorFile.open(shell.path("base.npy"))
     for spec in ["PQ5x4", "SQ6", "SQbf16", "OPQ4_20,PQ4x4", "PRQ2x2x4"] {
-      let quantizer = try QuantizerFactory.recipe(spec).train(vectors, on: device) { _ in }
+      let quantizer = try QuantizerFactory.recipe(spec).train(vectors, on: device)
         .quantizer
       try QuantizerFile.write(quantizer, to: shell.path("q.safetensors"))
       let again = try QuantizerFile.open(shell.path("q.safetensors"))

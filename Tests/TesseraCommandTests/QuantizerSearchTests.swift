@@ -41,6 +41,25 @@ import Testing
     }
   }
 
+  @Test("compares by inner product unless told otherwise, and searches the rows it is told to")
+  func defaults() throws {
+    let ask =
+      "$TESSERA quantizer search --book book.safetensors --codes codes.npy --queries queries.npy "
+      + "-k 5 --device cpu --json"
+    let plain = try shell.bash(ask).json()
+    let exact = try shell.tessera(
+      "search", "--base", "base.npy", "--queries", "queries.npy", "-k", "5", "--json", "--device",
+      "cpu"
+    ).json()
+    #expect(plain["metric"] as? String == "ip" && exact["metric"] as? String == "ip")
+    let some = try shell.bash(ask + " --ids 100:110 --out some")
+    #expect(some.status == 0, "\(some.errors)")
+    let ids = try IDFile.open(shell.path("some.ids.npy"))
+    #expect(ids.rows == 30 && ids.columns == 5)
+    for row in 0..<30 { #expect(ids.row(row).allSatisfy { (100..<110).contains($0) }) }
+    #expect(try shell.bash(ask + " --ids 0:501").status == 65)
+  }
+
   @Test(
     "refuses what does not fit",
     arguments: [

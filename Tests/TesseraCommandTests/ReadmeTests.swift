@@ -40,7 +40,7 @@ struct ReadmeTests {
     let device = try Devices.choose(.cpu)
 
     let recipe = try QuantizerFactory.recipe("OPQ4,PQ4x4")
-    let training = try recipe.train(base, on: device) { _ in }
+    let training = try recipe.train(base, on: device)
     let codes = try training.quantizer.encode(base, on: device)
     #expect(codes.byteCount == 2 && training.meanSquaredError < 1)
   }

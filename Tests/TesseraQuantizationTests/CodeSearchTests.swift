@@ -38,6 +38,41 @@ struct CodeSearchTests {
     }
   }
 
+  @Test("a selector limits what is searched", arguments: QuantizerSamples.specifications)
+  func selected(_ specification: String) throws {
+    let cpu = try CPUDevice()
+    let vectors = try Vectors(Self.points, dimension: Self.dimension)
+    let quantizer = try QuantizerSamples.train(specification, vectors, on: cpu).quantizer
+    let codes = try quantizer.encode(vectors, on: cpu)
+    let queries = vectors.rows(30..<33)
+    let selectors: [(IDSelector, (Int) -> Bool)] = [
+      (.range(100..<300), { (100..<300).contains($0) }),
+      (.range(-50..<9000), { _ in true }),
+      (.flags((0..<700).map { $0 % 37 == 5 }), { $0 % 37 == 5 }),
+      (
+        try .ids([699, 0, 33, 32, 31, 9999, -4] as [Int64]), { [0, 31, 32, 33, 699].contains($0) }
+      ),
+      (.range(5..<5), { _ in false }),
+    ]
+    for metric in Metric.allCases {
+      let all = try quantizer.scores(of: queries, against: codes, metric: metric, on: cpu)
+      for (name, device) in try EveryDevice.named() {
+        let search = try CodeSearch(codes, of: quantizer, metric: metric, on: device)
+        for (number, (selector, isSelected)) in selectors.enumerated() {
+          let found = try search.nearest(queries, k: 9, only: selector)
+          for query in 0..<3 {
+            let sorted = (0..<700).filter(isSelected)
+              .map { (score: all[query * 700 + $0], id: Int64($0)) }
+              .sorted { metric.order.ranks($0, ahead: $1) }.prefix(9)
+            let own = query * found.hitCount..<(query + 1) * found.hitCount
+            #expect(Array(found.ids[own]) == sorted.map(\.id), "\(name) \(metric) \(number)")
+            #expect(Array(found.scores[own]) == sorted.map(\.score))
+          }
+        }
+      }
+    }
+  }
+
   @Test("no queries and no codes give no hits")
   func nothing() throws {
     let cpu = try CPUDevice()

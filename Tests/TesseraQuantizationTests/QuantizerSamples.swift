@@ -44,6 +44,6 @@ enum QuantizerSamples {
       tuned.options.iterations = 4
       recipe = tuned
     }
-    return try recipe.train(points, on: device) { _ in }
+    return try recipe.train(points, on: device)
   }
 }

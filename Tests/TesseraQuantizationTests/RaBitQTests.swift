@@ -12,7 +12,7 @@ import Testing
   }
 
   static func train(_ points: Vectors, bits: Int) throws -> RaBitQ {
-    let training = try RaBitQRecipe(bits: bits).train(points, on: reference) { _ in }
+    let training = try RaBitQRecipe(bits: bits).train(points, on: reference)
     return try #require(training.quantizer as? RaBitQ)
   }
 
@@ -67,7 +67,7 @@ import Testing
       let vector = (0..<48).map { _ in random.nextGaussian() }
       var levels = [UInt16](repeating: 0, count: 48)
       var grid = GridDirection(dimension: 48, bits: bits)
-      let product = grid.encode(vector, into: &levels)
+      let product = grid.encode(vector.span, into: &levels)
       let squares = levels.reduce(0.0) { sum, level in
         let value = Double(level) - (Double(1 << bits) - 1) / 2
         return sum + value * value
@@ -138,7 +138,7 @@ import Testing
     let points = try Self.vectors(300, 40)
     var last = Double.infinity
     for bits in 1...9 {
-      let training = try RaBitQRecipe(bits: bits).train(points, on: Self.reference) { _ in }
+      let training = try RaBitQRecipe(bits: bits).train(points, on: Self.reference)
       let quantizer = training.quantizer
       let decoded = try quantizer.decode(
         quantizer.encode(points, on: Self.reference), on: Self.reference)
@@ -162,7 +162,7 @@ import Testing
     let expected = try quantizer.scores(
       of: queries, against: codes, metric: .squaredL2, on: Self.reference)
     for (name, device) in try EveryDevice.named() {
-      let other = try RaBitQRecipe(bits: bits).train(points, on: device) { _ in }.quantizer
+      let other = try RaBitQRecipe(bits: bits).train(points, on: device).quantizer
       #expect(try other.encode(points, on: device) == codes, "\(name)")
       let scores = try other.scores(of: queries, against: codes, metric: .squaredL2, on: device)
       #expect(scores.map(\.bitPattern) == expected.map(\.bitPattern), "\(name)")
@@ -208,7 +208,7 @@ import Testing
   @Test("points at one place, vectors that do not fit, codes that are none")
   func degenerate() throws {
     let constant = try Vectors([Float](repeating: 2.5, count: 7 * 5), dimension: 5)
-    let training = try RaBitQRecipe(bits: 2).train(constant, on: Self.reference) { _ in }
+    let training = try RaBitQRecipe(bits: 2).train(constant, on: Self.reference)
     #expect(training.meanSquaredError == 0)
     let quantizer = training.quantizer
     let codes = try quantizer.encode(constant, on: Self.reference)
@@ -220,7 +220,7 @@ import Testing
     let none = try Vectors([Float](), dimension: 5)
     #expect(try quantizer.encode(none, on: Self.reference).count == 0)
     #expect(throws: TesseraError.self) {
-      try RaBitQRecipe(bits: 2).train(none, on: Self.reference) { _ in }
+      try RaBitQRecipe(bits: 2).train(none, on: Self.reference)
     }
     for values: [Float] in [[1, 2, 3, 4], [1, 2, 3, 4, .nan], [3e38, 3e38, 0, 0, 0]] {
       #expect(throws: TesseraError.self) {

@@ -8,65 +8,76 @@ struct BitPacking: Sendable, Hashable {
 
   var bytesPerRow: Int { (bits * perRow + 7) / 8 }
 
-  /// - Precondition: whole rows of numbers below `1 << bits`.
+  /// Packs whole rows of numbers below `1 << bits`.
   func pack<Number: FixedWidthInteger>(_ numbers: [Number]) -> [UInt8] {
     if bits == 8 { return numbers.map { UInt8(truncatingIfNeeded: $0) } }
     let rows = numbers.count / perRow
-    return [UInt8](unsafeUninitializedCapacity: rows * bytesPerRow) { bytes, initialized in
-      initialized = rows * bytesPerRow
-      numbers.withUnsafeBufferPointer { numbers in
-        guard let source = numbers.baseAddress, let target = bytes.baseAddress else { return }
-        for row in 0..<rows { pack(row: source + row * perRow, to: target + row * bytesPerRow) }
-      }
+    var bytes = [UInt8](repeating: 0, count: rows * bytesPerRow)
+    var target = bytes.mutableSpan
+    for row in 0..<rows {
+      pack(
+        row: numbers.span.extracting(.row(row, of: perRow)), to: &target, from: row * bytesPerRow)
     }
+    return bytes
   }
 
-  /// Packs one row of numbers into `bytesPerRow` bytes.
+  /// Packs one row of numbers into `bytesPerRow` bytes, from `first` on.
   func pack<Number: FixedWidthInteger>(
-    row numbers: UnsafePointer<Number>, to bytes: UnsafeMutablePointer<UInt8>
+    row numbers: Span<Number>, to bytes: inout MutableSpan<UInt8>, from first: Int
   ) {
+    precondition(
+      numbers.count == perRow && first >= 0 && first + bytesPerRow <= bytes.count, "a row's room")
     var pending: UInt64 = 0
     var held = 0
-    var next = 0
+    var next = first
     for index in 0..<perRow {
-      pending |= UInt64(truncatingIfNeeded: numbers[index]) << UInt64(held)
+      pending |= UInt64(truncatingIfNeeded: numbers[unchecked: index]) << UInt64(held)
       held += bits
       while held >= 8 {
-        bytes[next] = UInt8(truncatingIfNeeded: pending)
+        bytes[unchecked: next] = UInt8(truncatingIfNeeded: pending)
         next += 1
         pending >>= 8
         held -= 8
       }
     }
-    if held > 0 { bytes[next] = UInt8(truncatingIfNeeded: pending) }
+    if held > 0 { bytes[unchecked: next] = UInt8(truncatingIfNeeded: pending) }
   }
 
-  /// - Precondition: whole rows of `bytesPerRow`.
+  /// Unpacks whole rows of `bytesPerRow`.
   func unpack(_ bytes: [UInt8]) -> [UInt16] {
     if bits == 8 { return bytes.map(UInt16.init) }
     let rows = bytes.count / bytesPerRow
-    return [UInt16](unsafeUninitializedCapacity: rows * perRow) { numbers, initialized in
-      initialized = rows * perRow
-      bytes.withUnsafeBufferPointer { bytes in
-        guard let source = bytes.baseAddress, let target = numbers.baseAddress else { return }
-        for row in 0..<rows { unpack(row: source + row * bytesPerRow, to: target + row * perRow) }
-      }
+    var numbers = [UInt16](repeating: 0, count: rows * perRow)
+    var target = numbers.mutableSpan
+    for row in 0..<rows {
+      unpack(
+        row: bytes.span.extracting(.row(row, of: bytesPerRow)), to: &target, from: row * perRow)
     }
+    return numbers
   }
 
-  /// Unpacks one row of `bytesPerRow` bytes.
-  func unpack(row bytes: UnsafePointer<UInt8>, to numbers: UnsafeMutablePointer<UInt16>) {
+  /// Unpacks one row of at least `bytesPerRow` bytes.
+  func unpack(row bytes: Span<UInt8>, to numbers: inout [UInt16]) {
+    var target = numbers.mutableSpan
+    unpack(row: bytes, to: &target, from: 0)
+  }
+
+  private func unpack(
+    row bytes: Span<UInt8>, to numbers: inout MutableSpan<UInt16>, from first: Int
+  ) {
+    precondition(
+      bytes.count >= bytesPerRow && first >= 0 && first + perRow <= numbers.count, "a row's room")
     let mask = UInt64(1) << UInt64(bits) - 1
     var pending: UInt64 = 0
     var held = 0
     var next = 0
-    for index in 0..<perRow {
+    for index in first..<first + perRow {
       while held < bits {
-        pending |= UInt64(bytes[next]) << UInt64(held)
+        pending |= UInt64(bytes[unchecked: next]) << UInt64(held)
         next += 1
         held += 8
       }
-      numbers[index] = UInt16(truncatingIfNeeded: pending & mask)
+      numbers[unchecked: index] = UInt16(truncatingIfNeeded: pending & mask)
       pending >>= UInt64(bits)
       held -= bits
     }

@@ -22,16 +22,18 @@ struct LinearMap: Sendable, Hashable {
     return LinearMap(values, outputs: inputs, inputs: outputs)
   }
 
-  /// Every row of `vectors` multiplied, some rows at a time.
+  /// Multiplies every row of `vectors`, some rows at a time.
   ///
-  /// - Parameter operation: Said in messages.
+  /// - Parameter operation: Said in messages and in progress.
   func apply(
-    to vectors: Vectors, on device: any Device, _ operation: String
+    to vectors: Vectors, on device: any Device, _ operation: String,
+    control: RunControl = .inner
   ) throws(TesseraError) -> [Float] {
     let map = try device.upload(rows, rows: outputs, columns: inputs)
     var results: [Float] = []
     results.reserveCapacity(vectors.count * outputs)
-    try vectors.forEachBlock(on: device, operation) { block, _ throws(TesseraError) in
+    try vectors.forEachBlock(on: device, operation, control: control) {
+      block, _ throws(TesseraError) in
       let result = try device.allocate(Float.self, rows: block.rows, columns: outputs)
       try device.canonicalScores(block, map, metric: .innerProduct, into: result)
       results += try device.download(result)

@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 extension Vectors {
   /// Gives `body` the rows as Float32 on `device`, some at a time, with their numbers: sets larger
@@ -6,9 +7,11 @@ extension Vectors {
   ///
   /// - Parameters:
   ///   - layout: Where its parts lie in what `body` is given; nil leaves rows as they are.
-  ///   - operation: Said in messages.
+  ///   - operation: Said in messages and in progress.
+  ///   - control: Hears how many of the rows are done.
   func forEachBlock(
     on device: any Device, _ operation: String, as layout: SubspaceLayout? = nil,
+    control: RunControl = .inner,
     _ body: (Matrix<Float>, Range<Int>) throws(TesseraError) -> Void
   ) throws(TesseraError) {
     let columns = layout?.paddedDimension ?? dimension
@@ -23,6 +26,7 @@ extension Vectors {
       isPadded || !(buffer.storage is HostStorage) ? nil : HostStorage(reading: self)
     let blockRows = inPlace == nil ? copiedRows : 8 * copiedRows
     for start in stride(from: 0, to: count, by: blockRows) {
+      try StopSignal.check()
       let range = start..<Swift.min(start + blockRows, count)
       let block: Matrix<Float>
       if let inPlace {
@@ -41,6 +45,7 @@ extension Vectors {
         if error.code == .nonFinite { try Shapes.requireFinite(self, operation) }
         throw error
       }
+      try control.report(operation, done: Double(range.upperBound) / Double(count))
     }
   }
 
@@ -59,5 +64,69 @@ extension Vectors {
     try Shapes.require(
       dimension == expected,
       "\(operation): vectors have \(dimension) dimensions, the quantizer has \(expected)")
+  }
+  /// Refuses rows with numbers so large that squared distances between such rows, in Float32, could
+  /// be infinite and all alike.
+  func requireMeasurable(on device: any Device, _ operation: String) throws(TesseraError) {
+    // Others end below 2^16.
+    guard element == .float32 || element == .bfloat16, dimension > 0 else { return }
+    let limit = Self.largestMeasurable(dimension: dimension)
+    let factor = Float.greatestFiniteMagnitude / limit
+    let step = Swift.max(1, (64 << 10) / dimension)
+    let blocks = (count + step - 1) / step
+    let isTooLarge: [Bool] = try device.hostWorkers.makeEachRow(blocks, of: 1, minimum: 1) {
+      block, found throws(TesseraError) in
+      let range = block * step..<Swift.min((block + 1) * step, count)
+      found[0] = try rows(range).withFloats { $0.exceeds(factor) }
+    }
+    guard let block = isTooLarge.firstIndex(of: true) else { return }
+    try Shapes.requireFinite(self, operation)
+    for row in block * step..<count {
+      guard let value = self.row(row).first(where: { !($0.magnitude <= limit) }) else { continue }
+      throw TesseraError(
+        .invalidArgument,
+        "\(operation): row \(row) holds \(value); beyond \(limit) squared distances do not fit into "
+          + "Float32; scale the vectors down")
+    }
+  }
+
+  /// The size of numbers up to which squared distances of rows stay finite in Float32.
+  static func largestMeasurable(dimension: Int) -> Float {
+    0x1p62 / Float(Swift.max(1, dimension)).squareRoot()
+  }
+
+  /// Calls `body` with all rows, one after the other: where they are, if they are Float32.
+  func withFloats<Result>(
+    _ body: (Span<Float>) throws(TesseraError) -> Result
+  ) throws(TesseraError) -> Result {
+    guard element == .float32, rowStride == dimension * 4, let start = baseAddress,
+      Int(bitPattern: start) % MemoryLayout<Float>.alignment == 0
+    else {
+      let values = widened()
+      return try body(values.span)
+    }
+    let values = UnsafeBufferPointer(
+      start: start.assumingMemoryBound(to: Float.self), count: count * dimension)
+    return try withExtendedLifetime(self) { () throws(TesseraError) in try body(values.span) }
+  }
+}
+
+extension Span<Float> {
+  /// Whether a number times `factor` is infinite or NaN: 0 times such a product is NaN.
+  func exceeds(_ factor: Float) -> Bool {
+    var zeros = SIMD8<Float>()
+    var index = 0
+    while index + 8 <= count {
+      var lanes = SIMD8<Float>()
+      for lane in 0..<8 { lanes[lane] = self[unchecked: index + lane] }
+      zeros += (lanes * factor) * 0
+      index += 8
+    }
+    var zero = zeros.sum()
+    while index < count {
+      zero += (self[index] * factor) * 0
+      index += 1
+    }
+    return zero != 0
   }
 }

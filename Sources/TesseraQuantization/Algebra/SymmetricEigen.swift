@@ -1,3 +1,5 @@
+import TesseraHost
+
 /// All eigenvalues and eigenvectors of a symmetric matrix: Householder reduction to three diagonals,
 /// then QL steps with implicit shifts (the EISPACK routines tred2 and tql2). Float64 in a fixed
 /// order, so the same bits everywhere.
@@ -11,15 +13,16 @@ struct SymmetricEigen {
   let vectors: [Double]
 
   /// - Precondition: `matrix` is `count` x `count`, symmetric and finite.
-  init(_ matrix: [Double], count: Int) {
+  /// - Throws: `.cancelled` or `.deadlineExceeded` if the call under way should end.
+  init(_ matrix: [Double], count: Int) throws(TesseraError) {
     precondition(matrix.count == count * count, "a symmetric matrix is square")
     var diagonal = [Double](repeating: 0, count: count)
     var beside = diagonal
     var rows = matrix
     if count > 0 {
-      rows.withUnsafeMutableBufferPointer { v in
-        Self.reduce(v, count, &diagonal, &beside)
-        Self.iterate(v, count, &diagonal, &beside)
+      try rows.withUnsafeMutableBufferPointer { v throws(TesseraError) in
+        try Self.reduce(v, count, &diagonal, &beside)
+        try Self.iterate(v, count, &diagonal, &beside)
       }
     }
     // Ties keep their order: the sort is by value, then place.
@@ -33,10 +36,11 @@ struct SymmetricEigen {
   /// Leaves the transformation in `v`, transposed: row i belongs to diagonal element i.
   private static func reduce(
     _ v: UnsafeMutableBufferPointer<Double>, _ n: Int, _ d: inout [Double], _ e: inout [Double]
-  ) {
+  ) throws(TesseraError) {
     // v is symmetric at first, so reading it transposed changes nothing; rows are contiguous.
     for j in 0..<n { d[j] = v[j * n + n - 1] }
     for i in stride(from: n - 1, to: 0, by: -1) {
+      try StopSignal.check()
       var scale = 0.0
       var h = 0.0
       for k in 0..<i { scale += abs(d[k]) }
@@ -87,15 +91,16 @@ struct SymmetricEigen {
       }
       d[i] = h
     }
-    accumulate(v, n, &d)
+    try accumulate(v, n, &d)
     e[0] = 0
   }
 
   /// Multiplies the reflections together.
   private static func accumulate(
     _ v: UnsafeMutableBufferPointer<Double>, _ n: Int, _ d: inout [Double]
-  ) {
+  ) throws(TesseraError) {
     for i in 0..<n - 1 {
+      try StopSignal.check()
       v[i * n + n - 1] = v[i * n + i]
       v[i * n + i] = 1
       let h = d[i + 1]
@@ -120,7 +125,7 @@ struct SymmetricEigen {
 
   private static func iterate(
     _ v: UnsafeMutableBufferPointer<Double>, _ n: Int, _ d: inout [Double], _ e: inout [Double]
-  ) {
+  ) throws(TesseraError) {
     for i in 1..<max(1, n) { e[i - 1] = e[i] }
     e[n - 1] = 0
     var shift = 0.0
@@ -133,6 +138,7 @@ struct SymmetricEigen {
       var steps = 0
       while m > l, abs(e[l]) > 0x1p-52 * largest, steps < 60 {
         steps += 1
+        try StopSignal.check()
         var g = d[l]
         var p = (d[l + 1] - g) / (2 * e[l])
         var r = (p * p + 1).squareRoot()

@@ -45,12 +45,15 @@ public struct CodebookLearner: Sendable {
   ///
   /// - Throws: also `.invalidShape` for fewer vectors than codewords.
   public init(
-    _ options: Options, startingFrom batch: Vectors, on device: any Device
+    _ options: Options, startingFrom batch: Vectors, on device: any Device,
+    control: RunControl = RunControl()
   ) throws(TesseraError) {
     try options.check()
-    let clustering = try KMeans(
-      .init(clusterCount: options.codewordCount, iterations: 10, seed: options.seed)
-    ).cluster(batch, on: device)
+    let clustering = try control.steer(on: device) { device throws(TesseraError) in
+      try KMeans(
+        .init(clusterCount: options.codewordCount, iterations: 10, seed: options.seed)
+      ).cluster(batch, on: device)
+    }
     try self.init(options, codewords: Vectors(clustering.centroids, dimension: batch.dimension))
   }
 

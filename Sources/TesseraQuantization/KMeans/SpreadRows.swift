@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 extension SplitMix64 {
   /// k-means++ (Arthur, Vassilvitskii 2007): `limit` of the rows of `points`, one after the other,
@@ -6,7 +7,9 @@ extension SplitMix64 {
   /// chosen only once there is nothing else.
   ///
   /// On the host, for short rows; Float32 distances, Float64 sums in row order.
-  mutating func spreadRows(_ limit: Int, of points: [Float], width: Int) -> [Int] {
+  mutating func spreadRows(
+    _ limit: Int, of points: [Float], width: Int
+  ) throws(TesseraError) -> [Int] {
     let count = points.count / width
     var columns = [Float](repeating: 0, count: points.count)
     for row in 0..<count {
@@ -16,6 +19,7 @@ extension SplitMix64 {
     var distances = weights
     var chosen = [nextIndex(below: count)]
     while chosen.count < limit {
+      try StopSignal.check()
       let newest = chosen[chosen.count - 1] * width
       columns.withUnsafeBufferPointer { columns in
         distances.withUnsafeMutableBufferPointer { distances in

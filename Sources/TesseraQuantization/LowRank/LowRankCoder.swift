@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// Chooses the numbers of low-rank codes, one part after the other.
 ///
@@ -35,7 +36,8 @@ struct LowRankCoder {
     _ numbers: inout [UInt16], _ latents: [Float], on device: any Device
   ) throws(TesseraError) {
     for part in 0..<partCount {
-      let targets = targets(of: part, numbers, latents)
+      try StopSignal.check()
+      let targets = try targets(of: part, numbers, latents, device.hostWorkers)
       try choose(part, &numbers, targets, on: device)
     }
   }
@@ -45,7 +47,8 @@ struct LowRankCoder {
     _ numbers: inout [UInt16], _ latents: [Float], random: inout SplitMix64, on device: any Device
   ) throws(TesseraError) {
     for part in 0..<partCount {
-      let targets = targets(of: part, numbers, latents)
+      try StopSignal.check()
+      let targets = try targets(of: part, numbers, latents, device.hostWorkers)
       let rows = try choose(part, &numbers, targets, on: device)
       let labels = try device.upload(
         stride(from: part, to: numbers.count, by: partCount).map { Int32(numbers[$0]) },
@@ -82,31 +85,24 @@ struct LowRankCoder {
 
   private typealias Lanes = SIMD4<Float>
 
-  /// What the codewords of one part should stand for, row by row.
-  private func targets(of part: Int, _ numbers: [UInt16], _ latents: [Float]) -> [Float] {
+  /// Returns what the codewords of one part should stand for, row by row.
+  private func targets(
+    of part: Int, _ numbers: [UInt16], _ latents: [Float], _ workers: WorkerPool
+  ) throws(TesseraError) -> [Float] {
     let chunks = (width + 3) / 4
     let table = contributions(to: part, chunks: chunks)
-    let rows = numbers.count / partCount
-    return [Float](unsafeUninitializedCapacity: rows * width) { targets, initialized in
-      table.withUnsafeBufferPointer { table in
-        numbers.withUnsafeBufferPointer { numbers in
-          for row in 0..<rows {
-            for chunk in 0..<chunks {
-              var sum = Lanes()
-              for other in 0..<partCount {
-                let codeword = other * codewordCount + Int(numbers[row * partCount + other])
-                sum += table[codeword * chunks + chunk]
-              }
-              for lane in 0..<Swift.min(4, width - 4 * chunk) {
-                let i = 4 * chunk + lane
-                targets[row * width + i] =
-                  latents[(row * partCount + part) * width + i] - sum[lane]
-              }
-            }
-          }
+    return try workers.makeEachRow(numbers.count / partCount, of: width) { row, targets in
+      let own = latents.span.extracting(.row(row * partCount + part, of: width))
+      for chunk in 0..<chunks {
+        var sum = Lanes()
+        for other in 0..<partCount {
+          let codeword = other * codewordCount + Int(numbers[row * partCount + other])
+          sum += table[codeword * chunks + chunk]
+        }
+        for lane in 0..<Swift.min(4, width - 4 * chunk) {
+          targets[4 * chunk + lane] = own[4 * chunk + lane] - sum[lane]
         }
       }
-      initialized = rows * width
     }
   }
 

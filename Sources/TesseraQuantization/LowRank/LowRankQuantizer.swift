@@ -1,4 +1,5 @@
 public import TesseraCompute
+import TesseraHost
 
 /// A trained ``LowRankRecipe``.
 ///
@@ -30,32 +31,46 @@ public struct LowRankQuantizer: Quantizer {
 
   var packing: BitPacking { BitPacking(bits: bits, perRow: partCount) }
 
-  public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
+  public func encode(
+    _ vectors: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> Codes {
     try vectors.requireDimension(dimension, "\(specification) encode")
     try Shapes.requireFinite(vectors, "\(specification) encode")
-    let coder = try LowRankCoder(self, on: device)
-    let blockRows = Swift.max(1, min(16_384, (64 << 20) / (8 * dimension)))
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(vectors.count * codeByteCount)
-    for start in stride(from: 0, to: vectors.count, by: blockRows) {
-      let rows = vectors.rows(start..<Swift.min(start + blockRows, vectors.count))
-      let centered = try Vectors(rows.widened().subtracting(mean), dimension: dimension)
-      let latents = try map.apply(to: centered, on: device, "\(specification) encode")
-      var numbers = try coder.nearest(latents, on: device)
-      for _ in 0..<Self.passCount { try coder.improve(&numbers, latents, on: device) }
-      bytes += packing.pack(numbers)
+    return try control.steer(on: device) { device throws(TesseraError) in
+      try vectors.requireMeasurable(on: device, "\(specification) encode")
+      let coder = try LowRankCoder(self, on: device)
+      let blockRows = Swift.max(1, min(16_384, (64 << 20) / (8 * dimension)))
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(vectors.count * codeByteCount)
+      for start in stride(from: 0, to: vectors.count, by: blockRows) {
+        try StopSignal.check()
+        let rows = vectors.rows(start..<Swift.min(start + blockRows, vectors.count))
+        let centered = try Vectors(rows.widened().subtracting(mean), dimension: dimension)
+        let latents = try map.apply(to: centered, on: device, "\(specification) encode")
+        var numbers = try coder.nearest(latents, on: device)
+        for _ in 0..<Self.passCount { try coder.improve(&numbers, latents, on: device) }
+        bytes += packing.pack(numbers)
+        try control.report(
+          "encode", done: Double(start + rows.count) / Double(vectors.count))
+      }
+      return try Codes(bytes, byteCount: codeByteCount)
     }
-    return try Codes(bytes, byteCount: codeByteCount)
   }
 
   /// How often every number of a code is chosen anew, given the others.
   private static let passCount = 2
 
-  public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
+  public func decode(
+    _ codes: Codes, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> [Float] {
     try requireOwn(codes)
-    let numbers = packing.unpack(codes.bytes)
-    let latents = try Vectors(latents(numbers), dimension: partCount * latent)
-    return try map.transposed.apply(to: latents, on: device, "\(specification) decode").adding(mean)
+    return try control.steer(on: device) { device throws(TesseraError) in
+      let numbers = packing.unpack(codes.bytes)
+      let latents = try Vectors(latents(numbers), dimension: partCount * latent)
+      return try map.transposed.apply(
+        to: latents, on: device, "\(specification) decode", control: control
+      ).adding(mean)
+    }
   }
 
   /// From vectors less the mean to latent numbers; transposed it leads back.
@@ -126,12 +141,9 @@ extension [Float] {
   }
 
   private mutating func forEachRow(_ row: [Float], _ body: (inout Float, Float) -> Void) {
-    withUnsafeMutableBufferPointer { values in
-      row.withUnsafeBufferPointer { row in
-        for start in stride(from: 0, to: values.count, by: row.count) {
-          for i in row.indices { body(&values[start + i], row[i]) }
-        }
-      }
+    var values = mutableSpan
+    for start in stride(from: 0, to: values.count, by: row.count) {
+      for i in row.indices { body(&values[start + i], row[i]) }
     }
   }
 }

@@ -45,8 +45,8 @@ public struct LowRankRecipe: CodewordRecipe, Hashable {
     guard (1...8).contains(bits) else {
       throw .badSpecification(specification, "\(bits) bits, expected 1 to 8")
     }
-    guard turns >= 0 else {
-      throw .badSpecification(specification, "\(turns) turns, expected 0 or more")
+    guard (0...1 << 30).contains(turns) else {
+      throw .badSpecification(specification, "\(turns) turns, expected 0 to 2^30")
     }
   }
 
@@ -78,23 +78,27 @@ public struct LowRankRecipe: CodewordRecipe, Hashable {
   /// - Throws: `.invalidArgument` for fewer points than codewords, or more latent numbers than
   ///   dimensions.
   public func train(
-    _ points: Vectors, on device: any Device,
-    progress: (TrainingStep) throws(TesseraError) -> Void
+    _ points: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> TrainedQuantizer {
+    try control.steer(on: device) { device throws(TesseraError) in
+      try trained(points, on: device, control)
+    }
+  }
+
+  private func trained(
+    _ points: Vectors, on device: any Device, _ control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {
     try Shapes.require(points.dimension > 0, "\(specification): points have no dimensions")
     let sample = try options.sample(points, codewordCount: 1 << bits, for: specification)
     var training = try LowRankTraining(self, sample.rows, points.dimension, on: device)
     let steps = Double(turns + 2)
-    try progress(TrainingStep("codewords", done: 1 / steps))
+    try control.report("codewords", done: 1 / (steps + 1))
     for turn in 0..<turns {
       let objective = try training.turn()
-      try progress(
-        TrainingStep(
-          "turn \(turn + 1) of \(turns)", done: Double(turn + 2) / steps, objective: objective))
+      try control.report(
+        "turn \(turn + 1) of \(turns)", done: Double(turn + 2) / (steps + 1), objective: objective)
     }
-    let quantizer = training.quantizer
-    return TrainedQuantizer(
-      quantizer: quantizer,
-      meanSquaredError: try quantizer.meanSquaredError(of: points, on: device), notes: sample.notes)
+    return try TrainedQuantizer.measured(
+      training.quantizer, on: points, device, control, sample.notes)
   }
 }

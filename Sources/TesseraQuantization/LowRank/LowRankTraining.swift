@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// A low-rank quantizer on its way: start from principal axes, then turn by turn.
 struct LowRankTraining {
@@ -38,7 +39,8 @@ struct LowRankTraining {
     random = SplitMix64(seed: recipe.options.seed, stream: 1)
 
     let step = max(1, rows.count / dimension / Self.axisRows)
-    let axes = Self.principalAxes(points, dimension: dimension, everyNth: step)
+    let axes = try Self.principalAxes(
+      points, dimension: dimension, everyNth: step, device.hostWorkers)
     let shape = LowRankShape(
       variances: axes.values.map { max(0, $0) }, partCount: partCount,
       codewordCount: 1 << recipe.bits)
@@ -60,28 +62,27 @@ struct LowRankTraining {
   }
 
   private static func principalAxes(
-    _ points: [Float], dimension: Int, everyNth step: Int
-  ) -> SymmetricEigen {
-    var covariance = [Double](repeating: 0, count: dimension * dimension)
-    var rows = 0
-    covariance.withUnsafeMutableBufferPointer { covariance in
-      points.withUnsafeBufferPointer { points in
-        for start in stride(from: 0, to: points.count, by: step * dimension) {
-          rows += 1
-          for i in 0..<dimension {
-            let value = Double(points[start + i])
-            for j in 0...i { covariance[i * dimension + j] += value * Double(points[start + j]) }
-          }
-        }
-        for i in 0..<dimension {
-          for j in 0...i {
-            covariance[i * dimension + j] /= Double(rows)
-            covariance[j * dimension + i] = covariance[i * dimension + j]
-          }
-        }
+    _ points: [Float], dimension: Int, everyNth step: Int, _ workers: WorkerPool
+  ) throws(TesseraError) -> SymmetricEigen {
+    let rows = (points.count / dimension + step - 1) / step
+    var covariance: [Double] = try workers.makeEachRow(dimension, of: dimension, minimum: 1) {
+      i, products in
+      // Within what is checked here: products of all pairs of dimensions are slow.
+      precondition(products.count == dimension && i < dimension)
+      for j in 0..<dimension { products[j] = 0 }
+      for row in 0..<rows {
+        let point = points.span.extracting(.row(row * step, of: dimension))
+        let value = Double(point[i])
+        for j in 0...i { products[unchecked: j] += value * Double(point[unchecked: j]) }
       }
     }
-    return SymmetricEigen(covariance, count: dimension)
+    for i in 0..<dimension {
+      for j in 0...i {
+        covariance[i * dimension + j] /= Double(rows)
+        covariance[j * dimension + i] = covariance[i * dimension + j]
+      }
+    }
+    return try SymmetricEigen(covariance, count: dimension)
   }
 
   private func latents() throws(TesseraError) -> [Float] {
@@ -120,11 +121,11 @@ struct LowRankTraining {
     guard weight > 0 else { return squares / Double(pointCount) }
     var right = products.right
     for i in right.indices { right[i] += weight * Double(projection[i]) }
-    var solution = Cholesky.solve(
+    var solution = try Cholesky.solve(
       products.gram, size: columns, adding: weight, right, columns: dimension)
     var explained = 0.0
     for i in solution.indices { explained += products.right[i] * solution[i] }
-    orthonormalize(&solution)
+    try orthonormalize(&solution)
     projection = solution.map(Float.init)
     return max(0, squares - explained) / Double(pointCount)
   }
@@ -137,6 +138,7 @@ struct LowRankTraining {
     var gram = [Double](repeating: 0, count: columns * columns)
     var right = [Double](repeating: 0, count: columns * dimension)
     for part in 0..<partCount {
+      try StopSignal.check()
       let labels = try device.upload(
         stride(from: part, to: numbers.count, by: partCount).map { Int32(numbers[$0]) },
         rows: pointCount, columns: 1)
@@ -159,22 +161,23 @@ struct LowRankTraining {
     let counts = try device.allocate(Int32.self, rows: codewordCount, columns: 1)
     try device.accumulateClusters(rows, labels, into: deviceSums, counts)
     let sums = try device.download(deviceSums)
-    target.withUnsafeMutableBufferPointer { target in
+    try device.hostWorkers.updateEachRow(of: &target, width: width, minimum: 1) { row, target in
+      let i = row - part * latent
+      guard (0..<latent).contains(i) else { return }
       for codeword in 0..<codewordCount {
-        for i in 0..<latent {
-          let number = Double(codewords[(part * codewordCount + codeword) * latent + i])
-          let row = (part * latent + i) * width
-          for j in 0..<width { target[row + j] += number * sums[codeword * width + j] }
-        }
+        let number = Double(codewords[(part * codewordCount + codeword) * latent + i])
+        let own = sums.span.extracting(.row(codeword, of: width))
+        for j in target.indices { target[j] += number * own[j] }
       }
     }
   }
 
   /// Makes the rows of each part of unit length and orthogonal, and writes the codewords in the new
   /// rows, so that what they stand for stays the same (Gram and Schmidt, each row twice).
-  private mutating func orthonormalize(_ rows: inout [Double]) {
+  private mutating func orthonormalize(_ rows: inout [Double]) throws(TesseraError) {
     let codewordCount = 1 << recipe.bits
     for part in 0..<partCount {
+      try StopSignal.check()
       // Old row i is the sum over l of factors[i, l] times new row l.
       var factors = [Double](repeating: 0, count: latent * latent)
       for i in 0..<latent {

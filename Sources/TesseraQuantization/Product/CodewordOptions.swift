@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// A recipe whose quantizer is made of codewords.
 public protocol CodewordRecipe: QuantizerRecipe {
@@ -22,9 +23,10 @@ public struct CodewordOptions: Sendable, Hashable {
     self.seed = seed
   }
 
-  /// The points to train on, row-major, and what should be said about them.
+  /// Returns the points to train on, row-major, and what should be said about them.
   ///
-  /// - Throws: `.invalidArgument` for fewer points than codewords, `.nonFinite`.
+  /// - Throws: `.invalidArgument` for fewer points than codewords, and for points so large or so
+  ///   small that their squared distances leave Float32; `.nonFinite`.
   func sample(
     _ points: Vectors, codewordCount: Int, for specification: String
   ) throws(TesseraError) -> (rows: [Float], notes: [TrainingNote]) {
@@ -39,7 +41,8 @@ public struct CodewordOptions: Sendable, Hashable {
         "\(points.count) training points are fewer than the \(codewordCount) codewords; give more "
           + "points or use fewer bits")
     }
-    let limit = codewordCount * pointsPerCodeword
+    let (product, isBeyond) = codewordCount.multipliedReportingOverflow(by: pointsPerCodeword)
+    let limit = isBeyond ? Int.max : product
     var rows: [Float]
     var notes: [TrainingNote] = []
     if points.count > limit {
@@ -47,6 +50,7 @@ public struct CodewordOptions: Sendable, Hashable {
       rows = []
       rows.reserveCapacity(limit * points.dimension)
       for row in random.nextIndices(limit, below: points.count).sorted() {
+        try StopSignal.check()
         rows += points.row(Int(row))
       }
       notes.append(
@@ -67,7 +71,27 @@ public struct CodewordOptions: Sendable, Hashable {
       try Shapes.requireFinite(points, "train")
       throw Shapes.nonFinite("train", rows: [bad / points.dimension])
     }
+    try requireMeasurable(rows, dimension: points.dimension, for: specification)
     return (rows, notes)
+  }
+
+  /// Refuses points between which squared distances, in Float32, would be infinite or 0.
+  private func requireMeasurable(
+    _ rows: [Float], dimension: Int, for specification: String
+  ) throws(TesseraError) {
+    let largest = rows.reduce(0 as Float) { max($0, $1.magnitude) }
+    guard largest <= Vectors.largestMeasurable(dimension: dimension) else {
+      throw .badSpecification(
+        specification,
+        "points hold numbers up to \(largest), and squared distances would be beyond Float32; scale "
+          + "the points down")
+    }
+    guard largest == 0 || largest >= 0x1p-50 else {
+      throw .badSpecification(
+        specification,
+        "points hold numbers up to \(largest) only, and squared distances would vanish in Float32; "
+          + "scale the points up")
+    }
   }
 
   /// Below so many points a codeword FAISS warns too.

@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// What every codeword of a product quantizer adds to the score of a query, in ``FixedOrder``.
 struct CodewordTables: Sendable {
@@ -17,80 +18,90 @@ struct CodewordTables: Sendable {
     self.quantizer = quantizer
     self.rotation = rotation
     let (width, count) = (quantizer.width, quantizer.codewordCount)
-    columns = [Double](
-      unsafeUninitializedCapacity: quantizer.codewords.count
-    ) { target, initialized in
-      quantizer.codewords.withUnsafeBufferPointer { codewords in
-        for part in 0..<quantizer.subspaceCount {
-          for codeword in 0..<count {
-            for d in 0..<width {
-              target[(part * width + d) * count + codeword] =
-                Double(codewords[(part * count + codeword) * width + d])
-            }
-          }
+    var columns = [Double](repeating: 0, count: quantizer.codewords.count)
+    for part in 0..<quantizer.subspaceCount {
+      for codeword in 0..<count {
+        for d in 0..<width {
+          columns[(part * width + d) * count + codeword] =
+            Double(quantizer.codewords[(part * count + codeword) * width + d])
         }
       }
-      initialized = quantizer.codewords.count
     }
+    self.columns = columns
   }
 
-  /// One row a query, parts x codewords.
+  /// Returns one row a query, parts x codewords.
+  ///
+  /// - Parameter firstRow: The number of the first query, for messages.
+  /// - Throws: `.nonFinite` for a query so far away that the sum of its entries might be infinite.
   func tables(
-    of queries: Vectors, metric: Metric, on device: any Device
+    of queries: Vectors, metric: Metric, on device: any Device, firstRow: Int = 0
   ) throws(TesseraError) -> [Float] {
     let rotated = try rotation?.apply(to: queries, on: device, "scores: queries")
     let rows = quantizer.layout.padded(rotated ?? queries.widened())
     let stride = quantizer.layout.paddedDimension
-    let count = queries.count
-    return [Float](unsafeUninitializedCapacity: count * perQuery) { target, initialized in
-      initialized = count * perQuery
-      guard let target = target.baseAddress else { return }
-      let tables = SharedRows(start: target)
-      device.forEachRange(of: count) { range in
-        rows.withUnsafeBufferPointer { rows in
-          columns.withUnsafeBufferPointer { columns in
-            guard let rows = rows.baseAddress, let columns = columns.baseAddress else { return }
-            // A part's codewords stay in the cache while all queries pass by.
-            for part in 0..<quantizer.subspaceCount {
-              for query in range {
-                fill(
-                  tables.start + query * perQuery + part * codewordCount,
-                  rows + query * stride + part * width, columns + part * width * codewordCount,
-                  isDistance: metric == .squaredL2)
-              }
-            }
-          }
+    let isDistance = metric == .squaredL2
+    let tables: [Float] = try device.hostWorkers.makeRows(queries.count, of: perQuery, minimum: 4) {
+      range, tables in
+      let (rows, columns) = (rows.span, columns.span)
+      // A part's codewords stay in the cache while all queries pass by.
+      for part in 0..<quantizer.subspaceCount {
+        let own = columns.extracting(.row(part, of: width * codewordCount))
+        for (index, query) in range.enumerated() {
+          let start = query * stride + part * width
+          fill(
+            &tables, from: index * perQuery + part * codewordCount,
+            rows.extracting(start..<start + width), own, isDistance: isDistance)
         }
       }
     }
+    let limit = Float.greatestFiniteMagnitude / Float(2 * quantizer.subspaceCount)
+    if tables.span.exceeds(.greatestFiniteMagnitude / limit),
+      let entry = tables.firstIndex(where: { !($0.magnitude <= limit) })
+    {
+      throw TesseraError(
+        .nonFinite,
+        "scores: query row \(firstRow + entry / perQuery) is so large that its scores are beyond "
+          + "Float32; scale the vectors down")
+    }
+    return tables
   }
 
   private typealias Lane = SIMD4<Double>
 
+  /// Writes the entries of one part, from `first` on.
   private func fill(
-    _ target: UnsafeMutablePointer<Float>, _ query: UnsafePointer<Float>,
-    _ columns: UnsafePointer<Double>, isDistance: Bool
+    _ target: inout MutableSpan<Float>, from first: Int, _ query: Span<Float>,
+    _ columns: Span<Double>, isDistance: Bool
   ) {
     if isDistance {
-      fill(target, query, columns) { query, codeword in
+      fill(&target, from: first, query, columns) { query, codeword in
         let difference = query - codeword
         return difference * difference
       }
     } else {
-      fill(target, query, columns) { $0 * $1 }
+      fill(&target, from: first, query, columns) { $0 * $1 }
     }
   }
 
   @inline(__always)
   private func fill(
-    _ target: UnsafeMutablePointer<Float>, _ query: UnsafePointer<Float>,
-    _ columns: UnsafePointer<Double>, term: (Lane, Lane) -> Lane
+    _ target: inout MutableSpan<Float>, from first: Int, _ query: Span<Float>,
+    _ columns: Span<Double>, term: (Lane, Lane) -> Lane
   ) {
     let (width, count) = (width, codewordCount)
+    precondition(
+      query.count == width && columns.count == width * count && count % 4 == 0
+        && first + count <= target.count, "a part's codewords and its room in the tables")
     for codeword in stride(from: 0, to: count, by: 4) {
+      // Within what was just checked: this is all that making tables takes.
       @inline(__always) func at(_ d: Int) -> Lane {
-        let values = UnsafeRawPointer(columns + d * count + codeword)
-        return term(Lane(repeating: Double(query[d])), values.loadUnaligned(as: Lane.self))
+        let start = d * count + codeword
+        return term(
+          Lane(repeating: Double(query[unchecked: d])),
+          Lane(
+            columns[unchecked: start], columns[unchecked: start + 1],
+            columns[unchecked: start + 2], columns[unchecked: start + 3]))
       }
       var lanes = (Lane(), Lane(), Lane(), Lane())
       var d = 0
@@ -105,7 +116,7 @@ struct CodewordTables: Sendable {
       if d + 1 < width { lanes.1 += at(d + 1) }
       if d + 2 < width { lanes.2 += at(d + 2) }
       let sums = SIMD4<Float>((lanes.0 + lanes.2) + (lanes.1 + lanes.3))
-      UnsafeMutableRawPointer(target + codeword).storeBytes(of: sums, as: SIMD4<Float>.self)
+      for lane in 0..<4 { target[unchecked: first + codeword + lane] = sums[lane] }
     }
   }
 }

@@ -1,7 +1,8 @@
 import TesseraCompute
+import TesseraHost
 
 extension CodewordOptions {
-  /// `count` codewords for `points`, rows of `width` numbers, and the mean squared distance of the
+  /// Finds `count` codewords for `points`, rows of `width` numbers, and the mean squared distance of the
   /// points from theirs before the last update.
   ///
   /// - Parameters:
@@ -30,7 +31,7 @@ extension CodewordOptions {
       // A start needs far fewer points than the means do.
       let sample = random.nextIndices(min(rows, 32 * count), below: rows).sorted()
       let some = sample.flatMap { points[Int($0) * width..<(Int($0) + 1) * width] }
-      for row in random.spreadRows(count, of: some, width: width) {
+      for row in try random.spreadRows(count, of: some, width: width) {
         values += some[row * width..<(row + 1) * width]
       }
     }
@@ -60,9 +61,7 @@ private struct CodewordLloyd {
     points = try device.upload(values, rows: rows, columns: width)
     codes = try device.allocate(UInt8.self, rows: rows, columns: 1)
     labels = try device.allocate(Int32.self, rows: rows, columns: 1)
-    squares = values.withUnsafeBufferPointer { values in
-      values.baseAddress.map { FixedOrder.product($0, $0, count: values.count) } ?? 0
-    }
+    squares = FixedOrder.squares(values.span)
   }
 
   /// Replaces codewords by the means of their points. Returns whether nothing changed any more.
@@ -70,6 +69,7 @@ private struct CodewordLloyd {
   /// A codeword without points becomes a copy of the one with the most, and both are moved a little
   /// apart, but for the last time: then it stays where it is, and the others are true means.
   mutating func update(_ codewords: inout [Float], isLast: Bool) throws(TesseraError) -> Bool {
+    try StopSignal.check()
     let width = points.columns
     let count = codewords.count / width
     let book = try device.upload(codewords, rows: count, columns: width)

@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// The nearest codeword of each part of rows on a device, however many codewords there are.
 struct PartEncoder {
@@ -39,6 +40,7 @@ struct PartEncoder {
     let scores = try device.allocate(Float.self, rows: rows.rows, columns: 1)
     var numbers = [Int32](repeating: 0, count: rows.rows * parts)
     for part in 0..<parts {
+      try StopSignal.check()
       let points = try device.upload(
         values.columns(part * width..<(part + 1) * width, of: parts * width), rows: rows.rows,
         columns: width)
@@ -53,18 +55,14 @@ struct PartEncoder {
 }
 
 extension [Float] {
-  /// Some columns of rows of `width` numbers.
+  /// Returns some columns of rows of `width` numbers.
   func columns(_ range: Range<Int>, of width: Int) -> [Float] {
     let rows = count / width
-    return [Float](unsafeUninitializedCapacity: rows * range.count) { target, initialized in
-      withUnsafeBufferPointer { source in
-        for row in 0..<rows {
-          for (offset, column) in range.enumerated() {
-            target[row * range.count + offset] = source[row * width + column]
-          }
-        }
-      }
-      initialized = rows * range.count
+    var columns: [Float] = []
+    columns.reserveCapacity(rows * range.count)
+    for row in 0..<rows {
+      columns += self[row * width + range.lowerBound..<row * width + range.upperBound]
     }
+    return columns
   }
 }

@@ -8,6 +8,7 @@ public import TesseraCompute
 public struct ProductQuantizer: Quantizer {
   public static let kind = "product"
 
+  /// The factory string: `PQ48x8`.
   public let specification: String
   /// Parts a vector is cut into.
   public let subspaceCount: Int
@@ -33,36 +34,35 @@ public struct ProductQuantizer: Quantizer {
   }
 
   /// Complexity: O(vectors * dimension * codewordCount), on the device.
-  public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
+  public func encode(
+    _ vectors: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> Codes {
     try vectors.requireDimension(dimension, "encode")
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(vectors.count * codeByteCount)
-    let encoder = try PartEncoder(
-      codewords, parts: subspaceCount, width: width, on: device)
-    try vectors.forEachBlock(on: device, "encode", as: layout) { block, _ throws(TesseraError) in
-      bytes += try encoder.packed(block, packing)
+    return try control.steer(on: device) { device throws(TesseraError) in
+      try vectors.requireMeasurable(on: device, "encode")
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(vectors.count * codeByteCount)
+      let encoder = try PartEncoder(codewords, parts: subspaceCount, width: width, on: device)
+      try vectors.forEachBlock(on: device, "encode", as: layout, control: control) {
+        block, _ throws(TesseraError) in bytes += try encoder.packed(block, packing)
+      }
+      return try Codes(bytes, byteCount: codeByteCount)
     }
-    return try Codes(bytes, byteCount: codeByteCount)
   }
 
-  public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
+  public func decode(
+    _ codes: Codes, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> [Float] {
     try requireOwn(codes)
     let numbers = packing.unpack(codes.bytes)
-    return [Float](unsafeUninitializedCapacity: codes.count * dimension) { target, initialized in
-      codewords.withUnsafeBufferPointer { codewords in
-        for row in 0..<codes.count {
-          for part in 0..<subspaceCount {
-            let range = layout.range(part)
-            let codeword = part * codewordCount + Int(numbers[row * subspaceCount + part])
-            let source = codeword * width..<codeword * width + range.count
-            _ = UnsafeMutableBufferPointer(
-              rebasing: target[(row * dimension + range.lowerBound)...]
-            )
-            .update(fromContentsOf: codewords[source])
-          }
+    let ranges = (0..<subspaceCount).map(layout.range)
+    return try control.steer(on: device) { device throws(TesseraError) in
+      try device.hostWorkers.makeEachRow(codes.count, of: dimension) { row, values in
+        for (part, range) in ranges.enumerated() {
+          let codeword = part * codewordCount + Int(numbers[row * subspaceCount + part])
+          for d in range { values[d] = codewords[codeword * width + d - range.lowerBound] }
         }
       }
-      initialized = codes.count * dimension
     }
   }
 

@@ -46,8 +46,15 @@ public struct ProductRecipe: CodewordRecipe, Hashable {
 
   /// - Throws: `.invalidArgument` for fewer dimensions than parts, or fewer points than codewords.
   public func train(
-    _ points: Vectors, on device: any Device,
-    progress: (TrainingStep) throws(TesseraError) -> Void
+    _ points: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> TrainedQuantizer {
+    try control.steer(on: device) { device throws(TesseraError) in
+      try trained(points, on: device, control)
+    }
+  }
+
+  private func trained(
+    _ points: Vectors, on device: any Device, _ control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {
     guard points.dimension >= subspaceCount else {
       throw .badSpecification(
@@ -58,19 +65,17 @@ public struct ProductRecipe: CodewordRecipe, Hashable {
     let quantizer = ProductQuantizer(
       self, layout,
       codewords: try codewords(
-        layout.padded(sample.rows), layout, iterations: options.iterations, on: device, progress))
-    return TrainedQuantizer(
-      quantizer: quantizer,
-      meanSquaredError: try quantizer.meanSquaredError(of: points, on: device), notes: sample.notes)
+        layout.padded(sample.rows), layout, iterations: options.iterations, on: device,
+        control.stage("", 0...0.95)))
+    return try TrainedQuantizer.measured(quantizer, on: points, device, control, sample.notes)
   }
 
-  /// The codewords of all parts of `rows`, which are padded.
+  /// Returns the codewords of all parts of `rows`, which are padded.
   ///
   /// - Parameter initial: Where they start; nil for points far apart.
   func codewords(
     _ rows: [Float], _ layout: SubspaceLayout, from initial: [Float]? = nil, iterations: Int,
-    on device: any Device,
-    _ progress: (TrainingStep) throws(TesseraError) -> Void
+    on device: any Device, _ control: RunControl
   ) throws(TesseraError) -> [Float] {
     var codewords: [Float] = []
     let partSize = (1 << bits) * layout.width
@@ -81,10 +86,9 @@ public struct ProductRecipe: CodewordRecipe, Hashable {
         from: initial.map { Array($0[part * partSize..<(part + 1) * partSize]) },
         stream: UInt64(part), iterations: iterations, on: device)
       codewords += found.values
-      try progress(
-        TrainingStep(
-          "part \(part + 1) of \(subspaceCount)", done: Double(part + 1) / Double(subspaceCount),
-          objective: found.objective))
+      try control.report(
+        "part \(part + 1) of \(subspaceCount)", done: Double(part + 1) / Double(subspaceCount),
+        objective: found.objective)
     }
     return codewords
   }

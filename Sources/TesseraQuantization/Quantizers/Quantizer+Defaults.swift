@@ -1,4 +1,5 @@
 public import TesseraCompute
+import TesseraHost
 
 extension Quantizer {
   /// Decodes a few codes at a time and computes canonical scores.
@@ -8,7 +9,7 @@ extension Quantizer {
     try decodedScores(of: queries, against: codes, metric: metric, on: device)
   }
 
-  /// Scores of what the codes stand for, canonical ones.
+  /// Returns the scores of what the codes stand for, canonical ones.
   func decodedScores(
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float] {
@@ -33,8 +34,8 @@ extension Quantizer {
     return scores
   }
 
-  /// Symmetric scores: both sides coded. The queries are decoded and scored against `codes` as
-  /// exact ones would be.
+  /// Returns symmetric scores: both sides coded. The queries are decoded and scored against `codes`
+  /// as exact ones would be.
   public func symmetricScores(
     of queries: Codes, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float] {
@@ -43,24 +44,21 @@ extension Quantizer {
       of: Vectors(decoded, dimension: dimension), against: codes, metric: metric, on: device)
   }
 
-  /// The mean over `vectors` of the squared distance to what their codes stand for; 0 for none.
-  /// Float64 sums in row order.
+  /// Returns the mean over `vectors` of the squared distance to what their codes stand for; 0 for
+  /// none. Float64 sums in row order.
   public func meanSquaredError(
     of vectors: Vectors, on device: any Device
   ) throws(TesseraError) -> Double {
     let codes = try encode(vectors, on: device)
     var sum = 0.0
-    try forEachDecoded(codes, on: device) { decoded, range in
+    try forEachDecoded(codes, on: device) { decoded, range throws(TesseraError) in
       let rows = vectors.rows(range).widened()
-      rows.withUnsafeBufferPointer { rows in
-        decoded.withUnsafeBufferPointer { decoded in
-          guard let rows = rows.baseAddress, let decoded = decoded.baseAddress else { return }
-          for row in 0..<range.count {
-            sum += FixedOrder.squaredDistance(
-              rows + row * dimension, decoded + row * dimension, count: dimension)
-          }
-        }
+      let errors: [Double] = try device.hostWorkers.makeEachRow(range.count, of: 1) { row, error in
+        error[0] = FixedOrder.squaredDistance(
+          rows.span.extracting(.row(row, of: dimension)),
+          decoded.span.extracting(.row(row, of: dimension)))
       }
+      sum = errors.reduce(sum, +)
     }
     return vectors.count > 0 ? sum / Double(vectors.count) : 0
   }
@@ -72,6 +70,7 @@ extension Quantizer {
   ) throws(TesseraError) {
     let blockRows = Swift.max(1, numbers / dimension)
     for start in stride(from: 0, to: codes.count, by: blockRows) {
+      try StopSignal.check()
       let range = start..<Swift.min(start + blockRows, codes.count)
       try body(decode(codes.rows(range), on: device), range)
     }
@@ -91,7 +90,7 @@ extension Quantizer {
 }
 
 extension StoredArray {
-  /// A tensor whose shape is known to fit.
+  /// Makes an array whose shape is known to fit.
   static func of<Number: StoredNumber>(_ values: [Number], shape: [Int]) -> StoredArray {
     do throws(TesseraError) {
       return try StoredArray(values, shape: shape)

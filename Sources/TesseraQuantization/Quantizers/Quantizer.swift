@@ -16,18 +16,25 @@ public protocol Quantizer: Sendable {
   /// Bytes of a code.
   var codeByteCount: Int { get }
 
-  /// One code a vector.
+  /// Makes one code a vector.
   ///
-  /// - Throws: `.invalidShape` for vectors of another dimension, `.nonFinite`.
-  func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes
+  /// - Parameter control: Hears how far it is and what a code could not hold, ends it, and says who
+  ///   takes over if the device fails.
+  /// - Throws: `.invalidShape` for vectors of another dimension, `.nonFinite`, `.invalidArgument` for
+  ///   a vector that is too large to be measured, `.cancelled` and `.deadlineExceeded`.
+  func encode(
+    _ vectors: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> Codes
 
-  /// The vectors the codes stand for: `codes.count` x `dimension`, row-major.
+  /// Returns the vectors the codes stand for: `codes.count` x `dimension`, row-major.
   ///
   /// - Throws: `.invalidShape` for codes of another length, `.invalidArgument` for a code that no
-  ///   vector has.
-  func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float]
+  ///   vector has, `.cancelled` and `.deadlineExceeded`.
+  func decode(
+    _ codes: Codes, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> [Float]
 
-  /// Asymmetric scores, `queries.count` x `codes.count`: exact queries against coded vectors.
+  /// Returns asymmetric scores, `queries.count` x `codes.count`: exact queries against coded vectors.
   ///
   /// The default decodes and computes canonical scores; quantizers with tables or estimators do
   /// better.
@@ -35,13 +42,25 @@ public protocol Quantizer: Sendable {
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float]
 
-  /// What a file keeps of it, besides the specification.
+  /// Holds what a file keeps of it, besides the specification.
   var arrays: [String: StoredArray] { get }
 
-  /// From what a file kept.
+  /// Makes it from what a file kept.
   ///
-  /// - Throws: `.malformedFile` where a tensor is missing, or of the wrong type or shape.
+  /// - Throws: `.malformedFile` where an array is missing, or of the wrong type or shape.
   init(specification: String, arrays: [String: StoredArray]) throws(TesseraError)
+}
+
+extension Quantizer {
+  /// Makes one code a vector, without progress.
+  public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
+    try encode(vectors, on: device, control: .inner)
+  }
+
+  /// Returns the vectors the codes stand for, without progress.
+  public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
+    try decode(codes, on: device, control: .inner)
+  }
 }
 
 /// What to train: the parameters that a factory string such as `PQ48x8` spells.
@@ -51,22 +70,35 @@ public protocol QuantizerRecipe: Sendable {
 
   /// Trains on `points`; equal points and recipes give equal quantizers on every device.
   ///
-  /// - Parameter progress: Called after each step. What it throws ends the training.
-  /// - Throws: `.invalidArgument` for parameters that do not fit the points, `.nonFinite`, and what
-  ///   the device throws.
+  /// - Parameter control: Hears of each step, ends the training within a tenth of a second, and says
+  ///   who starts it anew if the device fails.
+  /// - Throws: `.invalidArgument` for parameters that do not fit the points, `.nonFinite`,
+  ///   `.cancelled` and `.deadlineExceeded`, and what the device throws.
   func train(
-    _ points: Vectors, on device: any Device,
-    progress: (TrainingStep) throws(TesseraError) -> Void
+    _ points: Vectors, on device: any Device, control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer
+}
+
+extension QuantizerRecipe {
+  /// Trains on `points`, without progress.
+  public func train(
+    _ points: Vectors, on device: any Device
+  ) throws(TesseraError) -> TrainedQuantizer {
+    try train(points, on: device, control: .inner)
+  }
 }
 
 /// Vectors as codes, one after the other.
 public struct Codes: Sendable, Hashable {
+  /// How many codes there are.
   public let count: Int
   /// Bytes of one code.
   public let byteCount: Int
+  /// The codes, one after the other.
   public let bytes: [UInt8]
 
+  /// Takes whole codes of `byteCount` bytes.
+  ///
   /// - Throws: `.invalidShape` unless `bytes` holds whole codes.
   public init(_ bytes: [UInt8], byteCount: Int) throws(TesseraError) {
     guard byteCount > 0, bytes.count % byteCount == 0 else {
@@ -78,9 +110,10 @@ public struct Codes: Sendable, Hashable {
     self.bytes = bytes
   }
 
-  /// Some of the codes.
+  /// Returns some of the codes.
   func rows(_ range: Range<Int>) throws(TesseraError) -> Codes {
-    try Codes(
+    guard range != 0..<count else { return self }
+    return try Codes(
       Array(bytes[range.lowerBound * byteCount..<range.upperBound * byteCount]),
       byteCount: byteCount)
   }

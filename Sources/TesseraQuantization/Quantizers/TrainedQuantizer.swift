@@ -1,11 +1,15 @@
+import TesseraCompute
+
 /// A trained quantizer, and how its training went.
 public struct TrainedQuantizer: Sendable {
+  /// The quantizer, ready to be used.
   public let quantizer: any Quantizer
   /// The mean over all training points of the squared distance to what their codes stand for.
   public let meanSquaredError: Double
   /// What was done otherwise than asked, or may surprise; empty as a rule.
   public let notes: [TrainingNote]
 
+  /// Puts the result of a training together.
   public init(quantizer: any Quantizer, meanSquaredError: Double, notes: [TrainingNote] = []) {
     self.quantizer = quantizer
     self.meanSquaredError = meanSquaredError
@@ -13,19 +17,15 @@ public struct TrainedQuantizer: Sendable {
   }
 }
 
-/// One step of a training, for progress bars and logs.
-public struct TrainingStep: Sendable, Hashable {
-  /// What is being trained: `subspace 3 of 48`, `rotation 2 of 20`.
-  public let name: String
-  /// The share of the whole training that is done, from 0 to 1.
-  public let done: Double
-  /// The objective after this step, where there is one: smaller is better.
-  public let objective: Double?
-
-  public init(_ name: String, done: Double, objective: Double? = nil) {
-    self.name = name
-    self.done = done
-    self.objective = objective
+extension TrainedQuantizer {
+  /// Measures the error over all of `points`, and tells that the training is done.
+  static func measured(
+    _ quantizer: any Quantizer, on points: Vectors, _ device: any Device, _ control: RunControl,
+    _ notes: [TrainingNote] = []
+  ) throws(TesseraError) -> TrainedQuantizer {
+    let error = try quantizer.meanSquaredError(of: points, on: device)
+    try control.report("error", done: 1, objective: error)
+    return TrainedQuantizer(quantizer: quantizer, meanSquaredError: error, notes: notes)
   }
 }
 
@@ -38,11 +38,13 @@ public struct TrainingNote: Sendable, Hashable, CustomStringConvertible {
   /// What it did, in a sentence.
   public let effect: String
 
+  /// Says what an option did.
   public init(quantizer: String, knob: String, effect: String) {
     self.quantizer = quantizer
     self.knob = knob
     self.effect = effect
   }
 
+  /// The note in a sentence.
   public var description: String { "\(quantizer): \(effect) (\(knob))" }
 }

@@ -21,14 +21,15 @@ struct GridDirection {
   /// Writes the level of every dimension, 0 to `2^bits - 1`, and returns the product of the grid
   /// point with the vector.
   mutating func encode(
-    _ vector: UnsafePointer<Float>, into levels: UnsafeMutablePointer<UInt16>
+    _ vector: Span<Float>, into levels: inout [UInt16]
   ) -> Double {
+    precondition(vector.count == dimension && levels.count == dimension, "a level a dimension")
     var largest: Float = 0
     for i in 0..<dimension {
       magnitudes[i] = abs(vector[i])
       largest = max(largest, magnitudes[i])
     }
-    return write(reciprocal: bestReciprocal(largest), vector, into: levels)
+    return write(reciprocal: bestReciprocal(largest), vector, into: &levels)
   }
 
   /// One divided by the step whose rounding comes nearest in direction.
@@ -97,7 +98,7 @@ struct GridDirection {
   }
 
   private func write(
-    reciprocal: Float, _ vector: UnsafePointer<Float>, into levels: UnsafeMutablePointer<UInt16>
+    reciprocal: Float, _ vector: Span<Float>, into levels: inout [UInt16]
   ) -> Double {
     let half = 1 << (bits - 1)
     var product = 0.0

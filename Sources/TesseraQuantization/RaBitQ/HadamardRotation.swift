@@ -32,61 +32,74 @@ struct HadamardRotation: Sendable {
   }
 
   /// Rotates `dimension` numbers in place.
-  func apply(_ values: UnsafeMutablePointer<Float>) {
-    signs.withUnsafeBufferPointer { signs in
-      for round in 0..<Self.roundCount {
-        let turn = UnsafeBufferPointer(rebasing: signs[round * dimension..<(round + 1) * dimension])
-        for i in 0..<dimension { values[i] *= turn[i] }
-        transform(values + start(of: round))
-        mix(values)
-      }
+  func apply(_ values: inout [Float]) {
+    var values = values.mutableSpan
+    apply(&values)
+  }
+
+  /// Undoes ``apply(_:)``.
+  func invert(_ values: inout [Float]) {
+    var values = values.mutableSpan
+    invert(&values)
+  }
+
+  /// Rotates `dimension` numbers in place.
+  func apply(_ values: inout MutableSpan<Float>) {
+    precondition(values.count == dimension, "a number a dimension")
+    for round in 0..<Self.roundCount {
+      sign(&values, round)
+      transform(&values, from: start(of: round))
+      mix(&values)
     }
   }
 
   /// Undoes ``apply(_:)``.
-  func invert(_ values: UnsafeMutablePointer<Float>) {
-    signs.withUnsafeBufferPointer { signs in
-      for round in (0..<Self.roundCount).reversed() {
-        mix(values)
-        transform(values + start(of: round))
-        let turn = UnsafeBufferPointer(rebasing: signs[round * dimension..<(round + 1) * dimension])
-        for i in 0..<dimension { values[i] *= turn[i] }
-      }
+  func invert(_ values: inout MutableSpan<Float>) {
+    precondition(values.count == dimension, "a number a dimension")
+    for round in (0..<Self.roundCount).reversed() {
+      mix(&values)
+      transform(&values, from: start(of: round))
+      sign(&values, round)
     }
+  }
+
+  private func sign(_ values: inout MutableSpan<Float>, _ round: Int) {
+    let turn = signs.span.extracting(.row(round, of: dimension))
+    for i in 0..<dimension { values[unchecked: i] *= turn[unchecked: i] }
   }
 
   /// Rounds take the first and the last numbers in turn, which differ unless all fit.
   private func start(of round: Int) -> Int { round % 2 == 0 ? 0 : dimension - window }
 
-  /// The Hadamard transform of `window` numbers, scaled to keep lengths: its own inverse.
-  private func transform(_ values: UnsafeMutablePointer<Float>) {
+  /// Applies the Hadamard transform to `window` numbers, scaled to keep lengths: its own inverse.
+  private func transform(_ values: inout MutableSpan<Float>, from start: Int) {
+    // Checked once: the window lies within the dimension.
+    precondition(start >= 0 && start + window <= values.count, "a window of the numbers")
     var half = 1
     while half < window {
-      for block in stride(from: 0, to: window, by: 2 * half) {
-        let low = values + block
-        let high = low + half
-        for i in 0..<half {
-          let (a, b) = (low[i], high[i])
-          low[i] = a + b
-          high[i] = a - b
+      for low in stride(from: start, to: start + window, by: 2 * half) {
+        for i in low..<low + half {
+          let (a, b) = (values[unchecked: i], values[unchecked: i + half])
+          values[unchecked: i] = a + b
+          values[unchecked: i + half] = a - b
         }
       }
       half *= 2
     }
     let scale = Float(1 / Double(window).squareRoot())
-    for i in 0..<window { values[i] *= scale }
+    for i in start..<start + window { values[unchecked: i] *= scale }
   }
 
   /// Turns number i and number i + dimension / 2 into their sum and difference, where the window
   /// leaves numbers out: its own inverse.
-  private func mix(_ values: UnsafeMutablePointer<Float>) {
+  private func mix(_ values: inout MutableSpan<Float>) {
     guard window < dimension else { return }
     let half = dimension / 2
     let scale = Float(0.5.squareRoot())
     for i in 0..<half {
-      let (a, b) = (values[i], values[i + half])
-      values[i] = (a + b) * scale
-      values[i + half] = (a - b) * scale
+      let (a, b) = (values[unchecked: i], values[unchecked: i + half])
+      values[unchecked: i] = (a + b) * scale
+      values[unchecked: i + half] = (a - b) * scale
     }
   }
 }

@@ -1,4 +1,5 @@
 public import TesseraCompute
+import TesseraHost
 
 /// Scores that were estimated, and how far off they may be.
 public struct ScoreEstimates: Sendable {
@@ -27,7 +28,9 @@ extension RaBitQ {
   /// uniformly random rotation.
   ///
   /// The product (x, q) is taken in whole numbers, with q rounded to 8 bits more than x has, or
-  /// more, and that rounding is part of the bound. Whole numbers make the same sums in any order,
+  /// more, and that rounding is part of the bound. Under inner product and cosine q is what the query
+  /// has at right angles to the center, so neither the rounding nor the error depends on whether the
+  /// query is long or short. Whole numbers make the same sums in any order,
   /// so a device's fast products give the same bits everywhere.
   ///
   /// - Parameter confidence: Standard deviations, about: 1.9 as in the paper leaves out 6 in 100,
@@ -49,32 +52,29 @@ extension RaBitQ {
   ) throws(TesseraError) -> ScoreEstimates {
     try require(queries, "scores")
     let factors = try factors(of: codes)
-    let prepared = RaBitQQueries(queries, quantizer: self)
+    let prepared = try RaBitQQueries(queries, metric, quantizer: self)
     var scores = [Float](repeating: 0, count: queries.count * codes.count)
     var bounds = confidence == nil ? [] : scores
     // Products of about 16 MB at a time, and at most as many grid points.
     let blockCodes = max(
       1, min((4 << 20) / max(1, queries.count * prepared.limbs.count), (4 << 20) / dimension))
     for start in stride(from: 0, to: codes.count, by: blockCodes) {
+      try StopSignal.check()
       let block = start..<min(start + blockCodes, codes.count)
       let products = try prepared.products(with: codes, block, of: self, on: device)
-      scores.withUnsafeMutableBufferPointer { scores in
-        bounds.withUnsafeMutableBufferPointer { bounds in
-          guard let scores = scores.baseAddress.map(SharedRows.init) else { return }
-          let bounds = bounds.baseAddress.map(SharedRows.init)
-          device.forEachRange(of: queries.count) { range in
-            for query in range {
-              let first = query * codes.count + block.lowerBound
-              prepared.forEachProduct(of: query, in: products) { offset, product in
-                let factors = factors[block.lowerBound + offset]
-                scores.start[first + offset] = prepared.score(metric, query, product, factors)
-                guard let bounds, let confidence else { return }
-                bounds.start[first + offset] = prepared.bound(
-                  metric, query, factors, squares: products.squares[offset],
-                  confidence: confidence)
-              }
-            }
-          }
+      let workers = device.hostWorkers
+      try workers.updateEachRow(of: &scores, width: codes.count, minimum: 1) { query, scores in
+        prepared.forEachProduct(of: query, in: products) { offset, product in
+          scores[start + offset] = prepared.score(
+            metric, query, product, factors[start + offset])
+        }
+      }
+      guard let confidence else { continue }
+      try workers.updateEachRow(of: &bounds, width: codes.count, minimum: 1) { query, bounds in
+        for offset in 0..<block.count {
+          bounds[start + offset] = prepared.bound(
+            metric, query, factors[start + offset], squares: products.squares[offset],
+            confidence: confidence)
         }
       }
     }

@@ -1,4 +1,6 @@
+internal import Synchronization
 public import TesseraCompute
+import TesseraHost
 
 /// A trained ``RaBitQRecipe``.
 ///
@@ -12,6 +14,7 @@ public import TesseraCompute
 public struct RaBitQ: Quantizer {
   public static let kind = "rabitq"
 
+  /// Bits of a dimension.
   public let bits: Int
   /// The mean of the training points.
   public let center: [Float]
@@ -29,145 +32,122 @@ public struct RaBitQ: Quantizer {
     self.rotation = rotation
   }
 
-  /// - Throws: `.invalidArgument` also for a vector whose distance from the center is beyond
-  ///   Float32.
+  /// - Throws: `.invalidArgument` also for a vector whose distance from the center, or whose product
+  ///   with it, is beyond Float32.
   public func encode(
-    _ vectors: Vectors, on device: any Device
+    _ vectors: Vectors, on device: any Device, control: RunControl
   ) throws(TesseraError) -> Codes {
     try require(vectors, "encode")
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(vectors.count * codeByteCount)
-    for start in stride(from: 0, to: vectors.count, by: Self.blockRows) {
-      let rows = start..<min(start + Self.blockRows, vectors.count)
-      let (numbers, factors) = try encodeRows(vectors, rows)
-      let packed = levels.pack(numbers)
-      for (index, factors) in factors.enumerated() {
-        bytes += packed[index * levels.bytesPerRow..<(index + 1) * levels.bytesPerRow]
-        bytes += factors.bytes
+    return try control.steer(on: device) { device throws(TesseraError) in
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(vectors.count * codeByteCount)
+      for start in stride(from: 0, to: vectors.count, by: Self.blockRows) {
+        let rows = start..<min(start + Self.blockRows, vectors.count)
+        bytes += try encodeRows(vectors, rows, on: device.hostWorkers)
+        try control.report("encode", done: Double(rows.upperBound) / Double(vectors.count))
       }
+      return try Codes(bytes, byteCount: codeByteCount)
     }
-    return try Codes(bytes, byteCount: codeByteCount)
   }
 
-  private static let blockRows = 1024
+  private static let blockRows = 4096
 
   private func encodeRows(
-    _ vectors: Vectors, _ rows: Range<Int>
-  ) throws(TesseraError) -> ([UInt16], [RaBitQFactors]) {
-    var grid = GridDirection(dimension: dimension, bits: bits)
-    var numbers = [UInt16](repeating: 0, count: rows.count * dimension)
-    var factors: [RaBitQFactors] = []
-    for index in rows {
-      let row = vectors.row(index)
-      var (direction, length) = direction(of: row)
-      guard Float(length).isFinite else {
-        throw TesseraError(
-          .invalidArgument,
-          "\(specification) encode: row \(index) is too far from the center for Float32; scale the "
-            + "vectors")
-      }
-      let product = numbers.withUnsafeMutableBufferPointer { numbers in
-        direction.withUnsafeMutableBufferPointer { direction in
-          guard let values = direction.baseAddress, let levels = numbers.baseAddress else {
-            return 0.0
-          }
-          rotation.apply(values)
-          return grid.encode(
-            values, into: levels + (index - rows.lowerBound) * dimension)
+    _ vectors: Vectors, _ rows: Range<Int>, on workers: WorkerPool
+  ) throws(TesseraError) -> [UInt8] {
+    let tooFar = Mutex<Int?>(nil)
+    let bytes: [UInt8] = try workers.makeRows(rows.count, of: codeByteCount, minimum: 16) {
+      range, codes in
+      var grid = GridDirection(dimension: dimension, bits: bits)
+      var numbers = [UInt16](repeating: 0, count: dimension)
+      for (index, offset) in range.enumerated() {
+        let row = vectors.row(rows.lowerBound + offset)
+        var (direction, length) = direction(of: row)
+        rotation.apply(&direction)
+        let product = grid.encode(direction.span, into: &numbers)
+        let scale = product > 0 ? Float(length / product) : 0
+        // A distance too small to have a scale counts as none.
+        let factors = RaBitQFactors(
+          length: scale > 0 ? Float(length) : 0, scale: scale, centerProduct: centerProduct(row))
+        if !Float(length).isFinite || !factors.isPossible {
+          tooFar.withLock { $0 = min($0 ?? .max, rows.lowerBound + offset) }
+        }
+        let start = index * codeByteCount
+        for (place, byte) in (levels.pack(numbers) + factors.bytes).enumerated() {
+          codes[start + place] = byte
         }
       }
-      let scale = product > 0 ? Float(length / product) : 0
-      // A distance too small to have a scale counts as none.
-      factors.append(
-        RaBitQFactors(
-          length: scale > 0 ? Float(length) : 0, scale: scale, centerProduct: centerProduct(row)))
     }
-    return (numbers, factors)
+    if let row = tooFar.withLock({ $0 }) {
+      throw TesseraError(
+        .invalidArgument,
+        "\(specification) encode: row \(row) is too far from the center for Float32; scale the "
+          + "vectors down")
+    }
+    return bytes
   }
 
   public func decode(
-    _ codes: Codes, on device: any Device
+    _ codes: Codes, on device: any Device, control: RunControl
   ) throws(TesseraError) -> [Float] {
     let factors = try factors(of: codes)
-    var values: [Float] = []
-    values.reserveCapacity(codes.count * dimension)
-    for start in stride(from: 0, to: codes.count, by: Self.blockRows) {
-      let rows = start..<min(start + Self.blockRows, codes.count)
-      var (points, squares) = gridPoints(codes, rows, on: device)
-      points.withUnsafeMutableBufferPointer { points in
-        guard let first = points.baseAddress else { return }
-        for index in 0..<rows.count {
-          let row = first + index * dimension
-          rotation.invert(row)
+    return try control.steer(on: device) { device throws(TesseraError) in
+      var values: [Float] = []
+      values.reserveCapacity(codes.count * dimension)
+      for start in stride(from: 0, to: codes.count, by: Self.blockRows) {
+        let rows = start..<min(start + Self.blockRows, codes.count)
+        let (points, squares) = try gridPoints(codes, rows, on: device)
+        var block = points
+        try device.hostWorkers.updateEachRow(of: &block, width: dimension) { index, row in
+          rotation.invert(&row)
           // The multiple nearest to the vector, not the one that makes estimates unbiased, which
           // is longer. Points are doubled.
           let scale = factors[start + index].nearestScale(squares: squares[index]) / 2
-          for i in 0..<dimension { row[i] = Float(Double(row[i]) * scale + Double(center[i])) }
+          for i in row.indices { row[i] = Float(Double(row[i]) * scale + Double(center[i])) }
         }
+        values += block
+        try control.report("decode", done: Double(rows.upperBound) / Double(codes.count))
       }
-      values += points
+      return values
     }
-    return values
   }
 
-  /// The grid points of some codes, doubled to be whole numbers, and their products with
+  /// Returns the grid points of some codes, doubled to be whole numbers, and their products with
   /// themselves, not doubled.
   func gridPoints(
     _ codes: Codes, _ rows: Range<Int>, on device: any Device
-  ) -> (points: [Float], squares: [Double]) {
-    var squares = [Double](repeating: 0, count: rows.count)
-    let points = [Float](
-      unsafeUninitializedCapacity: rows.count * dimension
-    ) { points, initialized in
-      initialized = rows.count * dimension
-      codes.bytes.withUnsafeBufferPointer { bytes in
-        squares.withUnsafeMutableBufferPointer { squares in
-          guard let bytes = bytes.baseAddress, let points = points.baseAddress,
-            let squares = squares.baseAddress
-          else { return }
-          let source = SharedRows(start: UnsafeMutablePointer(mutating: bytes))
-          let target = SharedRows(start: points)
-          let sums = SharedRows(start: squares)
-          device.forEachRange(of: rows.count) { range in
-            for index in range {
-              let code = source.start + (rows.lowerBound + index) * codeByteCount
-              sums.start[index] = gridPoint(code, to: target.start + index * dimension)
-            }
-          }
-        }
+  ) throws(TesseraError) -> (points: [Float], squares: [Double]) {
+    let middle = Int32(1 << bits) - 1
+    let points: [Float] = try device.hostWorkers.makeRows(rows.count, of: dimension) {
+      range, points in
+      var numbers = [UInt16](repeating: 0, count: dimension)
+      for (index, row) in range.enumerated() {
+        levels.unpack(
+          row: codes.bytes.span.extracting(
+            .row(rows.lowerBound + row, of: codeByteCount)), to: &numbers)
+        let start = index * dimension
+        for i in 0..<dimension { points[start + i] = Float(2 * Int32(numbers[i]) - middle) }
       }
+    }
+    // Whole numbers, so that Float64 sums are exact in any order.
+    let squares: [Double] = try device.hostWorkers.makeEachRow(rows.count, of: 1) { row, square in
+      square[0] = FixedOrder.squares(points.span.extracting(.row(row, of: dimension))) / 4
     }
     return (points, squares)
   }
 
-  private func gridPoint(
-    _ code: UnsafePointer<UInt8>, to point: UnsafeMutablePointer<Float>
-  ) -> Double {
-    withUnsafeTemporaryAllocation(of: UInt16.self, capacity: dimension) { numbers in
-      guard let start = numbers.baseAddress else { return 0 }
-      levels.unpack(row: code, to: start)
-      let middle = Int32(1 << bits) - 1
-      var sum: Int64 = 0
-      for i in 0..<dimension {
-        let doubled = 2 * Int32(start[i]) - middle
-        point[i] = Float(doubled)
-        sum += Int64(doubled * doubled)
-      }
-      return Double(sum) / 4
-    }
+  /// Returns the direction from the center to `row`, and the distance.
+  func direction(of row: [Float]) -> ([Float], length: Double) {
+    Self.direction(row.indices.map { Double(row[$0]) - Double(center[$0]) })
   }
 
-  /// The direction from the center to `row` and the distance.
-  func direction(of row: [Float]) -> ([Float], length: Double) {
+  /// Returns the direction of `vector`, all 0 if it has none, and its length.
+  static func direction(_ vector: [Double]) -> ([Float], length: Double) {
     var squares = 0.0
-    for i in row.indices {
-      let difference = Double(row[i]) - Double(center[i])
-      squares += difference * difference
-    }
+    for number in vector { squares += number * number }
     let length = squares.squareRoot()
-    guard length > 0 else { return (Array(repeating: 0, count: row.count), 0) }
-    let direction = row.indices.map { Float((Double(row[$0]) - Double(center[$0])) / length) }
-    return (direction, length)
+    guard length > 0 else { return (Array(repeating: 0, count: vector.count), 0) }
+    return (vector.map { Float($0 / length) }, length)
   }
 
   private func centerProduct(_ row: [Float]) -> Float {

@@ -23,12 +23,13 @@ struct RaBitQFactors: Sendable {
     self.centerProduct = centerProduct
   }
 
-  init(at bytes: UnsafePointer<UInt8>) {
-    let source = UnsafeRawPointer(bytes)
-    let number = { (offset: Int) in
-      Float(
-        bitPattern: UInt32(
-          littleEndian: source.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
+  /// Reads them from the last bytes of `code`.
+  init(endOf code: Span<UInt8>) {
+    let start = code.count - Self.byteCount
+    func number(_ offset: Int) -> Float {
+      var bits: UInt32 = 0
+      for byte in 0..<4 { bits |= UInt32(code[start + offset + byte]) << UInt32(8 * byte) }
+      return Float(bitPattern: bits)
     }
     self.init(length: number(0), scale: number(4), centerProduct: number(8))
   }
@@ -63,15 +64,12 @@ extension RaBitQ {
     var factors: [RaBitQFactors] = []
     factors.reserveCapacity(codes.count)
     var isPossible = true
-    codes.bytes.withUnsafeBufferPointer { bytes in
-      guard let start = bytes.baseAddress else { return }
-      for index in 0..<codes.count where isPossible {
-        let code = start + index * codeByteCount
-        factors.append(RaBitQFactors(at: code + levels.bytesPerRow))
-        isPossible =
-          factors[index].isPossible
-          && (used == 0 || code[levels.bytesPerRow - 1] >> UInt8(used) == 0)
-      }
+    for index in 0..<codes.count where isPossible {
+      let code = codes.bytes.span.extracting(.row(index, of: codeByteCount))
+      factors.append(RaBitQFactors(endOf: code))
+      isPossible =
+        factors[index].isPossible
+        && (used == 0 || code[levels.bytesPerRow - 1] >> UInt8(used) == 0)
     }
     guard isPossible else {
       throw TesseraError(

@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// Queries turned and rounded to whole numbers, ready to be multiplied with grid points.
 struct RaBitQQueries {
@@ -6,8 +7,12 @@ struct RaBitQQueries {
   private static let blockDimension = 1024
 
   private struct Query {
-    /// The distance from the center.
+    /// The length of what was rounded and multiplied: of the query less `share` times the center.
     let length: Double
+    /// How much of the center was taken from the query. For distances 1; else so much that what is
+    /// left is at right angles to the center, as short as can be and as long as the query is in any
+    /// unit.
+    let share: Double
     /// What the product of the query and the center adds.
     let centerProduct: Double
     /// The length of the query itself.
@@ -33,7 +38,8 @@ struct RaBitQQueries {
   /// Query by query and limb by limb, `dimension` digits.
   private var digits: [Float]
 
-  init(_ vectors: Vectors, quantizer: RaBitQ) {
+  /// Prepares queries for scores under `metric`.
+  init(_ vectors: Vectors, _ metric: Metric, quantizer: RaBitQ) throws(TesseraError) {
     let dimension = quantizer.dimension
     self.dimension = dimension
     centerSquares = quantizer.center.reduce(0) { $0 + Double($1) * Double($1) }
@@ -43,14 +49,26 @@ struct RaBitQQueries {
     let width = 25 - quantizer.bits - log2
     limbs = Limbs(width: width, count: (quantizer.bits + 8 + width - 1) / width)
     digits = [Float](repeating: 0, count: vectors.count * limbs.count * dimension)
-    for index in 0..<vectors.count { append(vectors.row(index), index, quantizer) }
+    for index in 0..<vectors.count {
+      try StopSignal.check()
+      append(vectors.row(index), index, metric, quantizer)
+    }
   }
 
-  private mutating func append(_ row: [Float], _ index: Int, _ quantizer: RaBitQ) {
-    var (direction, length) = quantizer.direction(of: row)
-    direction.withUnsafeMutableBufferPointer { values in
-      if let start = values.baseAddress { quantizer.rotation.apply(start) }
+  private mutating func append(
+    _ row: [Float], _ index: Int, _ metric: Metric, _ quantizer: RaBitQ
+  ) {
+    let center = quantizer.center
+    var (centerProduct, squares) = (0.0, 0.0)
+    for i in row.indices {
+      centerProduct += Double(row[i]) * Double(center[i])
+      squares += Double(row[i]) * Double(row[i])
     }
+    let share =
+      metric == .squaredL2 ? 1 : centerSquares > 0 ? centerProduct / centerSquares : 0
+    var (direction, length) = RaBitQ.direction(
+      row.indices.map { Double(row[$0]) - share * Double(center[$0]) })
+    quantizer.rotation.apply(&direction)
     let largest = direction.reduce(Float(0)) { max($0, abs($1)) }
     // A bit less than the digits hold, so that the highest digit has room for a carry.
     let top = Double(Int64(1) << Int64(limbs.width * limbs.count - 2))
@@ -69,14 +87,10 @@ struct RaBitQQueries {
         rest = (rest - digit) >> Int64(limbs.width)
       }
     }
-    var (centerProduct, squares) = (0.0, 0.0)
-    for i in row.indices {
-      centerProduct += Double(row[i]) * Double(quantizer.center[i])
-      squares += Double(row[i]) * Double(row[i])
-    }
     queries.append(
       Query(
-        length: length, centerProduct: centerProduct, norm: squares.squareRoot(), unit: unit,
+        length: length, share: share, centerProduct: centerProduct, norm: squares.squareRoot(),
+        unit: unit,
         rounding: rounding.squareRoot()))
   }
 
@@ -93,7 +107,7 @@ struct RaBitQQueries {
   func products(
     with codes: Codes, _ rows: Range<Int>, of quantizer: RaBitQ, on device: any Device
   ) throws(TesseraError) -> Products {
-    let (points, squares) = quantizer.gridPoints(codes, rows, on: device)
+    let (points, squares) = try quantizer.gridPoints(codes, rows, on: device)
     var blocks: [[Float]] = []
     for start in stride(from: 0, to: dimension, by: Self.blockDimension) {
       let columns = start..<min(start + Self.blockDimension, dimension)
@@ -123,29 +137,27 @@ struct RaBitQQueries {
   func forEachProduct(
     of query: Int, in products: Products, _ body: (_ code: Int, _ product: Double) -> Void
   ) {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: products.codeCount) { sums in
-      sums.initialize(repeating: 0)
-      for block in products.blocks {
-        block.withUnsafeBufferPointer { block in
-          for limb in 0..<limbs.count {
-            let weight = Double(Int64(1) << Int64(limb * limbs.width)) * queries[query].unit / 2
-            let source = (query * limbs.count + limb) * products.codeCount
-            for code in sums.indices { sums[code] += Double(block[source + code]) * weight }
-          }
-        }
+    var sums = [Double](repeating: 0, count: products.codeCount)
+    for block in products.blocks {
+      for limb in 0..<limbs.count {
+        let weight = Double(Int64(1) << Int64(limb * limbs.width)) * queries[query].unit / 2
+        let source = block.span.extracting(
+          .row(query * limbs.count + limb, of: products.codeCount))
+        for code in source.indices { sums[code] += Double(source[code]) * weight }
       }
-      for code in sums.indices { body(code, sums[code]) }
     }
+    for code in sums.indices { body(code, sums[code]) }
   }
 
-  /// The score of a query and a code from the product of direction and grid point.
+  /// Returns the score of a query and a code from the product of direction and grid point: that of
+  /// the rest of the query is estimated, what the center adds is known.
   func score(
     _ metric: Metric, _ index: Int, _ product: Double, _ factors: RaBitQFactors
   ) -> Float {
     let query = queries[index]
     let length = Double(factors.length)
     let estimate = Double(factors.scale) * query.length * product
-    let sum = estimate + Double(factors.centerProduct) + query.centerProduct
+    let sum = estimate + query.share * Double(factors.centerProduct) + query.centerProduct
     switch metric {
     case .squaredL2: return Float(length * length + query.length * query.length - 2 * estimate)
     case .innerProduct: return Float(sum)

@@ -1,4 +1,5 @@
 public import TesseraCompute
+import TesseraHost
 
 /// RaBitQ: random rotation, a few bits a dimension, and scores with an error bound.
 ///
@@ -32,8 +33,15 @@ public struct RaBitQRecipe: QuantizerRecipe, Hashable {
   ) { text throws(TesseraError) in try RaBitQRecipe(parsing: text) }
 
   public func train(
-    _ points: Vectors, on device: any Device,
-    progress: (TrainingStep) throws(TesseraError) -> Void
+    _ points: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> TrainedQuantizer {
+    try control.steer(on: device) { device throws(TesseraError) in
+      try trained(points, on: device, control)
+    }
+  }
+
+  private func trained(
+    _ points: Vectors, on device: any Device, _ control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {
     guard points.count > 0, points.dimension > 0 else {
       throw TesseraError(
@@ -43,12 +51,10 @@ public struct RaBitQRecipe: QuantizerRecipe, Hashable {
     }
     try Shapes.requireFinite(points, "\(specification): training points")
     let quantizer = RaBitQ(
-      bits: bits, center: points.mean(),
+      bits: bits, center: try points.mean(),
       rotation: HadamardRotation(dimension: points.dimension, seed: Self.seed))
-    try progress(TrainingStep("center", done: 0.5))
-    let error = try quantizer.meanSquaredError(of: points, on: device)
-    try progress(TrainingStep("error", done: 1, objective: error))
-    return TrainedQuantizer(quantizer: quantizer, meanSquaredError: error)
+    try control.report("center", done: 0.1)
+    return try TrainedQuantizer.measured(quantizer, on: points, device, control)
   }
 
   /// The rotation is part of a file, so another one would do as well.
@@ -56,12 +62,19 @@ public struct RaBitQRecipe: QuantizerRecipe, Hashable {
 }
 
 extension Vectors {
-  /// The mean of the rows: Float64 sums in row order, rounded once.
-  func mean() -> [Float] {
+  /// Returns the mean of the rows: Float64 sums in row order, rounded once.
+  func mean() throws(TesseraError) -> [Float] {
     var sums = [Double](repeating: 0, count: dimension)
-    for index in 0..<count {
-      let row = row(index)
-      for i in 0..<dimension { sums[i] += Double(row[i]) }
+    let step = Swift.max(1, (64 << 10) / Swift.max(1, dimension))
+    for start in stride(from: 0, to: count, by: step) {
+      try StopSignal.check()
+      let block = rows(start..<Swift.min(start + step, count))
+      try block.withFloats { values in
+        for row in 0..<block.count {
+          let own = values.extracting(.row(row, of: dimension))
+          for i in sums.indices { sums[i] += Double(own[unchecked: i]) }
+        }
+      }
     }
     return sums.map { Float($0 / Double(count)) }
   }

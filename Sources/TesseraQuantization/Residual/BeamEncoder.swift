@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// Finds good numbers for every stage at once: of all ways to extend the best few choices so far by
 /// another stage, the best few go on.
@@ -29,26 +30,46 @@ struct BeamEncoder {
     products = try device.download(target)
   }
 
-  /// The numbers of all stages for each row.
-  func numbers(_ rows: Matrix<Float>) throws(TesseraError) -> [UInt16] {
-    let target = try device.allocate(Float.self, rows: rows.rows, columns: stages.rowCount)
+  /// Returns the numbers of all stages for each row of `values`, some rows at a time.
+  ///
+  /// - Parameter report: Is told how many rows are done.
+  func numbers(
+    _ values: [Float], report: (Int) throws(TesseraError) -> Void = { _ in }
+  ) throws(TesseraError) -> [UInt16] {
+    let rowCount = values.count / stages.width
+    // A few hundredths of a second at a time on one thread, so that a call ends soon after it should.
+    let perRow = stages.stageCount * stages.rowCount * beam
+    let blockRows = max(16, (1 << 26) / perRow)
+    var numbers: [UInt16] = []
+    numbers.reserveCapacity(rowCount * stages.stageCount)
+    for start in stride(from: 0, to: rowCount, by: blockRows) {
+      try StopSignal.check()
+      let range = start..<min(start + blockRows, rowCount)
+      numbers += try blockNumbers(
+        Array(values[range.lowerBound * stages.width..<range.upperBound * stages.width]),
+        rowCount: range.count)
+      try report(range.upperBound)
+    }
+    return numbers
+  }
+
+  private func blockNumbers(
+    _ values: [Float], rowCount: Int
+  ) throws(TesseraError) -> [UInt16] {
+    let rows = try device.upload(values, rows: rowCount, columns: stages.width)
+    let target = try device.allocate(Float.self, rows: rowCount, columns: stages.rowCount)
     try device.canonicalScores(rows, codewords, metric: .innerProduct, into: target)
     let scores = try device.download(target)
-    var numbers = [UInt16](repeating: 0, count: rows.rows * stages.stageCount)
-    numbers.withUnsafeMutableBufferPointer { numbers in
-      guard let start = numbers.baseAddress else { return }
-      let found = SharedRows(start: start)
-      device.forEachRange(of: rows.rows) { range in
-        var search = BeamSearch(stages.stageCount, stages.codewordCount, beam: beam)
-        for row in range {
-          search.run(scores, from: row * stages.rowCount, products)
-          for stage in 0..<stages.stageCount {
-            found.start[row * stages.stageCount + stage] = search.best(stage)
-          }
+    return try device.hostWorkers.makeRows(rowCount, of: stages.stageCount, minimum: 16) {
+      range, found in
+      var search = BeamSearch(stages.stageCount, stages.codewordCount, beam: beam)
+      for (index, row) in range.enumerated() {
+        search.run(scores.span.extracting(.row(row, of: stages.rowCount)), products.span)
+        for stage in 0..<stages.stageCount {
+          found[index * stages.stageCount + stage] = search.best(stage)
         }
       }
     }
-    return numbers
   }
 }
 
@@ -80,14 +101,18 @@ private struct BeamSearch {
   func best(_ stage: Int) -> UInt16 { numbers[stage] }
 
   /// Leaves the best choice first.
-  mutating func run(_ scores: [Float], from start: Int, _ products: [Float]) {
+  ///
+  /// - Parameters:
+  ///   - scores: The products of the row with all codewords.
+  ///   - products: Those of the codewords with each other.
+  mutating func run(_ scores: Span<Float>, _ products: Span<Float>) {
     let rowCount = stageCount * codewordCount
     kept = [Choice(cost: 0, parent: 0, codeword: 0)]
     for stage in 0..<stageCount {
       var next: [Choice] = []
       next.reserveCapacity(beam + 1)
       for (parent, choice) in kept.enumerated() {
-        extend(parent, choice.cost, stage, scores, start, products, rowCount)
+        extend(parent, choice.cost, stage, scores, products, rowCount)
         for codeword in 0..<codewordCount {
           let cost = costs[codeword]
           guard next.count < beam || cost < next[next.count - 1].cost else { continue }
@@ -111,30 +136,28 @@ private struct BeamSearch {
 
   /// What each codeword of `stage` makes of a choice's cost.
   private mutating func extend(
-    _ parent: Int, _ cost: Float, _ stage: Int, _ scores: [Float], _ start: Int,
-    _ products: [Float], _ rowCount: Int
+    _ parent: Int, _ cost: Float, _ stage: Int, _ scores: Span<Float>, _ products: Span<Float>,
+    _ rowCount: Int
   ) {
+    let (stageCount, codewordCount, numbers) = (stageCount, codewordCount, numbers)
     let first = stage * codewordCount
-    let (stageCount, codewordCount) = (stageCount, codewordCount)
-    numbers.withUnsafeBufferPointer { numbers in
-      scores.withUnsafeBufferPointer { scores in
-        products.withUnsafeBufferPointer { products in
-          costs.withUnsafeMutableBufferPointer { costs in
-            for codeword in 0..<codewordCount {
-              let own = first + codeword
-              costs[codeword] = products[own * rowCount + own] - 2 * scores[start + own]
-            }
-            for before in 0..<stage {
-              let number = Int(numbers[parent * stageCount + before])
-              let row = (before * codewordCount + number) * rowCount + first
-              for codeword in 0..<codewordCount {
-                costs[codeword] += 2 * products[row + codeword]
-              }
-            }
-            for codeword in 0..<codewordCount { costs[codeword] += cost }
-          }
-        }
+    let own = scores.extracting(first..<first + codewordCount)
+    var costs = costs.mutableSpan
+    precondition(costs.count == codewordCount && products.count == rowCount * rowCount)
+    // Rows are checked, numbers in them are not: this is most of what encoding takes.
+    for codeword in 0..<codewordCount {
+      let place = (first + codeword) * (rowCount + 1)
+      costs[unchecked: codeword] =
+        products[unchecked: place] - 2 * own[unchecked: codeword]
+    }
+    for before in 0..<stage {
+      let number = before * codewordCount + Int(numbers[parent * stageCount + before])
+      let start = number * rowCount + first
+      let line = products.extracting(start..<start + codewordCount)
+      for codeword in 0..<codewordCount {
+        costs[unchecked: codeword] += 2 * line[unchecked: codeword]
       }
     }
+    for codeword in 0..<codewordCount { costs[unchecked: codeword] += cost }
   }
 }

@@ -36,26 +36,50 @@ public struct ResidualQuantizer: Quantizer {
 
   /// Complexity: for each vector and part O(stages * codewords * dimension) on the device and
   /// O(stages^2 * codewords) on the host.
-  public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
+  public func encode(
+    _ vectors: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> Codes {
     try vectors.requireDimension(dimension, "encode")
+    return try control.steer(on: device) { device throws(TesseraError) in
+      try vectors.requireMeasurable(on: device, "encode")
+      return try encode(vectors, device, control)
+    }
+  }
+
+  /// Encodes what vectors have besides the mean of the first codewords: products of the whole would
+  /// lose in Float32 what sets vectors apart.
+  private func encode(
+    _ vectors: Vectors, _ device: any Device, _ control: RunControl
+  ) throws(TesseraError) -> Codes {
+    var encoders: [BeamEncoder] = []
+    var center: [Float] = []
+    for (part, stages) in parts.enumerated() {
+      let own = stages.center
+      center += own[0..<layout.range(part).count]
+      encoders.append(
+        try BeamEncoder(stages.moved(by: own.map { -$0 }[...]), beam: Self.beam, on: device))
+    }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(vectors.count * codeByteCount)
-    var encoders: [BeamEncoder] = []
-    for part in parts {
-      encoders.append(try BeamEncoder(part, beam: Self.beam, on: device))
-    }
-    try vectors.forEachBlock(on: device, "encode", as: layout) {
-      block, range throws(TesseraError) in
+    let blockRows = max(1, (8 << 20) / (dimension * MemoryLayout<Float>.stride))
+    for start in stride(from: 0, to: vectors.count, by: blockRows) {
+      let range = start..<min(start + blockRows, vectors.count)
+      let values = vectors.rows(range).widened()
+      if values.span.exceeds(1) { try Shapes.requireFinite(vectors, "encode") }
+      let rows = layout.padded(values.subtracting(center))
       var numbers = [UInt16](repeating: 0, count: range.count * partCount * stageCount)
-      let values = partCount > 1 ? try device.download(block) : []
       for (part, encoder) in encoders.enumerated() {
-        let columns = part * layout.width..<(part + 1) * layout.width
-        let rows =
-          partCount > 1
-          ? try device.upload(
-            values.columns(columns, of: layout.paddedDimension), rows: range.count,
-            columns: layout.width) : block
-        let found = try encoder.numbers(rows)
+        let own =
+          partCount == 1
+          ? rows
+          : rows.columns(
+            part * layout.width..<(part + 1) * layout.width, of: layout.paddedDimension)
+        let found = try encoder.numbers(own) { done throws(TesseraError) in
+          let rows = Double(range.count) * Double(part) + Double(done)
+          try control.report(
+            "encode",
+            done: (Double(start) + rows / Double(partCount)) / Double(vectors.count))
+        }
         for row in 0..<range.count {
           for stage in 0..<stageCount {
             numbers[(row * partCount + part) * stageCount + stage] = found[row * stageCount + stage]
@@ -67,26 +91,24 @@ public struct ResidualQuantizer: Quantizer {
     return try Codes(bytes, byteCount: codeByteCount)
   }
 
-  public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
+  public func decode(
+    _ codes: Codes, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> [Float] {
     try requireOwn(codes)
-    let numbers = packing.unpack(codes.bytes)
-    var values = [Float](repeating: 0, count: codes.count * dimension)
-    for (part, stages) in parts.enumerated() {
-      var own: [UInt16] = []
-      own.reserveCapacity(codes.count * stageCount)
-      for row in 0..<codes.count {
-        let start = (row * partCount + part) * stageCount
-        own += numbers[start..<start + stageCount]
-      }
-      let decoded = stages.decode(own)
-      let range = layout.range(part)
-      for row in 0..<codes.count {
-        for (offset, d) in range.enumerated() {
-          values[row * dimension + d] = decoded[row * layout.width + offset]
+    return try control.steer(on: device) { device throws(TesseraError) in
+      let numbers = packing.unpack(codes.bytes)
+      return try device.hostWorkers.makeEachRow(codes.count, of: dimension) { row, values in
+        for (part, stages) in parts.enumerated() {
+          let range = layout.range(part)
+          for d in range { values[d] = 0 }
+          for stage in 0..<stageCount {
+            let number = Int(numbers[(row * partCount + part) * stageCount + stage])
+            let first = (stage * stages.codewordCount + number) * layout.width
+            for d in range { values[d] += stages.codewords[first + d - range.lowerBound] }
+          }
         }
       }
     }
-    return values
   }
 
   public var arrays: [String: StoredArray] {

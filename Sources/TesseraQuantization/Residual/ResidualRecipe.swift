@@ -58,18 +58,29 @@ public struct ResidualRecipe: CodewordRecipe, Hashable {
 
   /// - Throws: `.invalidArgument` for fewer dimensions than parts, or fewer points than codewords.
   public func train(
-    _ points: Vectors, on device: any Device,
-    progress: (TrainingStep) throws(TesseraError) -> Void
+    _ points: Vectors, on device: any Device, control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {
-    guard points.dimension >= partCount, refinements >= 0 else {
+    try control.steer(on: device) { device throws(TesseraError) in
+      try trained(points, on: device, control)
+    }
+  }
+
+  private func trained(
+    _ points: Vectors, on device: any Device, _ control: RunControl
+  ) throws(TesseraError) -> TrainedQuantizer {
+    guard points.dimension >= partCount, (0...1 << 30).contains(refinements) else {
       throw .badSpecification(
         specification,
         "\(points.dimension) dimensions do not divide into \(partCount) parts, or "
-          + "\(refinements) refinements are below 0")
+          + "\(refinements) refinements are not from 0 to 2^30")
     }
     let sample = try options.sample(points, codewordCount: 1 << bits, for: specification)
     let layout = SubspaceLayout(dimension: points.dimension, count: partCount)
-    let rows = layout.padded(sample.rows)
+    // What all points have in common is taken out, and goes into the first stage's codewords in the
+    // end: the stages' sums of products are in Float32, where it would drown the rest.
+    let mean = try Vectors(sample.rows, dimension: points.dimension).mean()
+    let rows = layout.padded(sample.rows.subtracting(mean))
+    let offset = layout.padded(mean)
     var parts: [ResidualStages] = []
     for part in 0..<partCount {
       let columns = part * layout.width..<(part + 1) * layout.width
@@ -81,16 +92,14 @@ public struct ResidualRecipe: CodewordRecipe, Hashable {
         let error =
           step < stageCount ? try training.addStage() : try training.refine()
         let name = partCount > 1 ? "part \(part + 1) of \(partCount), " : ""
-        try progress(
-          TrainingStep(
-            name + (step < stageCount ? "stage \(step + 1) of \(stageCount)" : "refinement"),
-            done: Double(part * steps + step + 1) / Double(partCount * steps), objective: error))
+        let done = (Double(part) + Double(step + 1) / Double(steps)) / Double(partCount)
+        try control.report(
+          name + (step < stageCount ? "stage \(step + 1) of \(stageCount)" : "refinement"),
+          done: 0.95 * done, objective: error)
       }
-      parts.append(training.stages)
+      parts.append(training.stages.moved(by: offset[columns]))
     }
     let quantizer = ResidualQuantizer(self, layout, parts)
-    return TrainedQuantizer(
-      quantizer: quantizer,
-      meanSquaredError: try quantizer.meanSquaredError(of: points, on: device), notes: sample.notes)
+    return try TrainedQuantizer.measured(quantizer, on: points, device, control, sample.notes)
   }
 }

@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// The training of one part's stages.
 struct ResidualTraining {
@@ -25,7 +26,7 @@ struct ResidualTraining {
   /// Adds a stage for what the stages so far leave over; returns the mean squared error with it.
   mutating func addStage() throws(TesseraError) -> Double {
     let left =
-      stages.stageCount == 0 ? points : residuals(try numbers(), except: nil)
+      stages.stageCount == 0 ? points : try residuals(try numbers(), except: nil)
     let found = try recipe.options.codewords(
       stages.codewordCount, of: left, width: width, stream: UInt64(stream + stages.stageCount),
       iterations: recipe.options.iterations, on: device)
@@ -37,12 +38,14 @@ struct ResidualTraining {
   /// its points; returns the mean squared error before. A codeword without points stays.
   mutating func refine() throws(TesseraError) -> Double {
     let numbers = try numbers()
-    let error = Self.meanSquares(residuals(numbers, except: nil), rows: rowCount)
+    let left = try residuals(numbers, except: nil)
+    let error = FixedOrder.squares(left.span) / Double(rowCount)
     let sums = try device.allocate(Double.self, rows: stages.codewordCount, columns: width)
     let counts = try device.allocate(Int32.self, rows: stages.codewordCount, columns: 1)
     for stage in 0..<stages.stageCount {
+      try StopSignal.check()
       let targets = try device.upload(
-        residuals(numbers, except: stage), rows: rowCount, columns: width)
+        try residuals(numbers, except: stage), rows: rowCount, columns: width)
       let labels = (0..<rowCount).map { Int32(numbers[$0 * stages.stageCount + stage]) }
       try device.accumulateClusters(
         targets, device.upload(labels, rows: rowCount, columns: 1), into: sums, counts)
@@ -58,24 +61,17 @@ struct ResidualTraining {
   }
 
   private func numbers() throws(TesseraError) -> [UInt16] {
-    let encoder = try BeamEncoder(stages, beam: ResidualQuantizer.beam, on: device)
-    var numbers: [UInt16] = []
-    try Vectors(points, dimension: width).forEachBlock(on: device, "train") {
-      block, _ throws(TesseraError) in numbers += try encoder.numbers(block)
-    }
-    return numbers
+    try BeamEncoder(stages, beam: ResidualQuantizer.beam, on: device).numbers(points)
   }
 
   /// The points less what their numbers stand for.
-  private func residuals(_ numbers: [UInt16], except stage: Int?) -> [Float] {
-    var left = stages.decode(numbers, except: stage)
-    for i in left.indices { left[i] = points[i] - left[i] }
+  private func residuals(_ numbers: [UInt16], except stage: Int?) throws(TesseraError) -> [Float] {
+    let workers = device.hostWorkers
+    var left = try stages.decode(numbers, except: stage, on: workers)
+    try workers.updateEachRow(of: &left, width: width) { row, values in
+      let point = points.span.extracting(.row(row, of: width))
+      for d in values.indices { values[d] = point[d] - values[d] }
+    }
     return left
-  }
-
-  private static func meanSquares(_ values: [Float], rows: Int) -> Double {
-    values.withUnsafeBufferPointer { values in
-      values.baseAddress.map { FixedOrder.product($0, $0, count: values.count) } ?? 0
-    } / Double(rows)
   }
 }

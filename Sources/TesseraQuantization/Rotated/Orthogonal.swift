@@ -1,13 +1,14 @@
 import TesseraCompute
+import TesseraHost
 
 /// Matrices whose rows are at right angles and of unit length: rotations, and rotations that keep
-/// only some dimensions. Float64 in a fixed order.
+/// only some dimensions. Float64 in a fixed order. Throws where the call under way should end.
 enum Orthogonal {
   /// A random rotation: `count` x `count`, row-major, every direction equally likely.
-  static func random(_ count: Int, seed: UInt64) -> [Double] {
+  static func random(_ count: Int, seed: UInt64) throws(TesseraError) -> [Double] {
     var random = SplitMix64(seed: seed)
     let rows = (0..<count * count).map { _ in Double(random.nextGaussian()) }
-    return orthonormalized(rows, rows: count, columns: count)
+    return try orthonormalized(rows, rows: count, columns: count)
   }
 
   /// The matrix with orthonormal rows that is nearest to `matrix`, `rows` x `columns` with
@@ -16,26 +17,31 @@ enum Orthogonal {
   /// With matrix = U S V, the answer is U V. U and S^2 are eigenvectors and values of
   /// matrix * matrix^T; the rows of S V are those of U^T * matrix, made orthonormal by Gram and
   /// Schmidt, the longest first, so that small singular values cost no right angles.
-  static func nearest(_ matrix: [Double], rows: Int, columns: Int) -> [Double] {
+  static func nearest(
+    _ matrix: [Double], rows: Int, columns: Int
+  ) throws(TesseraError) -> [Double] {
     let transposed = transpose(matrix, rows: rows, columns: columns)
-    let eigen = SymmetricEigen(
+    let eigen = try SymmetricEigen(
       multiply(matrix, transposed, rows, columns, rows), count: rows)
-    let right = orthonormalized(
+    let right = try orthonormalized(
       multiply(eigen.vectors, matrix, rows, rows, columns), rows: rows, columns: columns)
-    return multiply(
+    return try multiply(
       transpose(eigen.vectors, rows: rows, columns: rows), right, rows, rows, columns)
   }
 
   /// Gram and Schmidt over the rows in order, each taken off twice. A row that lies in the span of
   /// those before gives way to the first axis that does not.
-  static func orthonormalized(_ matrix: [Double], rows: Int, columns: Int) -> [Double] {
+  static func orthonormalized(
+    _ matrix: [Double], rows: Int, columns: Int
+  ) throws(TesseraError) -> [Double] {
     precondition(rows <= columns, "\(rows) rows at right angles in \(columns) dimensions")
     var result = matrix
     var axis = 0
-    result.withUnsafeMutableBufferPointer { q in
+    try result.withUnsafeMutableBufferPointer { q throws(TesseraError) in
       var largest = 0.0
       for row in 0..<rows { largest = max(largest, length(q, row, columns)) }
       for row in 0..<rows {
+        try StopSignal.check()
         var before = length(q, row, columns)
         project(q, row, columns)
         // Less than the rounding of the longest row is no direction.
@@ -57,21 +63,18 @@ enum Orthogonal {
   /// a * b; a is `rows` x `inner`, b is `inner` x `columns`.
   static func multiply(
     _ a: [Double], _ b: [Double], _ rows: Int, _ inner: Int, _ columns: Int
-  ) -> [Double] {
-    var result = [Double](repeating: 0, count: rows * columns)
-    a.withUnsafeBufferPointer { a in
-      b.withUnsafeBufferPointer { b in
-        result.withUnsafeMutableBufferPointer { result in
-          for row in 0..<rows {
-            for i in 0..<inner {
-              let factor = a[row * inner + i]
-              for column in 0..<columns {
-                result[row * columns + column] += factor * b[i * columns + column]
-              }
-            }
-          }
-        }
+  ) throws(TesseraError) -> [Double] {
+    var result: [Double] = []
+    result.reserveCapacity(rows * columns)
+    for row in 0..<rows {
+      try StopSignal.check()
+      var sums = [Double](repeating: 0, count: columns)
+      for i in 0..<inner {
+        let factor = a[row * inner + i]
+        let line = b.span.extracting(.row(i, of: columns))
+        for column in sums.indices { sums[column] += factor * line[unchecked: column] }
       }
+      result += sums
     }
     return result
   }

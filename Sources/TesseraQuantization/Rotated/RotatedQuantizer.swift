@@ -24,36 +24,48 @@ public struct RotatedQuantizer: TableScored {
   }
 
   /// Complexity: O(vectors * dimension * (rotatedDimension + codewords)), on the device.
-  public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
+  public func encode(
+    _ vectors: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> Codes {
     try vectors.requireDimension(dimension, "encode")
-    let rotated = try rotation.apply(to: vectors, on: device, "encode")
-    return try product.encode(Vectors(rotated, dimension: rotatedDimension), on: device)
+    return try control.steer(on: device) { device throws(TesseraError) in
+      try vectors.requireMeasurable(on: device, "encode")
+      let rotated = try rotation.apply(
+        to: vectors, on: device, "encode", control: control.stage("rotation", 0...0.5))
+      return try product.encode(
+        Vectors(rotated, dimension: rotatedDimension), on: device,
+        control: RunControl(
+          stop: control.stop, note: control.note, progress: control.stage("", 0.5...1).progress))
+    }
   }
 
-  public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
-    let rotated = try Vectors(product.decode(codes, on: device), dimension: rotatedDimension)
-    return try rotation.transposed.apply(to: rotated, on: device, "decode")
+  public func decode(
+    _ codes: Codes, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> [Float] {
+    try control.steer(on: device) { device throws(TesseraError) in
+      let rotated = try Vectors(product.decode(codes, on: device), dimension: rotatedDimension)
+      return try rotation.transposed.apply(to: rotated, on: device, "decode", control: control)
+    }
   }
 
-  /// Asymmetric scores by tables, of rotated queries. Where the rotation drops dimensions, what a
-  /// query has there is added to distances and to its length.
+  /// Returns asymmetric scores by tables, of rotated queries. Where the rotation drops dimensions,
+  /// what a query has there is added to distances. Under cosine codes are decoded.
   public func scores(
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float] {
     try requireQueries(queries)
+    guard metric != .cosine else {
+      return try decodedScores(of: queries, against: codes, metric: metric, on: device)
+    }
     let rotated = try rotation.apply(to: queries, on: device, "scores: queries")
     var scores = try product.scores(
       of: Vectors(rotated, dimension: rotatedDimension), against: codes, metric: metric, on: device)
-    guard rotatedDimension < dimension, metric != .innerProduct else { return scores }
+    guard rotatedDimension < dimension, metric == .squaredL2 else { return scores }
     for query in 0..<queries.count {
-      let whole = Self.squares(queries.row(query))
-      let kept = Self.squares(
-        Array(rotated[query * rotatedDimension..<(query + 1) * rotatedDimension]))
+      let whole = FixedOrder.squares(queries.row(query).span)
+      let kept = FixedOrder.squares(rotated.span.extracting(.row(query, of: rotatedDimension)))
       for index in query * codes.count..<(query + 1) * codes.count {
-        scores[index] =
-          metric == .squaredL2
-          ? Float(Double(scores[index]) + max(0, whole - kept))
-          : whole > 0 ? Float(Double(scores[index]) * (kept / whole).squareRoot()) : 0
+        scores[index] = Float(Double(scores[index]) + max(0, whole - kept))
       }
     }
     return scores
@@ -67,12 +79,6 @@ public struct RotatedQuantizer: TableScored {
   }
 
   var codewordTables: CodewordTables { CodewordTables(product, after: rotation) }
-
-  private static func squares(_ row: [Float]) -> Double {
-    row.withUnsafeBufferPointer { row in
-      row.baseAddress.map { FixedOrder.product($0, $0, count: row.count) } ?? 0
-    }
-  }
 
   public var arrays: [String: StoredArray] {
     product.arrays.merging(

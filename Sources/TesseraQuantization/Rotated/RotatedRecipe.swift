@@ -52,8 +52,15 @@ public struct RotatedRecipe: CodewordRecipe, Hashable {
   /// - Throws: `.invalidArgument` for fewer dimensions than parts or than are kept, or fewer points
   ///   than codewords.
   public func train(
-    _ points: Vectors, on device: any Device,
-    progress: (TrainingStep) throws(TesseraError) -> Void
+    _ points: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> TrainedQuantizer {
+    try control.steer(on: device) { device throws(TesseraError) in
+      try trained(points, on: device, control)
+    }
+  }
+
+  private func trained(
+    _ points: Vectors, on device: any Device, _ control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {
     let kept = rotatedDimension ?? points.dimension
     guard kept <= points.dimension, kept >= product.subspaceCount, rotationCount >= 1 else {
@@ -70,25 +77,16 @@ public struct RotatedRecipe: CodewordRecipe, Hashable {
       product, layout, rows.everyNth(max(1, rows.count / Self.rotationSample)), on: device)
     for round in 1...rotationCount {
       try search.improve()
-      try progress(
-        TrainingStep(
-          "rotation \(round) of \(rotationCount)",
-          done: 0.8 * Double(round) / Double(rotationCount)))
+      try control.report(
+        "rotation \(round) of \(rotationCount)", done: 0.8 * Double(round) / Double(rotationCount))
     }
     let rotated = try search.rotation.apply(to: rows, on: device, "train")
     let codewords = try product.codewords(
-      layout.padded(rotated), layout, from: search.codewords, iterations: options.iterations,
-      on: device
-    ) { step throws(TesseraError) in
-      try progress(
-        TrainingStep(step.name, done: 0.8 + 0.2 * step.done, objective: step.objective))
-    }
+      layout.padded(rotated), layout, from: search.codewordsOfWholePoints(),
+      iterations: options.iterations, on: device, control.stage("", 0.8...0.95))
     let quantizer = RotatedQuantizer(
       self, ProductQuantizer(product, layout, codewords: codewords), search.rotation)
-    return TrainedQuantizer(
-      quantizer: quantizer,
-      meanSquaredError: try quantizer.meanSquaredError(of: points, on: device),
-      notes: sample.notes)
+    return try TrainedQuantizer.measured(quantizer, on: points, device, control, sample.notes)
   }
 
   /// A rotation has fewer numbers to find than the codewords; this many points are plenty.

@@ -9,7 +9,9 @@ struct RotationSearch {
   private let product: ProductRecipe
   private let layout: SubspaceLayout
   private let device: any Device
+  /// The points less their mean: an offset that all have would drown what sets them apart.
   private let points: Vectors
+  private let mean: [Float]
   /// The points transposed, `dimension` x `points`, on the device.
   private let columns: Matrix<Float>
   private(set) var rotation: LinearMap
@@ -22,9 +24,10 @@ struct RotationSearch {
     self.product = product
     self.layout = layout
     self.device = device
-    self.points = points
+    mean = try points.mean()
+    self.points = try Vectors(points.widened().subtracting(mean), dimension: points.dimension)
     let dimension = points.dimension
-    let values = Self.transposed(points.widened(), columns: dimension)
+    let values = Self.transposed(self.points.widened(), columns: dimension)
     columns = try device.upload(values, rows: dimension, columns: points.count)
     let axes = try Self.principalAxes(columns, values, on: device)
     let order = Self.dealt(axes.values, layout)
@@ -48,7 +51,7 @@ struct RotationSearch {
       Self.transposed(decoded, columns: outputs), rows: outputs, columns: points.count)
     let products = try device.allocate(Float.self, rows: outputs, columns: inputs)
     try device.canonicalScores(targets, columns, metric: .innerProduct, into: products)
-    let best = Orthogonal.nearest(
+    let best = try Orthogonal.nearest(
       try device.download(products).map(Double.init), rows: outputs, columns: inputs)
     rotation = LinearMap(best.map { Float($0) }, outputs: outputs, inputs: inputs)
   }
@@ -61,11 +64,24 @@ struct RotationSearch {
     from initial: [Float]?, iterations: Int, _ rotated: [Float]
   ) throws(TesseraError) -> [Float] {
     try product.codewords(
-      layout.padded(rotated), layout, from: initial, iterations: iterations, on: device
-    ) { _ in }
+      layout.padded(rotated), layout, from: initial, iterations: iterations, on: device, .inner)
   }
 
-  /// Directions of the points about their mean, the most variance first.
+  /// Returns codewords for points that still have their mean.
+  func codewordsOfWholePoints() throws(TesseraError) -> [Float] {
+    let offset = try rotation.apply(
+      to: Vectors(mean, dimension: mean.count), on: device, "train")
+    let padded = layout.padded(offset)
+    let count = codewords.count / (layout.count * layout.width)
+    var whole = codewords
+    for index in whole.indices {
+      let (row, d) = (index / layout.width, index % layout.width)
+      whole[index] += padded[row / count * layout.width + d]
+    }
+    return whole
+  }
+
+  /// Finds the directions of the points about their mean, the most variance first.
   private static func principalAxes(
     _ columns: Matrix<Float>, _ values: [Float], on device: any Device
   ) throws(TesseraError) -> SymmetricEigen {
@@ -87,7 +103,7 @@ struct RotationSearch {
         .invalidArgument,
         "train: sums of products of the points are beyond Float32; scale the points down")
     }
-    return SymmetricEigen(moments, count: dimension)
+    return try SymmetricEigen(moments, count: dimension)
   }
 
   /// The axes in the order of rotated dimensions: each, from the largest variance down, goes to the
@@ -109,18 +125,15 @@ struct RotationSearch {
 
   private static func transposed(_ rows: [Float], columns: Int) -> [Float] {
     let count = rows.count / columns
-    return [Float](unsafeUninitializedCapacity: rows.count) { target, initialized in
-      rows.withUnsafeBufferPointer { rows in
-        // Blocks of columns, so that what is written stays in the cache.
-        for first in stride(from: 0, to: columns, by: 16) {
-          for row in 0..<count {
-            for column in first..<min(first + 16, columns) {
-              target[column * count + row] = rows[row * columns + column]
-            }
-          }
+    var target = [Float](repeating: 0, count: rows.count)
+    // Blocks of columns, so that what is written stays in the cache.
+    for first in stride(from: 0, to: columns, by: 16) {
+      for row in 0..<count {
+        for column in first..<min(first + 16, columns) {
+          target[column * count + row] = rows[row * columns + column]
         }
       }
-      initialized = rows.count
     }
+    return target
   }
 }

@@ -1,57 +1,69 @@
 internal import Synchronization
 public import TesseraCompute
+import TesseraHost
 
 extension ScalarQuantizer {
-  /// Complexity: O(vectors * dimension), on the host.
-  public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
+  /// Makes one code a vector. Numbers that a code cannot hold become the nearest it can: beyond the
+  /// range of the training points, or of 16-bit floats. How many these are goes to `control.note`.
+  ///
+  /// - Complexity: O(vectors * dimension), on the host.
+  public func encode(
+    _ vectors: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> Codes {
     try vectors.requireDimension(dimension, "encode")
-    let encoder = ScalarEncoder(self)
-    let isFinite = Atomic(true)
-    let bytes = [UInt8](
-      unsafeUninitializedCapacity: vectors.count * codeByteCount
-    ) { bytes, initialized in
-      initialized = vectors.count * codeByteCount
-      guard let start = bytes.baseAddress else { return }
-      let target = SharedRows(start: start)
-      device.forEachRange(of: vectors.count) { range in
+    return try control.steer(on: device) { device throws(TesseraError) in
+      let encoder = ScalarEncoder(self)
+      let isFinite = Atomic(true)
+      let outside = Atomic(0)
+      let bytes: [UInt8] = try device.hostWorkers.makeRows(vectors.count, of: codeByteCount) {
+        range, codes throws(TesseraError) in
         // Rows that stay in the second-level cache.
         let step = max(1, (64 << 10) / dimension)
         for first in stride(from: range.lowerBound, to: range.upperBound, by: step) {
           let block = first..<min(first + step, range.upperBound)
-          vectors.rows(block).withFloats { rows in
-            if !encoder.encode(rows, block.count, to: target.start + first * codeByteCount) {
-              isFinite.store(false, ordering: .relaxed)
-            }
+          try StopSignal.check()
+          try vectors.rows(block).withFloats { rows in
+            let found = encoder.encode(
+              rows, to: &codes, from: (first - range.lowerBound) * codeByteCount)
+            if !found.isFinite { isFinite.store(false, ordering: .relaxed) }
+            if found.outside > 0 { outside.wrappingAdd(found.outside, ordering: .relaxed) }
           }
         }
       }
+      if !isFinite.load(ordering: .relaxed) { try Shapes.requireFinite(vectors, "encode") }
+      let count = outside.load(ordering: .relaxed)
+      if count > 0 {
+        control.note(
+          "\(specification) encode: \(scalarKind.beyond(count, of: vectors.count * dimension))")
+      }
+      try control.report("encode", done: 1)
+      return try Codes(bytes, byteCount: codeByteCount)
     }
-    if !isFinite.load(ordering: .relaxed) { try Shapes.requireFinite(vectors, "encode") }
-    return try Codes(bytes, byteCount: codeByteCount)
   }
 }
 
-extension Vectors {
-  /// Calls `body` with the rows one after the other: where they are, if they are Float32.
-  fileprivate func withFloats(_ body: (UnsafePointer<Float>) -> Void) {
-    if element == .float32, rowStride == dimension * 4, let start = baseAddress,
-      Int(bitPattern: start) % MemoryLayout<Float>.alignment == 0
-    {
-      body(start.assumingMemoryBound(to: Float.self))
-    } else {
-      widened().withUnsafeBufferPointer { if let start = $0.baseAddress { body(start) } }
-    }
+extension ScalarKind {
+  /// Says, in a sentence, that numbers were too large or too small for codes.
+  func beyond(_ outside: Int, of count: Int) -> String {
+    let range =
+      switch self {
+      case .float16: "the range of float16, -65504 to 65504"
+      case .bfloat16: "the range of bfloat16"
+      case .bits8, .bits6, .bits4: "the range that was trained for their dimension"
+      }
+    return "\(outside) of \(count) numbers lie outside \(range), and became its nearest end"
   }
 }
 
 /// Rows to codes, each number by itself.
-private struct ScalarEncoder: Sendable {
+struct ScalarEncoder: Sendable {
   private let kind: ScalarKind
   private let packing: BitPacking
   private let dimension: Int
   /// The highest level's number, below 2^8.
   private let highest: Float
   private let minimums: [Float]
+  private let maximums: [Float]
   private let spreads: [Float]
 
   init(_ quantizer: ScalarQuantizer) {
@@ -60,74 +72,82 @@ private struct ScalarEncoder: Sendable {
     dimension = quantizer.dimension
     highest = kind.isTrained ? Float(1 << kind.bits - 1) : 0
     minimums = quantizer.minimums
+    maximums = zip(quantizer.minimums, quantizer.ranges).map { $0 + $1 }
     // A dimension that was constant has one level that matters.
     spreads = quantizer.ranges.map { $0 > 0 ? $0 : .infinity }
   }
 
-  /// Writes `count` codes, and returns whether all numbers are finite.
+  /// Writes the codes of `rows` from byte `first` of `codes` on, and returns whether all numbers are
+  /// finite and how many of them no code can hold.
   func encode(
-    _ rows: UnsafePointer<Float>, _ count: Int, to target: UnsafeMutablePointer<UInt8>
-  ) -> Bool {
+    _ rows: Span<Float>, to codes: inout MutableSpan<UInt8>, from first: Int
+  ) -> (isFinite: Bool, outside: Int) {
+    let count = dimension > 0 ? rows.count / dimension : 0
+    precondition(first >= 0 && first + count * packing.bytesPerRow <= codes.count, "room for codes")
+    var numbers = [UInt8](repeating: 0, count: packing.bits < 8 ? dimension : 0)
+    var outside = 0
     for row in 0..<count {
-      let values = rows + row * dimension
-      let code = target + row * packing.bytesPerRow
+      let values = rows.extracting(.row(row, of: dimension))
+      let start = first + row * packing.bytesPerRow
       switch kind {
-      case .bits8: findLevels(values, into: code)
+      case .bits8: outside += findLevels(values, into: &codes, from: start)
       case .bits6, .bits4:
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: dimension) { numbers in
-          guard let start = numbers.baseAddress else { return }
-          findLevels(values, into: start)
-          packing.pack(row: start, to: code)
-        }
-      case .float16: store(values, to: code, \.nearestHalfBits)
-      case .bfloat16: store(values, to: code, \.nearestBFloat16Bits)
+        var levels = numbers.mutableSpan
+        outside += findLevels(values, into: &levels, from: 0)
+        packing.pack(row: numbers.span, to: &codes, from: start)
+      case .float16:
+        store(values, to: &codes, from: start, \.nearestHalfBits)
+        outside += countOutside(values, above: Float.halfLimit)
+      case .bfloat16: store(values, to: &codes, from: start, \.nearestBFloat16Bits)
       }
     }
-    return isFinite(rows, count * dimension)
+    return (!rows.exceeds(1), outside)
   }
 
-  /// Written so that a compiler can do several numbers at a time: without calls, and without the
-  /// checks of a conversion to whole numbers.
-  private func findLevels(_ row: UnsafePointer<Float>, into numbers: UnsafeMutablePointer<UInt8>) {
-    minimums.withUnsafeBufferPointer { minimums in
-      spreads.withUnsafeBufferPointer { spreads in
-        for d in 0..<dimension {
-          let place = (row[d] - minimums[d]) / spreads[d]
-          // NaN, of a number far outside a constant dimension, is level 0.
-          let level = highest * (place > 0 ? (place < 1 ? place : 1) : 0)
-          // Beside 2^23 there is no room for fractions.
-          let nearest = (level + 0x1p23) - 0x1p23
-          let floor = nearest > level ? nearest - 1 : nearest
-          numbers[d] = UInt8(truncatingIfNeeded: (floor + 0x1p23).bitPattern)
-        }
-      }
+  /// Returns how many numbers lie outside the trained range.
+  ///
+  /// Written so that a compiler can do several numbers at a time: without calls, without the checks
+  /// of a conversion to whole numbers, and without those of places, which are made once.
+  private func findLevels(
+    _ row: Span<Float>, into numbers: inout MutableSpan<UInt8>, from first: Int
+  ) -> Int {
+    let (minimums, maximums, spreads) = (minimums.span, maximums.span, spreads.span)
+    precondition(
+      row.count == dimension && minimums.count == dimension && spreads.count == dimension
+        && maximums.count == dimension && first >= 0 && first + dimension <= numbers.count,
+      "a level a dimension")
+    var outside: Int32 = 0
+    for d in 0..<dimension {
+      let value = row[unchecked: d]
+      let place = (value - minimums[unchecked: d]) / spreads[unchecked: d]
+      // NaN, of a number far outside a constant dimension, is level 0.
+      let level = highest * (place > 0 ? (place < 1 ? place : 1) : 0)
+      // Beside 2^23 there is no room for fractions.
+      let nearest = (level + 0x1p23) - 0x1p23
+      let floor = nearest > level ? nearest - 1 : nearest
+      numbers[unchecked: first + d] = UInt8(truncatingIfNeeded: (floor + 0x1p23).bitPattern)
+      outside &+= value < minimums[unchecked: d] ? 1 : 0
+      outside &+= value > maximums[unchecked: d] ? 1 : 0
     }
+    return Int(outside)
   }
 
   @inline(__always)
   private func store(
-    _ row: UnsafePointer<Float>, to code: UnsafeMutablePointer<UInt8>, _ short: (Float) -> UInt16
+    _ row: Span<Float>, to code: inout MutableSpan<UInt8>, from first: Int,
+    _ short: (Float) -> UInt16
   ) {
+    precondition(row.count == dimension && first >= 0 && first + 2 * dimension <= code.count)
     for d in 0..<dimension {
-      let bits = short(row[d])
-      code[2 * d] = UInt8(truncatingIfNeeded: bits)
-      code[2 * d + 1] = UInt8(truncatingIfNeeded: bits >> 8)
+      let bits = short(row[unchecked: d])
+      code[unchecked: first + 2 * d] = UInt8(truncatingIfNeeded: bits)
+      code[unchecked: first + 2 * d + 1] = UInt8(truncatingIfNeeded: bits >> 8)
     }
   }
 
-  /// Whether `count` numbers are finite: 0 times any other is NaN.
-  private func isFinite(_ values: UnsafePointer<Float>, _ count: Int) -> Bool {
-    var zeros = SIMD8<Float>()
-    var index = 0
-    while index + 8 <= count {
-      zeros += UnsafeRawPointer(values + index).loadUnaligned(as: SIMD8<Float>.self) * 0
-      index += 8
-    }
-    var zero = zeros.sum()
-    while index < count {
-      zero += values[index] * 0
-      index += 1
-    }
-    return zero == 0
+  private func countOutside(_ row: Span<Float>, above limit: Float) -> Int {
+    var outside: Int32 = 0
+    for d in row.indices { outside &+= row[unchecked: d].magnitude >= limit ? 1 : 0 }
+    return Int(outside)
   }
 }

@@ -1,14 +1,17 @@
 public import TesseraCompute
+import TesseraHost
 
 /// Scalar quantization: each number by itself, as one of a few levels of its dimension's range, or
 /// in 16 bits.
 ///
 /// Levels are FAISS's: with n = 2^bits - 1 and a dimension's least number and range in training,
 /// level i = floor(n * (x - least) / range), from 0 to n, stands for least + range * (i + 0.5) / n.
-/// Codes are computed on the host, in Float32.
+/// Codes are computed on the host, in Float32. A number outside the trained range gets the first or
+/// the last level, one beyond 16-bit floats their greatest; encoding notes how many.
 public struct ScalarQuantizer: Quantizer {
   public static let kind = "scalar"
 
+  /// How a number is stored.
   public let scalarKind: ScalarKind
   /// The least number of each dimension; empty for 16-bit kinds.
   public let minimums: [Float]
@@ -27,27 +30,53 @@ public struct ScalarQuantizer: Quantizer {
     self.ranges = ranges
   }
 
-  public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
+  public func decode(
+    _ codes: Codes, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> [Float] {
     try requireOwn(codes)
-    let numbers = packing.unpack(codes.bytes)
-    switch scalarKind {
-    case .float16:
-      guard numbers.allSatisfy({ $0 & 0x7C00 != 0x7C00 }) else { throw notFinite }
-      return numbers.map { Float(halfBits: $0) }
-    case .bfloat16:
-      guard numbers.allSatisfy({ $0 & 0x7F80 != 0x7F80 }) else { throw notFinite }
-      return numbers.map { Float(bitPattern: UInt32($0) << 16) }
-    case .bits4, .bits6, .bits8: break
+    return try control.steer(on: device) { device throws(TesseraError) in
+      let values: [Float] = try device.hostWorkers.makeRows(codes.count, of: dimension) {
+        range, values in
+        let first = range.lowerBound * codeByteCount
+        decode(
+          codes.bytes.span.extracting(first..<range.upperBound * codeByteCount), to: &values)
+      }
+      // Codes of training or of a file may be any bits.
+      if !scalarKind.isTrained, values.span.exceeds(1) { throw notFinite }
+      return values
     }
+  }
+
+  /// Writes what the codes of `bytes` stand for.
+  func decode(_ bytes: Span<UInt8>, to values: inout MutableSpan<Float>) {
+    let count = bytes.count / codeByteCount
+    precondition(values.count == count * dimension, "room for the vectors")
+    let packing = packing
     let highest = Float(1 << scalarKind.bits - 1)
-    return [Float](unsafeUninitializedCapacity: numbers.count) { values, initialized in
-      for start in stride(from: 0, to: numbers.count, by: dimension) {
+    let (minimums, ranges) = (minimums.span, ranges.span)
+    var numbers = [UInt16](repeating: 0, count: scalarKind.bits == 8 ? 0 : dimension)
+    for row in 0..<count {
+      let code = bytes.extracting(.row(row, of: codeByteCount))
+      let start = row * dimension
+      if scalarKind.bits != 8 { packing.unpack(row: code, to: &numbers) }
+      switch scalarKind {
+      case .float16:
+        for d in 0..<dimension { values[unchecked: start + d] = Float(halfBits: numbers[d]) }
+      case .bfloat16:
         for d in 0..<dimension {
-          values[start + d] =
-            minimums[d] + ranges[d] * ((Float(numbers[start + d]) + 0.5) / highest)
+          values[unchecked: start + d] = Float(bitPattern: UInt32(numbers[d]) << 16)
+        }
+      case .bits8:
+        for d in 0..<dimension {
+          values[unchecked: start + d] =
+            minimums[d] + ranges[d] * ((Float(code[unchecked: d]) + 0.5) / highest)
+        }
+      case .bits4, .bits6:
+        for d in 0..<dimension {
+          values[unchecked: start + d] =
+            minimums[d] + ranges[d] * ((Float(numbers[d]) + 0.5) / highest)
         }
       }
-      initialized = numbers.count
     }
   }
 

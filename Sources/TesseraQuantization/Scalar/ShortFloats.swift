@@ -1,11 +1,14 @@
 extension Float {
+  /// The least size of a number that is beyond the range of IEEE binary16, after rounding.
+  static var halfLimit: Float { 65520 }
+
   /// The nearest IEEE binary16 number, ties to even; what is beyond its range becomes the greatest.
   ///
   /// `Float16(self)` calls a library function on x86-64 without F16C, which differ between systems.
   var nearestHalfBits: UInt16 {
     let sign = UInt16(truncatingIfNeeded: bitPattern >> 16) & 0x8000
     let size = magnitude
-    guard size < 65520 else { return sign | 0x7BFF }
+    guard size < Self.halfLimit else { return sign | 0x7BFF }
     if size < 0x1p-14 {
       // Subnormals are whole multiples of 2^-24: exact after scaling, rounded to even.
       return sign | UInt16((size * 0x1p24).rounded(.toNearestOrEven))

@@ -46,24 +46,30 @@ public struct TokenReducer: Sendable {
 
   /// Reduces one sequence: tokens frame by frame, and position by position in a frame.
   ///
+  /// - Parameter control: Hears of each number of codewords tried, ends the work, and says who takes
+  ///   over if the device fails.
   /// - Complexity: that of ``KMeans``; an adaptive size runs it for about `2 * log2` of its limit.
   /// - Throws: `.invalidShape` for a sequence without tokens or numbers, `.nonFinite`, and what the
   ///   device throws.
   public func reduce(
-    _ tokens: Vectors, on device: any Device
+    _ tokens: Vectors, on device: any Device, control: RunControl = RunControl()
   ) throws(TesseraError) -> TokenReduction {
     try Shapes.require(
       tokens.count > 0 && tokens.dimension > 0,
       "token reduction: \(tokens.count) tokens of \(tokens.dimension) numbers")
     try Shapes.requireFinite(tokens, "token reduction: tokens")
-    let clustering =
-      switch size {
-      case .fixed(let count): try cluster(tokens, count, on: device)
-      case .silhouette(let limit): try bestSilhouette(tokens, limit, on: device)
-      case .elbow(let limit): try elbow(tokens, limit, on: device)
-      }
-    return TokenReduction(
-      tokens, labels: clustering.labels, groupCount: clustering.clusterCount)
+    return try control.steer(on: device) { device throws(TesseraError) in
+      let clustering =
+        switch size {
+        case .fixed(let count): try cluster(tokens, count, on: device)
+        case .silhouette(let limit): try bestSilhouette(tokens, limit, on: device, control)
+        case .elbow(let limit): try elbow(tokens, limit, on: device, control)
+        }
+      let reduction = TokenReduction(
+        tokens, labels: clustering.labels, groupCount: clustering.clusterCount)
+      try control.report("tokens", done: 1, objective: reduction.meanSquaredError)
+      return reduction
+    }
   }
 
   private func cluster(
@@ -88,14 +94,16 @@ public struct TokenReducer: Sendable {
   }
 
   private func bestSilhouette(
-    _ tokens: Vectors, _ limit: Int, on device: any Device
+    _ tokens: Vectors, _ limit: Int, on device: any Device, _ control: RunControl
   ) throws(TesseraError) -> Clustering {
     let limit = min(limit, tokens.count)
     guard limit >= 2 else { return try cluster(tokens, limit, on: device) }
     var best: (clustering: Clustering, silhouette: Double)?
-    for count in Self.candidates(upTo: limit) {
+    let sizes = Self.candidates(upTo: limit)
+    for (index, count) in sizes.enumerated() {
       let clustering = try cluster(tokens, count, on: device)
       let silhouette = try silhouette(of: tokens, clustering, on: device)
+      try control.report("\(count) codewords", done: Double(index + 1) / Double(sizes.count + 1))
       if silhouette > best?.silhouette ?? -.infinity { best = (clustering, silhouette) }
     }
     guard let best else { return try cluster(tokens, 1, on: device) }
@@ -122,12 +130,13 @@ public struct TokenReducer: Sendable {
   }
 
   private func elbow(
-    _ tokens: Vectors, _ limit: Int, on device: any Device
+    _ tokens: Vectors, _ limit: Int, on device: any Device, _ control: RunControl
   ) throws(TesseraError) -> Clustering {
     let sizes = Self.candidates(upTo: max(2, min(limit, tokens.count)))
     var clusterings = [try cluster(tokens, 1, on: device)]
-    for count in sizes where count <= tokens.count {
+    for (index, count) in sizes.enumerated() where count <= tokens.count {
       clusterings.append(try cluster(tokens, count, on: device))
+      try control.report("\(count) codewords", done: Double(index + 1) / Double(sizes.count + 1))
     }
     let errors = clusterings.map { $0.objective.last ?? 0 }
     let first = errors[0]

@@ -1,0 +1,116 @@
+package import TesseraHost
+
+/// Rows of numbers that several threads of the host make, each thread its own, without pointers.
+///
+///     let lengths: [Double] = try device.hostWorkers.makeEachRow(count, of: 1) { row, length in
+///       length[0] = FixedOrder.squares(values.span.extracting(.row(row, of: dimension)))
+///     }
+extension WorkerPool {
+  /// Makes `count` rows of `width` elements, whole ranges of rows at a time.
+  ///
+  /// - Parameters:
+  ///   - minimum: Rows that are worth a range of their own.
+  ///   - fill: Writes every element of the rows of a range; what it writes for a row must not depend
+  ///     on the range. The elements hold no defined values before.
+  /// - Throws: What `fill` throws, and as ``run(_:_:)``.
+  package func makeRows<Element: BitwiseCopyable>(
+    _ count: Int, of width: Int, minimum: Int = 64,
+    _ fill:
+      @Sendable (_ rows: Range<Int>, _ target: inout MutableSpan<Element>)
+      throws(TesseraError) -> Void
+  ) throws(TesseraError) -> [Element] {
+    var failure: TesseraError?
+    let values = [Element](unsafeUninitializedCapacity: count * width) { target, initialized in
+      do throws(TesseraError) {
+        try fillRows(of: target, count, width, minimum: minimum, fill)
+        initialized = count * width
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return values
+  }
+
+  /// Makes `count` rows of `width` elements, one row at a time.
+  ///
+  /// - Parameter fill: Writes every element of one row, which holds no defined values before.
+  /// - Throws: What `fill` throws, and as ``run(_:_:)``.
+  package func makeEachRow<Element: BitwiseCopyable>(
+    _ count: Int, of width: Int, minimum: Int = 64,
+    _ fill:
+      @Sendable (_ row: Int, _ target: inout MutableSpan<Element>)
+      throws(TesseraError) -> Void
+  ) throws(TesseraError) -> [Element] {
+    var failure: TesseraError?
+    let values = [Element](unsafeUninitializedCapacity: count * width) { target, initialized in
+      do throws(TesseraError) {
+        try eachRow(of: target, count, width, minimum: minimum, fill)
+        initialized = count * width
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return values
+  }
+
+  /// Changes rows of `width` elements where they are, one row at a time.
+  ///
+  /// - Throws: What `change` throws, and as ``run(_:_:)``; some rows are changed then.
+  package func updateEachRow<Element: BitwiseCopyable>(
+    of values: inout [Element], width: Int, minimum: Int = 64,
+    _ change:
+      @Sendable (_ row: Int, _ values: inout MutableSpan<Element>)
+      throws(TesseraError) -> Void
+  ) throws(TesseraError) {
+    let count = width > 0 ? values.count / width : 0
+    try values.withUnsafeMutableBufferPointer { target throws(TesseraError) in
+      try eachRow(of: target, count, width, minimum: minimum, change)
+    }
+  }
+
+  private func eachRow<Element: BitwiseCopyable>(
+    of target: UnsafeMutableBufferPointer<Element>, _ count: Int, _ width: Int, minimum: Int,
+    _ body: @Sendable (Int, inout MutableSpan<Element>) throws(TesseraError) -> Void
+  ) throws(TesseraError) {
+    let shared = SharedElements(target)
+    try split(count, minimum: minimum) { range throws(TesseraError) in
+      for row in range {
+        var own = UnsafeMutableBufferPointer(
+          rebasing: shared.elements[row * width..<(row + 1) * width]
+        ).mutableSpan
+        try body(row, &own)
+      }
+    }
+  }
+
+  private func fillRows<Element: BitwiseCopyable>(
+    of target: UnsafeMutableBufferPointer<Element>, _ count: Int, _ width: Int, minimum: Int,
+    _ fill: @Sendable (Range<Int>, inout MutableSpan<Element>) throws(TesseraError) -> Void
+  ) throws(TesseraError) {
+    let shared = SharedElements(target)
+    try split(count, minimum: minimum) { range throws(TesseraError) in
+      var own = UnsafeMutableBufferPointer(
+        rebasing: shared.elements[range.lowerBound * width..<range.upperBound * width]
+      ).mutableSpan
+      try fill(range, &own)
+    }
+  }
+}
+
+/// Memory that the threads of one call fill.
+///
+/// Safe: every thread gets rows of its own out of it, and the call ends before the memory does.
+private struct SharedElements<Element>: @unchecked Sendable {
+  let elements: UnsafeMutableBufferPointer<Element>
+
+  init(_ elements: UnsafeMutableBufferPointer<Element>) { self.elements = elements }
+}
+
+extension Range<Int> {
+  /// Where row number `index` of rows of `width` elements lies.
+  package static func row(_ index: Int, of width: Int) -> Range<Int> {
+    index * width..<(index + 1) * width
+  }
+}
