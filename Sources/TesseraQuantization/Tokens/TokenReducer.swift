@@ -129,7 +129,7 @@ public struct TokenReducer: Sendable {
     for count in sizes where count <= tokens.count {
       clusterings.append(try cluster(tokens, count, on: device))
     }
-    let errors = clusterings.map { $0.objective.last ?? 0 }
+    let errors = clusterings.map { $0.objectives.last ?? 0 }
     let first = errors[0]
     let last = errors[errors.count - 1]
     var best = (index: 0, depth: 0.0)
