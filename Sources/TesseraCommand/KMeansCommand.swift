@@ -56,10 +56,12 @@ struct KMeansCommand: ParsableCommand {
     let files = try OutputFiles([out] + (assignments.map { [$0] } ?? []))
 
     // Assigning n points to k centroids is a search, done again for every update.
+    let assignments = options.iterations.addingReportingOverflow(1)
+    let queries = options.clusterCount.multipliedReportingOverflow(
+      by: assignments.overflow ? .max : assignments.partialValue)
     let shape = SearchShape(
       rows: points.count, dimension: points.dimension, element: .float32, metric: options.metric,
-      queryCount: options.clusterCount.multipliedReportingOverflow(by: options.iterations + 1)
-        .partialValue, k: 1)
+      queryCount: queries.overflow ? .max : queries.partialValue, k: 1)
     let selection = try devices.select(for: shape, output)
     let clusterStart = ContinuousClock.now
     let (found, device) = try selection.run(input, output) { device throws(TesseraError) in
@@ -90,11 +92,9 @@ struct KMeansCommand: ParsableCommand {
       let choice = try choose(points, criterion, options, on: device)
       (options.clusterCount, trials) = (choice.clusterCount, choice.trials)
     }
-    let progress = ProgressBar(
-      "kmeans", total: options.iterations, unit: "iterations", isQuiet: output.quiet)
-    defer { progress.finish() }
-    let clustering = try KMeans(options).cluster(points, on: device) { iteration, _ in
-      progress.update(min(1, Double(iteration) / Double(max(1, options.iterations))))
+    let clustering = try following("kmeans", options.iterations, "iterations") {
+      control throws(TesseraError) in
+      try KMeans(options).cluster(points, on: device, control: control)
     }
     return Found(clustering: clustering, trials: trials)
   }
@@ -106,12 +106,21 @@ struct KMeansCommand: ParsableCommand {
     // 2, 3, 4, 6, 8, 12, 16, ... and the most.
     let powers = (1...30).flatMap { [1 << $0, 3 << ($0 - 1)] }
     let candidates = powers.filter { $0 < options.clusterCount } + [options.clusterCount]
-    let progress = ProgressBar(
-      "choose", total: candidates.count, unit: "counts", isQuiet: output.quiet)
-    defer { progress.finish() }
-    return try KMeans.chooseClusterCount(
-      of: points, among: candidates, by: criterion, options: options, on: device
-    ) { done in progress.update(Double(done) / Double(candidates.count)) }
+    return try following("choose", candidates.count, "counts") { control throws(TesseraError) in
+      try KMeans.chooseClusterCount(
+        of: points, among: candidates, by: criterion, options: options, on: device,
+        control: control)
+    }
+  }
+
+  /// Runs `work` with a progress bar.
+  private func following<Result>(
+    _ label: String, _ total: Int, _ unit: String,
+    _ work: (RunControl) throws(TesseraError) -> Result
+  ) throws(TesseraError) -> Result {
+    let bar = ProgressBar(label, total: total, unit: unit, isQuiet: output.quiet)
+    defer { bar.finish() }
+    return try work(RunControl(progress: { bar.update(min(1, $0.done)) }))
   }
 
   private func write(_ clustering: Clustering, _ files: OutputFiles) throws(TesseraError) {

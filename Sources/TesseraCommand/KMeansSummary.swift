@@ -29,8 +29,16 @@ extension KMeansCommand {
     struct Seconds: Encodable {
       let load: Double
       let cluster: Double
+      /// Checking the vectors and bringing them to the device.
+      let preparation: Double
+      /// Finding where centroids start.
+      let seeding: Double
+      /// Assigning the vectors to where centroids start.
+      let firstAssignment: Double
       /// Of each update.
       let iterations: [Double]
+      /// Assigning all vectors in the end, where training did not.
+      let finalAssignment: Double
     }
 
     struct Note: Encodable {
@@ -56,11 +64,13 @@ extension KMeansCommand {
       dimension = clustering.dimension
       k = clustering.clusterCount
       seconds = Seconds(
-        load: loadSeconds, cluster: clusterSeconds,
-        iterations: clustering.history.map(\.seconds))
+        load: loadSeconds, cluster: clusterSeconds, preparation: clustering.seconds.preparation,
+        seeding: clustering.seconds.seeding, firstAssignment: clustering.seconds.firstAssignment,
+        iterations: clustering.history.map(\.seconds),
+        finalAssignment: clustering.seconds.finalAssignment)
       iterations = clustering.iterations
       converged = clustering.converged
-      objective = clustering.objective
+      objective = clustering.objectives
       movedPoints = clustering.history.map(\.movedPoints)
       finalObjective = clustering.finalObjective
       imbalance = clustering.imbalance
@@ -85,9 +95,10 @@ extension KMeansCommand {
       }
       table.add("clusters", "\(k), \(emptyClusters) empty, imbalance \(imbalance.short)")
       table.add("iterations", "\(iterations)" + (converged ? ", converged" : ""))
-      if let first = objective.first {
-        table.add("objective", "\(first.short) to \(finalObjective.short)")
+      if let first = objective.first, let last = objective.last, objective.count > 1 {
+        table.add("updates", "objective from \(first.short) to \(last.short), of those trained on")
       }
+      table.add("objective", "\(finalObjective.short), of all \(rows)")
       table.add("time", "\(seconds.cluster.short) s")
       table.add("peak memory", peakBytes.asBytes)
       return table

@@ -2,7 +2,8 @@
 /// take.
 ///
 /// Shows nothing where stderr is no terminal, and nothing in the first fifth of a second.
-final class ProgressBar {
+final class ProgressBar: @unchecked Sendable {
+  // Safe: progress is told on the thread that called for the work, and that is one.
   private let label: String
   private let total: Double
   private let unit: String

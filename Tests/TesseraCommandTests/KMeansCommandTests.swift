@@ -46,6 +46,10 @@ import Testing
     let seconds = try #require(json["seconds"] as? [String: Any])
     #expect(seconds["load"] as? Double != nil && seconds["cluster"] as? Double != nil)
     #expect((seconds["iterations"] as? [Double])?.count == iterations)
+    for phase in ["preparation", "seeding", "firstAssignment"] {
+      #expect(try #require(seconds[phase] as? Double) > 0, "\(phase)")
+    }
+    #expect(seconds["finalAssignment"] as? Double == 0)
     #expect((json["movedPoints"] as? [Int])?.count == iterations)
     #expect(try #require(json["imbalance"] as? Double) >= 1)
     #expect(json["converged"] as? Bool == (json["movedPoints"] as? [Int])?.contains(0))
@@ -103,6 +107,55 @@ import Testing
   @Test("less memory changes nothing")
   func memory() throws {
     #expect(try centroids("-k 9 --memory 5K").bytes == centroids("-k 9").bytes)
+  }
+
+  @Test("memory that not one vector fits into is refused")
+  func tooLittleMemory() throws {
+    let outcome = try shell.tessera(
+      "kmeans", "--input", "base.npy", "-k", "9", "--memory", "1", "--out", "o.npy")
+    #expect(outcome.status == 64)
+    #expect(outcome.errors.contains("a memory limit of 1 bytes leaves no room for a point"))
+  }
+
+  @Test("given centroids and no iterations assign any number of vectors")
+  func assignOnly() throws {
+    _ = try centroids("-k 9 --assignments all.npy")
+    let all = try IDFile.open(shell.path("all.npy"))
+    try VectorFile.write(
+      VectorFile.open(shell.path("base.npy")).rows(100..<104), to: shell.path("few.npy"))
+    try FileManager.default.moveItem(atPath: shell.path("o.npy"), toPath: shell.path("c9.npy"))
+    let outcome = try shell.tessera(
+      "kmeans", "--input", "few.npy", "-k", "9", "--init", "c9.npy", "--iterations", "0", "--out",
+      "same.npy", "--assignments", "few.ids.npy")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(try shell.bytes("same.npy") == shell.bytes("c9.npy"))
+    let few = try IDFile.open(shell.path("few.ids.npy"))
+    for point in 0..<4 { #expect(few[point, 0] == all[100 + point, 0]) }
+  }
+
+  @Test("iterations without end are no arithmetic overflow")
+  func manyIterations() throws {
+    let outcome = try shell.tessera(
+      "kmeans", "--input", "base.npy", "-k", "3", "--out", "o.npy", "--iterations",
+      "9223372036854775807", "--json")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(try outcome.json()["converged"] as? Bool == true)
+  }
+
+  @Test("objectives of a sample and of all vectors are told apart")
+  func tableOfSample() throws {
+    let outcome = try shell.tessera(
+      "kmeans", "--input", "base.npy", "-k", "9", "--out", "o.npy", "--train-limit", "60")
+    #expect(outcome.output.contains("of those trained on"))
+    #expect(outcome.output.contains("of all 500"))
+  }
+
+  @Test("--choose refuses more clusters than vectors by the number asked for")
+  func chooseTooMany() throws {
+    try VectorFile.write(Vectors([1, 2, 3, 4, 5, 6], dimension: 1), to: shell.path("six.npy"))
+    let outcome = try shell.tessera(
+      "kmeans", "--input", "six.npy", "-k", "10", "--choose", "elbow", "--out", "o.npy")
+    #expect(outcome.errors.contains("10 clusters asked of 6 points"), "\(outcome.errors)")
   }
 
   @Test("frozen centroids stay where they were given")

@@ -78,7 +78,7 @@ import Testing
     let batch = try Self.batch(400)
     let best = try KMeans(.init(clusterCount: 7, iterations: 50)).cluster(
       batch, on: Self.reference)
-    let target = try #require(best.objective.last) / 1600
+    let target = try #require(best.objectives.last) / 1600
     for update in [CodebookLearner.Update.movingAverages, .gradient] {
       var learner = try CodebookLearner(
         Options(codewordCount: 7, update: update, decay: 0.8, revivalShare: 0.2),

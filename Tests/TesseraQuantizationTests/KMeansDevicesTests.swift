@@ -23,7 +23,7 @@ import Testing
       #expect(result.labels == expected.labels, "\(name)")
       #expect(
         result.centroids.map(\.bitPattern) == expected.centroids.map(\.bitPattern), "\(name)")
-      #expect(result.objective == expected.objective, "\(name)")
+      #expect(result.objectives == expected.objectives, "\(name)")
     }
     #expect(devices.count >= 2, "\(problems)")
   }

@@ -24,8 +24,8 @@ import Testing
     let values = Self.points(300, dimension: 9)
     let result = try KMeans(.init(clusterCount: k, iterations: 30, metric: metric))
       .cluster(Vectors(values, dimension: 9), on: Self.reference)
-    #expect(result.objective.count == result.iterations)
-    for (before, after) in zip(result.objective, result.objective.dropFirst()) {
+    #expect(result.objectives.count == result.iterations)
+    for (before, after) in zip(result.objectives, result.objectives.dropFirst()) {
       #expect(after <= before * (1 + 1e-6) + 1e-6)
     }
     #expect(result.counts.reduce(0, +) == 300 && result.emptyClusterCount == 0)
@@ -35,7 +35,7 @@ import Testing
     let nearest = try Self.reference.nearest(Vectors(scaled, dimension: 9), in: set, k: 1)
     #expect(result.labels.map(Int64.init) == nearest.ids)
     let distances = nearest.scores.map { metric == .cosine ? 1 - Double($0) : Double($0) }
-    let last = try #require(result.objective.last)
+    let last = try #require(result.objectives.last)
     #expect(abs(last - distances.reduce(0, +)) <= 1e-4 * max(1, last))
   }
 
@@ -108,7 +108,7 @@ import Testing
     }
     let result = try KMeans(.init(clusterCount: 16, iterations: 5))
       .cluster(Vectors(values, dimension: 2), on: Self.reference)
-    #expect(try #require(result.objective.last) < 2000 * 2 * 2)
+    #expect(try #require(result.objectives.last) < 2000 * 2 * 2)
   }
 
   @Test("beyond the sample k-means++ looks at, chance still decides alike")
@@ -144,7 +144,7 @@ import Testing
       .init(clusterCount: 31, initialization: plusPlus ? .kMeansPlusPlus : .random)
     ).cluster(Vectors(values, dimension: 4), on: Self.reference)
     #expect(result.counts == [Int](repeating: 1, count: 31))
-    #expect(result.objective.last == 0)
+    #expect(result.objectives.last == 0)
     #expect(result.converged)
   }
 
@@ -180,7 +180,7 @@ import Testing
         clusterCount: 4, iterations: 0, initialization: .given(Vectors(given, dimension: 2)))
     ).cluster(Vectors(values, dimension: 2), on: Self.reference)
     #expect(result.centroids == given)
-    #expect(result.objective.isEmpty && result.iterations == 0)
+    #expect(result.objectives.isEmpty && result.iterations == 0)
     #expect(result.labels.count == 50)
   }
 
@@ -205,19 +205,19 @@ import Testing
     #expect(result.centroids.sorted() == [1, 251] as [Float])
   }
 
-  @Test("progress tells each iteration once")
+  @Test("progress tells each stage once, and its objective")
   func progress() throws {
-    let reported = Mutex<[Double]>([])
+    let heard = Mutex<[RunControl.Progress]>([])
     let result = try KMeans(.init(clusterCount: 5, iterations: 6, initialization: .random))
       .cluster(
-        Vectors(Self.points(200, dimension: 4, centers: 30), dimension: 4), on: Self.reference
-      ) { iteration, objective in
-        reported.withLock {
-          $0.append(objective)
-          #expect($0.count == iteration)
-        }
-      }
-    #expect(reported.withLock { $0 } == result.objective)
+        Vectors(Self.points(200, dimension: 4, centers: 30), dimension: 4), on: Self.reference,
+        control: RunControl(progress: { step in heard.withLock { $0.append(step) } }))
+    let steps = heard.withLock { $0 }
+    let updates = (0..<result.iterations).map { "iteration \($0 + 1) of 6" }
+    #expect(steps.map(\.stage) == ["seeding"] + updates + ["done"])
+    #expect(steps.map(\.objective) == [nil] + result.objectives + [result.finalObjective])
+    #expect(zip(steps, steps.dropFirst()).allSatisfy { $0.done < $1.done })
+    #expect(steps.last?.done == 1)
   }
 
   struct Refusal: CustomTestStringConvertible {

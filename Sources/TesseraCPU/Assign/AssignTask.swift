@@ -1,5 +1,6 @@
 internal import CSIMD
 internal import TesseraCompute
+internal import TesseraHost
 
 /// One thread's way through some of the points of an assigner.
 struct AssignTask {
@@ -28,14 +29,17 @@ struct AssignTask {
   private let foundMerits: UnsafeMutablePointer<Float>
   private let pairPoints: UnsafeMutablePointer<Int32>
 
-  /// Half a second-level cache of 1 MiB for points as bytes, the rest for panels.
-  static func pointsPerChunk(dimension: Int) -> Int {
-    min(4096, max(256, (512 << 10) / dimension))
+  /// Half a second-level cache of 1 MiB for points as bytes, the rest for panels; fewer where
+  /// there are so many centroids that going over a chunk would take more than some milliseconds.
+  static func pointsPerChunk(dimension: Int, centroids: Int) -> Int {
+    let products = (1 << 29) / max(1, dimension * centroids)
+    return min(4096, max(256, (512 << 10) / dimension), max(64, products))
   }
 
   /// - Throws: `.outOfMemory`.
   init(
-    _ points: AssignedPoints, _ centroids: MovingCentroids, bounds: HostStorage, kernels: Kernels
+    _ points: AssignedPoints, _ centroids: MovingCentroids, bounds: HostStorage, chunk: Int,
+    kernels: Kernels
   ) throws(TesseraError) {
     self.points = points
     self.centroids = centroids
@@ -47,7 +51,7 @@ struct AssignTask {
       point_squares: points.values.squares.baseAddress, row_squares: centroids.set.squares,
       dimension: points.dimension)
     largestMove = centroids.movedUp.max() ?? 0
-    chunk = Self.pointsPerChunk(dimension: points.dimension)
+    self.chunk = chunk
     let groups = centroids.groupCount
     let pairs = kernels.queryBlock * panelWidth
     let slack = Int(CSIMD_SLACK)
@@ -71,10 +75,13 @@ struct AssignTask {
   }
 
   /// Assigns the points of `range`, at most a chunk.
-  func run(_ range: Range<Int>) {
+  ///
+  /// - Throws: `.cancelled` and `.deadlineExceeded` when the call is to end.
+  func run(_ range: Range<Int>) throws(TesseraError) {
     scoreOwn(range)
     queue(range)
     for group in 0..<centroids.groupCount where waitingCounts[group] > 0 {
+      try StopSignal.check()
       search(group, from: range.lowerBound)
     }
     for index in 0..<range.count where oldPlaces[index] >= 0 {

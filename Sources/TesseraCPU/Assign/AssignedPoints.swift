@@ -33,7 +33,7 @@ final class AssignedPoints: @unchecked Sendable {
     points = heads.start(as: csimd_point.self)
     self.places = places.start(as: Int32.self)
     self.merits = merits.floats
-    try workers.split(count, minimum: 256) { [self] range throws(TesseraError) in
+    try workers.split(count, minimum: 256, maximum: 8192) { [self] range throws(TesseraError) in
       for index in range {
         let target = codes.start(as: Int8.self) + index * codeBytes
         points[index] = point(index, codes: target, codeBytes: codeBytes, kernels)

@@ -50,12 +50,14 @@ final class CPUAssigner: Assigner, @unchecked Sendable {
     let (centroids, bounds) = try moved(to: vectors)
     // What is half done is forgotten.
     (self.centroids, self.bounds) = (nil, nil)
-    let largest = AssignTask.pointsPerChunk(dimension: points.dimension)
-    try workers.split(points.count, minimum: min(256, largest)) {
+    let largest = AssignTask.pointsPerChunk(
+      dimension: points.dimension, centroids: centroids.count)
+    try workers.split(points.count, minimum: min(256, largest), maximum: largest) {
       [self] range throws(TesseraError) in
-      let task = try AssignTask(points, centroids, bounds: bounds, kernels: kernels)
+      let task = try AssignTask(
+        points, centroids, bounds: bounds, chunk: largest, kernels: kernels)
       for start in stride(from: range.lowerBound, to: range.upperBound, by: largest) {
-        task.run(start..<min(start + largest, range.upperBound))
+        try task.run(start..<min(start + largest, range.upperBound))
       }
     }
     (self.centroids, self.bounds) = (centroids, bounds)

@@ -22,7 +22,7 @@ final class PreparedQueries: @unchecked Sendable {
     if let rows = queries.denseFloats {
       widened = nil
       start = rows
-      try workers.split(queries.count, minimum: 256) { [sums] range in
+      try workers.split(queries.count, minimum: 256, maximum: 8192) { [sums] range in
         kernels.table.pointee.widen_rows(
           queries.kernelRows, range.lowerBound, range.count, nil, sums.doubles + range.lowerBound)
       }
@@ -30,7 +30,7 @@ final class PreparedQueries: @unchecked Sendable {
       let values = try HostStorage(allocating: queries.count * queries.dimension * 4)
       widened = values
       start = UnsafePointer(values.floats)
-      try workers.split(queries.count, minimum: 256) { [sums] range in
+      try workers.split(queries.count, minimum: 256, maximum: 8192) { [sums] range in
         kernels.table.pointee.widen_rows(
           queries.kernelRows, range.lowerBound, range.count,
           values.floats + range.lowerBound * queries.dimension, sums.doubles + range.lowerBound)

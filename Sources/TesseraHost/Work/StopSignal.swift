@@ -8,12 +8,23 @@ public final class StopSignal: Sendable {
   /// The moment from which the signal counts as raised; nil is never.
   public let deadline: ContinuousClock.Instant?
   private let raised = Atomic(false)
+  /// Signals that end the work as well as this one does.
+  private let others: [StopSignal]
 
   /// The signal of the call that is under way in this task; worker threads get it from there.
   @TaskLocal package static var current: StopSignal?
 
   /// Makes a signal that is not raised before `deadline`.
-  public init(deadline: ContinuousClock.Instant? = nil) { self.deadline = deadline }
+  public init(deadline: ContinuousClock.Instant? = nil) {
+    self.deadline = deadline
+    others = []
+  }
+
+  /// Makes a signal that is raised when any of `others` is.
+  private init(anyOf others: [StopSignal]) {
+    deadline = nil
+    self.others = others
+  }
 
   /// Asks the calls that have this signal to end. May be called from any thread, more than once.
   public func raise() { raised.store(true, ordering: .relaxed) }
@@ -30,6 +41,7 @@ public final class StopSignal: Sendable {
     if let deadline, deadline <= .now {
       throw TesseraError(.deadlineExceeded, "the work was not done by its deadline")
     }
+    for other in others { try other.check() }
   }
 
   /// Throws if the call that is under way in this task should end.
@@ -40,12 +52,15 @@ public final class StopSignal: Sendable {
     if Task.isCancelled { throw TesseraError(.cancelled, "the work was cancelled") }
   }
 
-  /// Runs `work`, whose calls of ``check()-swift.type.method`` then look at this signal.
+  /// Runs `work`, whose calls of ``check()-swift.type.method`` then look at this signal, and still
+  /// at that of the longer call it may be a step of.
   package func govern<Result>(
     _ work: () throws(TesseraError) -> Result
   ) throws(TesseraError) -> Result {
     // `withValue` knows no typed errors, so they travel inside the result.
-    try Self.$current.withValue(self) { () -> Swift.Result<Result, TesseraError> in
+    let outer = Self.current
+    let signal = outer.map { $0 === self ? self : StopSignal(anyOf: [self, $0]) } ?? self
+    return try Self.$current.withValue(signal) { () -> Swift.Result<Result, TesseraError> in
       do throws(TesseraError) {
         return .success(try work())
       } catch {

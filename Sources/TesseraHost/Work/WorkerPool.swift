@@ -53,11 +53,15 @@ package struct WorkerPool: Sendable {
   /// Runs `task` for contiguous ranges that cover `0..<count`, each at least `minimum` long (but for
   /// the last), about four for each worker so that a slow core does not hold up the rest.
   ///
+  /// - Parameter maximum: Makes more ranges where they would be longer: work is stopped, when its
+  ///   signal is raised, between ranges only.
   /// - Throws: As ``run(_:_:)``.
   package func split(
-    _ count: Int, minimum: Int, _ task: @Sendable (Range<Int>) throws(TesseraError) -> Void
+    _ count: Int, minimum: Int, maximum: Int = .max,
+    _ task: @Sendable (Range<Int>) throws(TesseraError) -> Void
   ) throws(TesseraError) {
-    let ranges = self.count == 1 ? 1 : max(1, min(self.count * 4, count / max(1, minimum)))
+    let shared = self.count == 1 ? 1 : max(1, min(self.count * 4, count / max(1, minimum)))
+    let ranges = max(shared, (count - 1) / max(1, maximum) + 1)
     try run(ranges) { index throws(TesseraError) in
       let start = Self.position(index, of: ranges, in: count)
       try task(start..<Self.position(index + 1, of: ranges, in: count))

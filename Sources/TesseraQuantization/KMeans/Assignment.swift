@@ -1,4 +1,5 @@
 import TesseraCompute
+internal import TesseraHost
 
 /// Which cluster each point belongs to.
 struct Assignment {
@@ -34,7 +35,7 @@ struct Assignment {
     objective = sum
   }
 
-  /// Points that belong to another cluster than in `other`.
+  /// Returns how many points belong to another cluster than in `other`.
   func moved(since other: Assignment) -> Int {
     zip(labels, other.labels).count { $0 != $1 }
   }
@@ -53,39 +54,68 @@ struct PointAssignment {
     let device = points.device
     assigner =
       if let resident = points.resident {
-        try device.assigner(for: resident, metric: points.metric)
+        try device.assigner(for: resident, metric: .squaredL2)
       } else { nil }
     let rows = points.resident?.rows ?? points.blockRows
     labels = try device.allocate(Int32.self, rows: rows, columns: 1)
     scores = try device.allocate(Float.self, rows: rows, columns: 1)
   }
 
-  /// Each point's nearest centroid.
+  /// Returns each point's nearest centroid.
   func assign(to centroids: [Float]) throws(TesseraError) -> Assignment {
     let device = points.device
     let clusters = centroids.count / points.dimension
-    let target = try device.upload(centroids, rows: clusters, columns: points.dimension)
+    let directionless = directionlessClusters(centroids)
+    let target = try device.upload(
+      outOfReach(centroids, directionless), rows: clusters, columns: points.dimension)
     var found: [Int32] = []
     var distances: [Double] = []
     try points.forEachBlock { range, block throws(TesseraError) in
+      try StopSignal.check()
       let labels = labels.rows(0..<range.count)
       let scores = scores.rows(0..<range.count)
       if let assigner {
         try assigner.assign(to: target, into: labels, scores)
       } else {
-        try device.assignNearest(
-          block, to: target, metric: points.metric, into: labels, scores)
+        try device.assignNearest(block, to: target, metric: .squaredL2, into: labels, scores)
       }
+      try StopSignal.check()
       found += try device.download(labels)
       distances += try points.distances(device.download(scores), from: range.lowerBound)
+    }
+    for point in points.directionless {
+      // As similar to one as to another: not at all.
+      (found[point], distances[point]) = (0, points.metric == .cosine ? 1 : 0)
+    }
+    if directionless.count == clusters {
+      for point in distances.indices {
+        distances[point] = points.metric == .cosine ? 1 : points.lengths[point]
+      }
     }
     return try Assignment(
       labels: found, distances: distances, weights: points.weights, clusterCount: clusters)
   }
 
-  /// The same; then empty clusters, but for frozen ones, are moved, in `centroids`, to the points
-  /// farthest from theirs, and the points assigned again, until none is empty or every point lies
-  /// on its centroid: then there are fewer distinct points than clusters.
+  /// Returns the centroids of length 0 where only directions count: nothing is near them.
+  private func directionlessClusters(_ centroids: [Float]) -> [Int] {
+    guard points.metric != .squaredL2 else { return [] }
+    return (0..<centroids.count / points.dimension).filter { cluster in
+      centroids[cluster * points.dimension..<(cluster + 1) * points.dimension]
+        .allSatisfy { $0 == 0 }
+    }
+  }
+
+  /// Returns `centroids` with `clusters` so far away that no point of unit length is near them.
+  private func outOfReach(_ centroids: [Float], _ clusters: [Int]) -> [Float] {
+    guard !clusters.isEmpty else { return centroids }
+    var centroids = centroids
+    for cluster in clusters { centroids[cluster * points.dimension] = 0x1p20 }
+    return centroids
+  }
+
+  /// Returns the same; before, empty clusters, but for frozen ones, are moved, in `centroids`, to
+  /// the points farthest from theirs, and the points assigned again, until none is empty or every
+  /// point lies on its centroid: then there are fewer distinct points than clusters.
   func assign(
     repairing centroids: inout [Float], frozen: Set<Int>
   ) throws(TesseraError) -> Assignment {
@@ -98,53 +128,74 @@ struct PointAssignment {
         assignment.counts[$0] == 0 && !frozen.contains($0)
       }
       guard !empty.isEmpty else { break }
-      let seeds = points.farthest(empty.count, in: assignment)
+      let seeds = try points.farthest(empty.count, in: assignment)
       guard !seeds.isEmpty else { break }
       for (cluster, seed) in zip(empty, seeds) {
-        centroids.replaceSubrange(cluster * dimension..<(cluster + 1) * dimension, with: seed)
+        centroids.replaceSubrange(
+          cluster * dimension..<(cluster + 1) * dimension, with: seed.values)
       }
       assignment = try assign(to: centroids)
+      // Unless the distances between points vanish even in Float32.
+      guard seeds.contains(where: { assignment.distances[$0.point] == 0 }) else { break }
     }
     return assignment
   }
 }
 
 extension TrainingPoints {
-  /// The values of up to `limit` points farthest from their centroids, no two alike, none that
-  /// lies on its centroid or has no weight. Ties by lower row.
-  fileprivate func farthest(_ limit: Int, in assignment: Assignment) -> [[Float]] {
+  /// Returns up to `limit` points farthest from their centroids and their values as centroids, no
+  /// two alike, none that lies on its centroid or has no weight. Ties by lower row.
+  fileprivate func farthest(
+    _ limit: Int, in assignment: Assignment
+  ) throws(TesseraError) -> [(point: Int, values: [Float])] {
     let distances = assignment.distances
-    let ranked = distances.indices
-      .filter { distances[$0] > 0 && !directionless.contains($0) && weight($0) > 0 }
-      .sorted { (distances[$0], $1) > (distances[$1], $0) }
-    var found: [[Float]] = []
+    var ranked = Heap(
+      distances.indices.filter {
+        distances[$0] > 0 && weight($0) > 0 && !directionless.contains($0)
+      }) { (distances[$0], $1) > (distances[$1], $0) }
+    var found: [(Int, [Float])] = []
     var seen: Set<[Float]> = []
-    for point in ranked {
-      guard found.count < limit else { break }
+    var visited = 0
+    while found.count < limit, let point = ranked.popFirst() {
+      visited += 1
+      if visited % 1024 == 0 { try StopSignal.check() }
       let row = centroids(at: [Int32(point)])
-      if seen.insert(row).inserted { found.append(row) }
+      if seen.insert(row).inserted { found.append((point, row)) }
     }
     return found
   }
+}
 
-  /// How far points, from `first` on, are from a centroid, from canonical scores.
-  ///
-  /// Unit vectors in Float32 have a similarity to themselves that is off 1 by 2^-23 at most, so
-  /// what is within 2^-22 of 1 counts as the same direction.
-  func distances(_ scores: [Float], from first: Int) -> [Double] {
-    switch metric {
-    case .squaredL2: scores.map(Double.init)
-    case .cosine:
-      scores.map { score in
-        let distance = 1 - Double(score)
-        return distance > 0x1p-22 ? distance : 0
+/// Numbers that come out in order: only as many are sorted as are asked for.
+struct Heap {
+  private var numbers: [Int]
+  private let isBefore: (Int, Int) -> Bool
+
+  init(_ numbers: [Int], by isBefore: @escaping (Int, Int) -> Bool) {
+    self.numbers = numbers
+    self.isBefore = isBefore
+    for index in (0..<numbers.count / 2).reversed() { sink(index) }
+  }
+
+  mutating func popFirst() -> Int? {
+    guard let first = numbers.first, let last = numbers.popLast() else { return nil }
+    if !numbers.isEmpty {
+      numbers[0] = last
+      sink(0)
+    }
+    return first
+  }
+
+  private mutating func sink(_ start: Int) {
+    var index = start
+    while true {
+      var best = index
+      for child in [2 * index + 1, 2 * index + 2] where child < numbers.count {
+        if isBefore(numbers[child], numbers[best]) { best = child }
       }
-    case .innerProduct:
-      scores.enumerated().map { index, score in
-        let length = lengths[first + index]
-        let distance = length - Double(score)
-        return distance > length * 0x1p-22 ? distance : 0
-      }
+      guard best != index else { return }
+      numbers.swapAt(best, index)
+      index = best
     }
   }
 }

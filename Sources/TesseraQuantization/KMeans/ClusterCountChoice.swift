@@ -1,4 +1,5 @@
 public import TesseraCompute
+internal import TesseraHost
 
 extension KMeans {
   /// How a number of clusters is judged.
@@ -30,15 +31,14 @@ extension KMeans {
   /// - Parameters:
   ///   - options: Everything but the number of clusters.
   ///   - silhouetteSample: Points whose silhouettes are looked at, 2 or more, among each other.
-  ///   - progress: Called after each candidate with how many are done.
+  ///   - control: Hears of each candidate's progress, and ends the work.
   /// - Complexity: A clustering for each candidate; for silhouettes `silhouetteSample²` distances
   ///   too.
   /// - Throws: `.invalidArgument` for fewer than 2 candidates (3 for the elbow), for one below 2
-  ///   with silhouettes, which a single cluster has not, and what ``cluster(_:on:progress:)`` throws.
+  ///   with silhouettes, which a single cluster has not, and what ``cluster(_:on:control:)`` throws.
   public static func chooseClusterCount(
     of points: Vectors, among candidates: [Int], by criterion: CountCriterion, options: Options,
-    silhouetteSample: Int = 2000, on device: any Device,
-    progress: (_ done: Int) throws(TesseraError) -> Void = { _ in }
+    silhouetteSample: Int = 2000, on device: any Device, control: RunControl = RunControl()
   ) throws(TesseraError) -> CountChoice {
     let counts = Set(candidates).sorted()
     let fewest = criterion == .elbow ? 3 : 2
@@ -49,24 +49,37 @@ extension KMeans {
         "k-means: \(criterion.rawValue) needs at least \(fewest) numbers of clusters"
           + (criterion == .silhouette ? ", all above 1, and 2 points" : "") + "; got \(counts)")
     }
-    let silhouette =
-      criterion == .silhouette
-      ? try Silhouette(
-        points, metric: options.metric, limit: silhouetteSample, seed: options.seed, on: device)
-      : nil
-    var trials: [CountTrial] = []
-    for count in counts {
-      var options = options
-      options.clusterCount = count
-      let found = try KMeans(options).cluster(points, on: device) {
-        (_, _) throws(TesseraError) in try progress(trials.count)
+    // The largest first, so that too many clusters are refused by the number asked for.
+    var largest = options
+    largest.clusterCount = counts[counts.count - 1]
+    try largest.check(against: points)
+    return try control.stop.govern { () throws(TesseraError) in
+      let silhouette =
+        criterion == .silhouette
+        ? try Silhouette(
+          points, metric: options.metric, limit: silhouetteSample, seed: options.seed, on: device)
+        : nil
+      // Work grows with the number of clusters.
+      let total = Double(counts.reduce(0, +))
+      var (trials, done): ([CountTrial], Double) = ([], 0)
+      for count in counts {
+        var options = options
+        options.clusterCount = count
+        let next = done + Double(count)
+        let found = try KMeans(options).cluster(
+          points, on: device,
+          control: control.stage("\(count) clusters", done / total...next / total))
+        done = next
+        trials.append(
+          CountTrial(
+            clusterCount: count, objective: found.finalObjective,
+            silhouette: try silhouette?.mean(found.labels, clusterCount: count)))
       }
-      trials.append(
-        CountTrial(
-          clusterCount: count, objective: found.finalObjective,
-          silhouette: silhouette?.mean(found.labels, clusterCount: count)))
-      try progress(trials.count)
+      return choice(trials, by: criterion)
     }
+  }
+
+  private static func choice(_ trials: [CountTrial], by criterion: CountCriterion) -> CountChoice {
     let best =
       criterion == .elbow
       ? elbow(trials)
@@ -99,7 +112,7 @@ struct Silhouette {
     _ points: Vectors, metric: Metric, limit: Int, seed: UInt64, on device: any Device
   ) throws(TesseraError) {
     var random = SplitMix64(seed: seed, stream: .max - 1)
-    rows = random.nextIndices(min(limit, points.count), below: points.count).sorted()
+    rows = try random.nextSample(min(limit, points.count), below: points.count)
     let sample = try points.gathering(rows)
     // Directions are what spherical clusters are made of.
     let measure: Metric = metric == .squaredL2 ? .squaredL2 : .cosine
@@ -115,12 +128,13 @@ struct Silhouette {
   }
 
   /// The mean silhouette of the sample; points alone in their cluster have 0.
-  func mean(_ labels: [Int32], clusterCount: Int) -> Double {
+  func mean(_ labels: [Int32], clusterCount: Int) throws(TesseraError) -> Double {
     let own = rows.map { Int(labels[Int($0)]) }
     var counts = [Int](repeating: 0, count: clusterCount)
     for cluster in own { counts[cluster] += 1 }
     var total = 0.0
     for point in rows.indices where counts[own[point]] > 1 {
+      try StopSignal.check()
       var sums = [Double](repeating: 0, count: clusterCount)
       for other in rows.indices {
         sums[own[other]] += distances[point * rows.count + other]

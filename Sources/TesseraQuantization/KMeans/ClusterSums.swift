@@ -1,63 +1,108 @@
 import TesseraCompute
+internal import TesseraHost
 
-/// Sums of each cluster's points, block after block, on the host: what
+/// Sums of each cluster's points, chunk after chunk, on the host: what
 /// ``Device/accumulateClusters(_:_:into:_:)`` gives, to the last bit, for points that are weighted
 /// or never on the device at once.
 ///
 /// A cluster's points are added, each times its weight, in runs of 256 in Float64, as the contract
-/// of the device says; blocks do not cut a run.
+/// of the device says; chunks do not cut a run.
 struct ClusterSums {
   private let dimension: Int
+  private let workers: WorkerPool
   private var totals: [Double]
   private var runs: [Double]
   private var runCounts: [Int]
   /// The sum of weights of each cluster.
   private(set) var masses: [Double]
 
-  init(clusterCount: Int, dimension: Int) {
+  init(clusterCount: Int, dimension: Int, workers: WorkerPool) {
     self.dimension = dimension
+    self.workers = workers
     totals = Array(repeating: 0, count: clusterCount * dimension)
     runs = totals
     runCounts = Array(repeating: 0, count: clusterCount)
     masses = Array(repeating: 0, count: clusterCount)
   }
 
-  /// Adds the rows of `values`.
-  mutating func add(_ values: [Float], labels: ArraySlice<Int32>, weights: ArraySlice<Float>?) {
-    let width = dimension
-    for (row, label) in labels.enumerated() {
-      let cluster = Int(label)
-      let weight = weights.map { Double($0[$0.startIndex + row]) } ?? 1
-      let (from, to) = (row * width, cluster * width)
-      runs.withUnsafeMutableBufferPointer { runs in
-        values.withUnsafeBufferPointer { values in
-          for d in 0..<width { runs[to + d] += weight * Double(values[from + d]) }
+  /// Adds the rows of `values`, each times its weight or 1.
+  mutating func add(
+    _ values: [Float], labels: ArraySlice<Int32>, weights: [Double]?
+  ) throws(TesseraError) {
+    let first = labels.startIndex
+    let columns = Columns(
+      values: values, labels: labels, weights: weights, runCounts: runCounts, width: dimension)
+    for row in labels.indices {
+      let cluster = Int(labels[row])
+      masses[cluster] += weights?[row - first] ?? 1
+      runCounts[cluster] = (runCounts[cluster] + 1) % 256
+    }
+    var (runs, totals) = (self.runs, self.totals)
+    // Each worker adds some columns, so the order of additions is the same for any number of them.
+    let failure: TesseraError? = runs.withUnsafeMutableBufferPointer { runs in
+      totals.withUnsafeMutableBufferPointer { totals in
+        let target = Target(runs: runs.baseAddress, totals: totals.baseAddress)
+        do throws(TesseraError) {
+          try workers.split(dimension, minimum: 16) { range in columns.add(range, to: target) }
+          return nil
+        } catch { return error }
+      }
+    }
+    if let failure { throw failure }
+    (self.runs, self.totals) = (runs, totals)
+  }
+
+  /// Sums that workers add to.
+  private struct Target: @unchecked Sendable {
+    // Safe: each worker has columns of its own, and the arrays outlive the work.
+    let runs: UnsafeMutablePointer<Double>?
+    let totals: UnsafeMutablePointer<Double>?
+  }
+
+  private struct Columns: Sendable {
+    let values: [Float]
+    let labels: ArraySlice<Int32>
+    let weights: [Double]?
+    let runCounts: [Int]
+    let width: Int
+
+    func add(_ range: Range<Int>, to target: Target) {
+      guard let runs = target.runs, let totals = target.totals else { return }
+      var runCounts = runCounts
+      values.withUnsafeBufferPointer { values in
+        for (row, label) in labels.enumerated() {
+          let cluster = Int(label)
+          let weight = weights?[row] ?? 1
+          let (from, to) = (row * width, cluster * width)
+          for d in range { runs[to + d] += weight * Double(values[from + d]) }
+          runCounts[cluster] += 1
+          guard runCounts[cluster] == 256 else { continue }
+          for d in range {
+            totals[to + d] += runs[to + d]
+            runs[to + d] = 0
+          }
+          runCounts[cluster] = 0
         }
       }
-      masses[cluster] += weight
-      runCounts[cluster] += 1
-      if runCounts[cluster] == 256 { close(cluster) }
     }
   }
 
-  private mutating func close(_ cluster: Int) {
-    for d in cluster * dimension..<(cluster + 1) * dimension {
-      totals[d] += runs[d]
-      runs[d] = 0
-    }
-    runCounts[cluster] = 0
-  }
-
-  /// The sums.
+  /// Returns the sums.
   mutating func finish() -> [Double] {
-    for cluster in runCounts.indices where runCounts[cluster] > 0 { close(cluster) }
+    for cluster in runCounts.indices where runCounts[cluster] > 0 {
+      for d in cluster * dimension..<(cluster + 1) * dimension {
+        totals[d] += runs[d]
+        runs[d] = 0
+      }
+      runCounts[cluster] = 0
+    }
     return totals
   }
 }
 
 extension TrainingPoints {
-  /// The mean of each cluster's points; of unit length but for squared L2. A cluster without a mean
-  /// (no points, or opposite ones that cancel) and a frozen one keep their old centroids.
+  /// Returns the mean of each cluster's points; of unit length but for squared L2. A cluster without
+  /// a mean (no points, or opposite ones that cancel) and a frozen one keep their old centroids.
   func means(
     _ assignment: Assignment, old: [Float], frozen: Set<Int>
   ) throws(TesseraError) -> [Float] {
@@ -81,19 +126,17 @@ extension TrainingPoints {
     _ assignment: Assignment
   ) throws(TesseraError) -> (totals: [Double], masses: [Double]) {
     let clusters = assignment.counts.count
-    if let resident, weights == nil {
+    if let resident, weights == nil, metric != .innerProduct {
       let sums = try device.allocate(Double.self, rows: clusters, columns: dimension)
       let counts = try device.allocate(Int32.self, rows: clusters, columns: 1)
       let labels = try device.upload(assignment.labels, rows: count, columns: 1)
       try device.accumulateClusters(resident, labels, into: sums, counts)
       return (try device.download(sums), assignment.counts.map(Double.init))
     }
-    var sums = ClusterSums(clusterCount: clusters, dimension: dimension)
-    for start in stride(from: 0, to: count, by: blockRows) {
-      let range = start..<min(start + blockRows, count)
-      sums.add(
-        values(range), labels: assignment.labels[range], weights: weights.map { $0[range] })
-      if resident == nil { source.rows(range).evict() }
+    var sums = ClusterSums(
+      clusterCount: clusters, dimension: dimension, workers: device.hostWorkers)
+    try forEachChunk { range, values throws(TesseraError) in
+      try sums.add(values, labels: assignment.labels[range], weights: pulls(range))
     }
     return (sums.finish(), sums.masses)
   }

@@ -21,6 +21,8 @@ public struct Clustering: Sendable {
   public let converged: Bool
   /// The objective each restart ended with; `finalObjective` is the least.
   public let restartObjectives: [Double]
+  /// Where the time went.
+  public let seconds: Seconds
   /// What was done otherwise than might be expected; empty as a rule.
   public let notes: [TrainingNote]
 
@@ -37,10 +39,23 @@ public struct Clustering: Sendable {
     public let seconds: Double
   }
 
+  /// Wall time of what is done beside updates, of all restarts together.
+  public struct Seconds: Sendable, Hashable {
+    /// Checking the points and bringing them to the device.
+    public internal(set) var preparation = 0.0
+    /// Finding where centroids start.
+    public internal(set) var seeding = 0.0
+    /// Assigning all points to where centroids start.
+    public internal(set) var firstAssignment = 0.0
+    /// Assigning all points in the end, where training did not: after a sample, mini-batches and the
+    /// exact algorithm.
+    public internal(set) var finalAssignment = 0.0
+  }
+
   /// Updates done.
   public var iterations: Int { history.count }
-  /// The objective after each update.
-  public var objective: [Double] { history.map(\.objective) }
+  /// The objective of the points trained on, after each update; ``finalObjective`` is of all points.
+  public var objectives: [Double] { history.map(\.objective) }
   /// How uneven the clusters are, of all points.
   public var imbalance: Double { Self.imbalance(counts) }
   /// Clusters without a point. Not 0 only where there are fewer distinct points than clusters, or

@@ -1,4 +1,5 @@
 import TesseraCompute
+internal import TesseraHost
 
 /// The best clusters of numbers: in sorted order they are intervals, so dynamic programming finds
 /// them (Wang and Song, Ckmeans.1d.dp, The R Journal 3/2, 2011). Where an interval begins never
@@ -12,11 +13,11 @@ struct ExactKMeans1D {
   private var squares: [Double] = [0]
   private let mean: Double
 
-  init(_ numbers: [Float], weights: [Float]?) {
+  /// - Throws: `.cancelled` and `.deadlineExceeded` when the call is to end.
+  init(_ numbers: [Float], weights: [Float]?) throws(TesseraError) {
     let all = weights ?? Array(repeating: 1, count: numbers.count)
-    var pairs = zip(numbers, all).filter { $0.1 > 0 }
-      .map { (value: Double($0.0), mass: Double($0.1)) }
-    pairs.sort { $0 < $1 }
+    let pairs = try Self.sorted(
+      zip(numbers, all).filter { $0.1 > 0 }.map { (value: Double($0.0), mass: Double($0.1)) })
     var distinct: [(value: Double, mass: Double)] = []
     for pair in pairs {
       if let last = distinct.last, last.value == pair.value {
@@ -34,6 +35,40 @@ struct ExactKMeans1D {
       sums.append(sums[sums.count - 1] + mass * centred)
       squares.append(squares[squares.count - 1] + mass * centred * centred)
     }
+  }
+
+  private typealias Pair = (value: Double, mass: Double)
+
+  /// Sorts runs of some thousands, and merges them two by two, so that the work can be stopped.
+  private static func sorted(_ pairs: [Pair]) throws(TesseraError) -> [Pair] {
+    var length = 1 << 15
+    var pairs = pairs
+    for start in stride(from: 0, to: pairs.count, by: length) {
+      try StopSignal.check()
+      pairs[start..<min(start + length, pairs.count)].sort { $0 < $1 }
+    }
+    while length < pairs.count {
+      var merged: [Pair] = []
+      merged.reserveCapacity(pairs.count)
+      for start in stride(from: 0, to: pairs.count, by: 2 * length) {
+        let middle = min(start + length, pairs.count)
+        let end = min(start + 2 * length, pairs.count)
+        var (left, right) = (start, middle)
+        while left < middle || right < end {
+          if (left + right) % (1 << 16) == 0 { try StopSignal.check() }
+          if right == end || (left < middle && pairs[left] <= pairs[right]) {
+            merged.append(pairs[left])
+            left += 1
+          } else {
+            merged.append(pairs[right])
+            right += 1
+          }
+        }
+      }
+      pairs = merged
+      length *= 2
+    }
+    return pairs
   }
 
   /// The means of the best `limit` intervals, rising; where there are fewer different numbers, the
@@ -57,6 +92,7 @@ struct ExactKMeans1D {
       var open = [(ends: level..<count, starts: level...count - 1)]
       while let (ends, range) = open.popLast() {
         guard !ends.isEmpty else { continue }
+        try StopSignal.check()
         let end = ends.lowerBound + ends.count / 2
         var best = (cost: Double.infinity, start: range.lowerBound)
         for start in range.lowerBound...max(range.lowerBound, min(range.upperBound, end)) {

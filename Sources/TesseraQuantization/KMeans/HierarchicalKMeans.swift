@@ -1,4 +1,5 @@
 import TesseraCompute
+internal import TesseraHost
 
 /// Few clusters first, each split into its share of all, then Lloyd's algorithm from there.
 struct HierarchicalKMeans {
@@ -7,42 +8,48 @@ struct HierarchicalKMeans {
 
   let points: TrainingPoints
   let options: KMeans.Options
+  let times: PhaseTimes
 
   func run(
-    _ random: inout SplitMix64, progress: KMeansProgress
+    _ random: inout SplitMix64, control: RunControl
   ) throws(TesseraError) -> KMeansRun {
-    let groups = Int(Double(options.clusterCount).squareRoot().rounded())
-    let coarse = try lloyd(points, options.iterations, clusters: groups, &random, progress)
+    let coarseCount = Int(Double(options.clusterCount).squareRoot().rounded())
+    let coarse = try lloyd(
+      points, clusters: coarseCount, &random,
+      control.stage("\(coarseCount) clusters", 0...0.3))
     let shares = Self.shares(options.clusterCount, of: coarse.assignment.counts)
-    var members = [[Int32]](repeating: [], count: groups)
+    var members = [[Int32]](repeating: [], count: coarseCount)
     for (point, label) in coarse.assignment.labels.enumerated() {
       members[Int(label)].append(Int32(point))
     }
     var centroids: [Float] = []
-    for group in 0..<groups where shares[group] > 0 {
-      let part = try points.subset(members[group])
-      centroids += try lloyd(part, options.iterations, clusters: shares[group], &random) {
-        _, objective throws(TesseraError) in
-        try progress(coarse.history.count, objective)
-      }.centroids
+    var done = 0.3
+    for cluster in 0..<coarseCount where shares[cluster] > 0 {
+      try StopSignal.check()
+      let next = done + 0.5 * Double(members[cluster].count) / Double(points.count)
+      centroids += try lloyd(
+        points.subset(members[cluster]), clusters: shares[cluster], &random,
+        control.stage("split \(cluster + 1) of \(coarseCount)", done...max(done, next))
+      ).centroids
+      done = max(done, next)
     }
     return try Lloyd(
       points: points, iterations: min(Self.lastIterations, options.iterations),
-      tolerance: options.tolerance, frozen: []
-    ).run(from: centroids) { iteration, objective throws(TesseraError) in
-      try progress(coarse.history.count + iteration, objective)
-    }
+      tolerance: options.tolerance, frozen: [], times: times
+    ).run(from: centroids, control: control.stage("", min(done, 1)...1))
   }
 
   private func lloyd(
-    _ part: TrainingPoints, _ iterations: Int, clusters: Int, _ random: inout SplitMix64,
-    _ progress: KMeansProgress
+    _ members: TrainingPoints, clusters: Int, _ random: inout SplitMix64, _ control: RunControl
   ) throws(TesseraError) -> KMeansRun {
-    let start = try KMeansStart(points: part, clusterCount: clusters)
-      .centroids(options.initialization, &random)
+    let start = try times.measure(\.seeding) { () throws(TesseraError) in
+      try KMeansStart(points: members, clusterCount: clusters)
+        .centroids(options.initialization, &random, control: control.stage("", 0...0.1))
+    }
     return try Lloyd(
-      points: part, iterations: iterations, tolerance: options.tolerance, frozen: []
-    ).run(from: start, progress: progress)
+      points: members, iterations: options.iterations, tolerance: options.tolerance, frozen: [],
+      times: times
+    ).run(from: start, control: control.stage("", 0.1...1))
   }
 
   /// `total` clusters shared out by numbers of points, at least one and at most as many as there

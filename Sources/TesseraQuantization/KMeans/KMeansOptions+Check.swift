@@ -8,9 +8,6 @@ extension KMeans.Options {
       iterations >= 0 && tolerance >= 0,
       "iterations (\(iterations)) and tolerance (\(tolerance)) must not be negative")
     try require(restarts >= 1, "\(restarts) restarts, at least 1 is needed")
-    if let memoryLimit {
-      try require(memoryLimit >= 1, "a memory limit of \(memoryLimit) bytes leaves no room")
-    }
     if let trainingSampleLimit {
       try require(
         trainingSampleLimit >= clusterCount,
@@ -18,6 +15,7 @@ extension KMeans.Options {
           + "clusters; raise it")
     }
     try checkShapes(points)
+    try Self.checkMemory(memoryLimit, points)
     if let weights { try Self.checkWeights(weights, count: points.count) }
     try checkStart(points)
     try checkAlgorithm(points)
@@ -37,10 +35,24 @@ extension KMeans.Options {
     guard holds else { throw TesseraError(code, "k-means: \(message())") }
   }
 
+  /// Whether centroids are given and stay, so that points are only assigned to them.
+  var onlyAssigns: Bool {
+    if case .given = initialization { iterations == 0 } else { false }
+  }
+
+  /// Refuses a limit that not even one point fits into.
+  static func checkMemory(_ limit: Int?, _ points: Vectors) throws(TesseraError) {
+    guard let limit else { return }
+    let least = TrainingPoints.leastMemory(dimension: points.dimension)
+    try require(
+      limit >= least,
+      "a memory limit of \(limit) bytes leaves no room for a point, which needs \(least); raise it")
+  }
+
   private func checkShapes(_ points: Vectors) throws(TesseraError) {
     try require(points.dimension > 0, "the points have no dimensions", .invalidShape)
     try require(
-      clusterCount <= points.count,
+      clusterCount <= points.count || onlyAssigns,
       "\(clusterCount) clusters asked of \(points.count) points; ask for at most as many clusters "
         + "as there are points", .invalidShape)
     try require(
@@ -48,7 +60,7 @@ extension KMeans.Options {
       "\(points.count) points are more than \(Int32.max); use a sample", .unsupported)
   }
 
-  /// Refuses what cannot be ``weights`` of `count` points, as ``KMeans/cluster(_:on:progress:)``
+  /// Refuses what cannot be ``weights`` of `count` points, as ``KMeans/cluster(_:on:control:)``
   /// does.
   ///
   /// - Throws: `.invalidShape` for another number, `.nonFinite`, and `.invalidArgument` where one is

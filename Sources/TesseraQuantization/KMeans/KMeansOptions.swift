@@ -5,7 +5,8 @@ extension KMeans {
   public struct Options: Sendable {
     /// Clusters to make · 1 to the number of points · more than distinct points leaves some empty.
     public var clusterCount: Int
-    /// Updates at most · 0 or more · 20 is plenty for codebooks; 0 only assigns.
+    /// Updates at most · 0 or more · 20 is plenty for codebooks; 0 with given
+    /// centroids only assigns, to fewer points than clusters too.
     public var iterations: Int
     /// Chooses the random numbers · any · equal seeds give equal results.
     public var seed: UInt64
@@ -32,7 +33,7 @@ extension KMeans {
     /// Train on at most so many points, chosen at random · the number of clusters or more · nil: on
     /// all. All points are assigned in the end either way, and a note tells.
     public var trainingSampleLimit: Int?
-    /// Bytes that points may take on the device · 1 or more · nil: half of its memory. Points that
+    /// Bytes that points may take on the device · room for one · nil: half of its memory. Points that
     /// need more go there in blocks, in every iteration anew, with the same result.
     public var memoryLimit: Int?
 

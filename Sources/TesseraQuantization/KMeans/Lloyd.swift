@@ -1,7 +1,7 @@
 import TesseraCompute
 internal import TesseraHost
 
-/// What a run from one start came to.
+/// What a run from one start came to; centroids are as the device sees them.
 struct KMeansRun {
   var centroids: [Float]
   var assignment: Assignment
@@ -9,8 +9,20 @@ struct KMeansRun {
   var converged = false
 }
 
-/// Hears of each iteration and may end the work by throwing.
-typealias KMeansProgress = (_ iteration: Int, _ objective: Double) throws(TesseraError) -> Void
+/// Adds up what the phases of a training take.
+final class PhaseTimes {
+  private(set) var seconds = Clustering.Seconds()
+
+  /// Runs `work` and adds its time to a phase's.
+  func measure<Result>(
+    _ phase: WritableKeyPath<Clustering.Seconds, Double>,
+    _ work: () throws(TesseraError) -> Result
+  ) throws(TesseraError) -> Result {
+    let clock = ContinuousClock.now
+    defer { seconds[keyPath: phase] += clock.duration(to: .now) / .seconds(1) }
+    return try work()
+  }
+}
 
 /// Lloyd's algorithm from given centroids.
 struct Lloyd {
@@ -18,13 +30,15 @@ struct Lloyd {
   let iterations: Int
   let tolerance: Double
   let frozen: Set<Int>
+  let times: PhaseTimes
 
-  func run(
-    from start: [Float], progress: KMeansProgress
-  ) throws(TesseraError) -> KMeansRun {
-    let assigning = try PointAssignment(points)
+  func run(from start: [Float], control: RunControl) throws(TesseraError) -> KMeansRun {
     var centroids = start
-    let first = try assigning.assign(repairing: &centroids, frozen: frozen)
+    let (assigning, first) = try times.measure(\.firstAssignment) {
+      () throws(TesseraError) -> (PointAssignment, Assignment) in
+      let assigning = try PointAssignment(points)
+      return (assigning, try assigning.assign(repairing: &centroids, frozen: frozen))
+    }
     var run = KMeansRun(centroids: centroids, assignment: first)
     while run.history.count < iterations, !run.converged {
       try StopSignal.check()
@@ -34,7 +48,10 @@ struct Lloyd {
       run.assignment = try assigning.assign(repairing: &run.centroids, frozen: frozen)
       let moved = run.assignment.moved(since: previous)
       run.history.append(run.assignment.iteration(moved: moved, since: clock))
-      try progress(run.history.count, run.assignment.objective)
+      try control.report(
+        "iteration \(run.history.count) of \(iterations)",
+        done: Double(run.history.count) / Double(iterations),
+        objective: run.assignment.objective)
       let gain = previous.objective - run.assignment.objective
       run.converged = moved == 0 || (tolerance > 0 && gain <= tolerance * previous.objective)
     }

@@ -8,9 +8,10 @@ struct MiniBatch {
   let size: Int
   let iterations: Int
   let frozen: Set<Int>
+  let times: PhaseTimes
 
   func run(
-    from start: [Float], _ random: inout SplitMix64, progress: KMeansProgress
+    from start: [Float], _ random: inout SplitMix64, control: RunControl
   ) throws(TesseraError) -> KMeansRun {
     var centroids = start
     var seen = [Double](repeating: 0, count: start.count / points.dimension)
@@ -20,10 +21,10 @@ struct MiniBatch {
     for iteration in 0..<iterations {
       try StopSignal.check()
       let clock = ContinuousClock.now
-      let rows = random.nextIndices(min(size, points.count), below: points.count).sorted()
+      let rows = try random.nextSample(min(size, points.count), below: points.count)
       let batch = try points.subset(rows)
       let found = try PointAssignment(batch).assign(to: centroids)
-      update(&centroids, &seen, batch, found)
+      try update(&centroids, &seen, batch, found)
       var moved = 0
       for (row, label) in zip(rows, found.labels) where labels[Int(row)] != label {
         labels[Int(row)] = label
@@ -32,9 +33,13 @@ struct MiniBatch {
       let weight = batch.weights?.reduce(0) { $0 + Double($1) } ?? Double(rows.count)
       let objective = weight > 0 ? found.objective * total / weight : 0
       history.append(found.iteration(objective: objective, moved: moved, since: clock))
-      try progress(iteration + 1, objective)
+      try control.report(
+        "iteration \(iteration + 1) of \(iterations)",
+        done: Double(iteration + 1) / Double(iterations), objective: objective)
     }
-    let assignment = try PointAssignment(points).assign(repairing: &centroids, frozen: frozen)
+    let assignment = try times.measure(\.finalAssignment) { () throws(TesseraError) in
+      try PointAssignment(points).assign(repairing: &centroids, frozen: frozen)
+    }
     return KMeansRun(centroids: centroids, assignment: assignment, history: history)
   }
 
@@ -42,11 +47,13 @@ struct MiniBatch {
   private func update(
     _ centroids: inout [Float], _ seen: inout [Double], _ batch: TrainingPoints,
     _ found: Assignment
-  ) {
+  ) throws(TesseraError) {
     let dimension = batch.dimension
-    var sums = ClusterSums(clusterCount: seen.count, dimension: dimension)
-    sums.add(
-      batch.values(0..<batch.count), labels: found.labels[...], weights: batch.weights?[...])
+    var sums = ClusterSums(
+      clusterCount: seen.count, dimension: dimension, workers: batch.device.hostWorkers)
+    try batch.forEachChunk { range, values throws(TesseraError) in
+      try sums.add(values, labels: found.labels[range], weights: batch.pulls(range))
+    }
     let totals = sums.finish()
     for cluster in seen.indices where sums.masses[cluster] > 0 && !frozen.contains(cluster) {
       let mass = sums.masses[cluster]

@@ -22,7 +22,7 @@ extension CodewordOptions {
             .given(try Vectors(values, dimension: width))
           } ?? .random)
       ).cluster(Vectors(points, dimension: width), on: device)
-      return (found.centroids, (found.objective.last ?? 0) / Double(rows))
+      return (found.centroids, (found.objectives.last ?? 0) / Double(rows))
     }
     var lloyd = try CodewordLloyd(points, width: width, on: device)
     var values = initial ?? []

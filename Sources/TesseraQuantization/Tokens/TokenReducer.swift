@@ -138,7 +138,7 @@ public struct TokenReducer: Sendable {
       clusterings.append(try cluster(tokens, count, on: device))
       try control.report("\(count) codewords", done: Double(index + 1) / Double(sizes.count + 1))
     }
-    let errors = clusterings.map { $0.objective.last ?? 0 }
+    let errors = clusterings.map { $0.objectives.last ?? 0 }
     let first = errors[0]
     let last = errors[errors.count - 1]
     var best = (index: 0, depth: 0.0)

@@ -1,4 +1,5 @@
 public import TesseraCompute
+internal import TesseraHost
 
 extension OpenCLDevice {
   /// Cost: packs the centroids and, batch by batch, the points; then a search for one hit.
@@ -38,6 +39,7 @@ extension OpenCLDevice {
       self, queryCount: points.rows, dimension: points.columns, filter: panels.filter,
       rowCount: centroids.rows, hitCount: 1, limits: limits)
     for start in stride(from: 0, to: points.rows, by: memory.queryCount) {
+      try StopSignal.check()
       let rows = start..<min(start + memory.queryCount, points.rows)
       let batch = points.rows(rows)
       let run = SearchRun(
