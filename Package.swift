@@ -81,7 +81,8 @@ let package = Package(
       name: "KernelCheck", dependencies: ["TesseraCompute", "TesseraOpenCL"],
       path: "Tests/KernelCheck", swiftSettings: strict),
     .testTarget(
-      name: "TesseraOpenCLTests", dependencies: ["TesseraCompute", "TesseraOpenCL", "COpenCL"],
+      name: "TesseraOpenCLTests",
+      dependencies: ["COpenCL", "TesseraCompute", "TesseraHost", "TesseraOpenCL"],
       swiftSettings: strict),
     .testTarget(
       name: "FaultTests",

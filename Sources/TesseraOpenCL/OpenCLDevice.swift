@@ -191,13 +191,13 @@ public final class OpenCLDevice: Device {
     _ kernel: String, of source: KernelSource, _ arguments: [KernelArgument], over grid: Grid
   ) throws(TesseraError) {
     let session = session
-    try session.programs.withLock { programs throws(TesseraError) in
-      if programs.built[source] == nil {
-        programs.built[source] = try Program.build(
-          source, macros: macros, in: session.context, cache: cache)
-      }
-      try programs.built[source]?.launch(kernel, arguments, over: grid, on: session.context)
-    }
+    try session.slot(for: source).use(
+      build: { [macros, cache] () throws(TesseraError) in
+        try Program.build(source, macros: macros, in: session.context, cache: cache)
+      },
+      { program throws(TesseraError) in
+        try program.launch(kernel, arguments, over: grid, on: session.context)
+      })
   }
 
   /// The compiler options `source` is built with.

@@ -137,7 +137,7 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
     let unit = MatrixUnit(kind: .nvidia, isEmulated: true)
     func first() throws -> MatrixUnit? {
       let library = OpenCLLibrary(path: "fake", api: api)
-      let id = try #require(library.platforms().first?.devices().first)
+      let id = try #require(library.platforms().first?.devices(limit: nil).first)
       return MatrixProbe.firstWorking(of: [unit], .int8) { () throws(TesseraError) in
         let context = try OpenCLContext(id, of: library, launchDeadline: nil)
         return MatrixProbe(

@@ -1,5 +1,6 @@
 import Foundation
 import TesseraCompute
+import TesseraHost
 import Testing
 
 @testable import TesseraOpenCL
@@ -50,6 +51,51 @@ import Testing
     try bytes.write(to: URL(fileURLWithPath: path))
     #expect(cache.binary(for: key) == nil)
     #expect(!FileManager.default.fileExists(atPath: path))
+  }
+
+  @Test(
+    "what is no file is as good as no entry, and makes way for one",
+    arguments: ["directory", "full directory", "pipe", "sparse file", "dangling link"])
+  func oddEntry(_ kind: String) throws {
+    let folder = Folder()
+    let cache = ProgramCache(directory: folder.path, deviceKey: "device")
+    let key = cache.key(source: "kernel", options: "")
+    cache.store([1], for: key)
+    let path = try #require(cache.path(for: key))
+    try FileManager.default.removeItem(atPath: path)
+    switch kind {
+    case "pipe": #expect(mkfifo(path, 0o600) == 0)
+    case "sparse file":
+      let file = open(path, O_CREAT | O_WRONLY, 0o600)
+      #expect(ftruncate(file, 8 << 40) == 0)
+      close(file)
+    case "dangling link": #expect(symlink("/nonexistent/x", path) == 0)
+    default:
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      if kind == "full directory" { #expect(mkfifo(path + "/x", 0o600) == 0) }
+    }
+    #expect(cache.binary(for: key) == nil)
+    cache.store([1, 2, 3], for: key)
+    #expect(cache.binary(for: key) == [1, 2, 3])
+  }
+
+  @Test("a folder that others may write is not used for programs")
+  func trust() throws {
+    let folder = Folder()
+    func options() throws -> OpenCLOptions {
+      try OpenCLOptions { $0 == "TESSERA_CACHE" ? folder.path : nil }
+    }
+    #expect(try options().cacheDirectory == folder.path)
+    #expect(CacheFolder.objection(to: folder.path) == nil)
+    #expect(mkdir(folder.path, 0o700) == 0)
+    for (mode, isTrusted) in [(0o700, true), (0o755, true), (0o775, false), (0o1777, false)] {
+      #expect(chmod(folder.path, mode_t(mode)) == 0)
+      #expect(try (options().cacheDirectory != nil) == isTrusted)
+      let objection = CacheFolder.objection(to: folder.path)
+      #expect((objection == nil) == isTrusted)
+      if let objection { #expect(objection.message.contains("chmod go-w '\(folder.path)'")) }
+    }
+    #expect(CacheFolder.objection(to: "/etc/passwd")?.message.contains("is not a folder") == true)
   }
 
   @Test("a folder that cannot be written costs nothing but time")

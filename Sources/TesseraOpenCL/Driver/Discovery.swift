@@ -25,7 +25,8 @@ extension OpenCLDevice {
     _ options: OpenCLOptions
   ) -> (devices: [OpenCLDevice], problems: [TesseraError]) {
     Discovery.turn.withLock { _ in
-      let (platforms, problems) = Discovery.platforms(options.library)
+      let (platforms, problems) = Discovery.platforms(
+        options.library, limit: options.launchDeadline)
       let (devices, deviceProblems) = Discovery.devices(of: platforms, options)
       return (devices, problems + deviceProblems)
     }
@@ -54,7 +55,7 @@ enum Discovery {
     for platform in platforms {
       let ids: [cl_device_id]
       do throws(TesseraError) {
-        ids = try platform.devices()
+        ids = try platform.devices(limit: options.launchDeadline)
       } catch {
         problems.append(
           error.explained { "OpenCL platform \(platform.name): \($0); reinstall its driver" })
@@ -87,14 +88,19 @@ enum Discovery {
     return (devices, problems)
   }
 
+  /// Whether the user named the drivers that count; others are not looked for then.
+  private static var isNarrowed: Bool {
+    Environment["OCL_ICD_VENDORS"] != nil || Environment["OPENCL_VENDOR_PATH"] != nil
+  }
+
   /// The platforms to use: those of `library` if it is given, else those of the first loader that
-  /// has any, else those of every driver found.
+  /// has any, else those of every driver found, unless the user named a folder of drivers.
   static func platforms(
-    _ library: String?
+    _ library: String?, limit: Duration? = OpenCLOptions().launchDeadline
   ) -> (platforms: [OpenCLLibrary.Platform], problems: [TesseraError]) {
     if let library {
       do throws(TesseraError) {
-        let platforms = try OpenCLLibrary(path: library).platforms()
+        let platforms = try platforms(of: open(library, limit), limit)
         return (platforms, platforms.isEmpty ? [nothingIn(library)] : [])
       } catch {
         let problem = error.explained {
@@ -104,17 +110,24 @@ enum Discovery {
         return ([], [problem])
       }
     }
-    return platforms(loaders: loaders, drivers: drivers)
+    return platforms(loaders: loaders, drivers: isNarrowed ? [] : drivers, limit: limit)
   }
 
   static func platforms(
-    loaders: [String], drivers: [String]
+    loaders: [String], drivers: [String], limit: Duration? = OpenCLOptions().launchDeadline
   ) -> (platforms: [OpenCLLibrary.Platform], problems: [TesseraError]) {
     var problems: [TesseraError] = []
     for path in loaders {
-      guard let library = try? OpenCLLibrary(path: path) else { continue }
+      let library: OpenCLLibrary
       do throws(TesseraError) {
-        let platforms = try library.platforms()
+        library = try open(path, limit)
+      } catch {
+        // Not there, in most cases, and another may be.
+        if error.code != .deviceUnavailable { problems.append(error) }
+        continue
+      }
+      do throws(TesseraError) {
+        let platforms = try platforms(of: library, limit)
         if !platforms.isEmpty { return (platforms, []) }
         problems = [nothingIn(path)]
       } catch {
@@ -122,8 +135,7 @@ enum Discovery {
       }
     }
     let platforms = drivers.flatMap { path in
-      (try? OpenCLLibrary(path: path))
-        .flatMap { library in try? library.platforms() } ?? []
+      (try? open(path, limit)).flatMap { library in try? Self.platforms(of: library, limit) } ?? []
     }
     if !platforms.isEmpty { return (platforms, []) }
     if problems.isEmpty {
@@ -137,11 +149,35 @@ enum Discovery {
     return ([], problems)
   }
 
+  /// Loads a library.
+  ///
+  /// - Throws: `.deviceUnavailable` if it cannot be loaded, `.deviceFailure` if that does not end.
+  private static func open(
+    _ path: String, _ limit: Duration?
+  ) throws(TesseraError) -> OpenCLLibrary {
+    let answer = Watchdog(limit: limit).wait { _ in
+      Result { () throws(TesseraError) in try OpenCLLibrary(path: path) }
+    }
+    guard let answer else { throw OpenCLContext.noAnswer("loading \(path)", limit) }
+    return try answer.get()
+  }
+
+  private static func platforms(
+    of library: OpenCLLibrary, _ limit: Duration?
+  ) throws(TesseraError) -> [OpenCLLibrary.Platform] {
+    let answer = Watchdog(limit: limit).wait { _ in
+      Result { () throws(TesseraError) in try library.platforms() }
+    }
+    guard let answer else { throw OpenCLContext.noAnswer("clGetPlatformIDs", limit) }
+    return try answer.get()
+  }
+
   private static func nothingIn(_ library: String) -> TesseraError {
     TesseraError(
       .deviceUnavailable,
       "OpenCL library \(library) knows no platform; install the driver of the device (or "
-        + "pocl-opencl-icd for the CPU), and see that /etc/OpenCL/vendors names it"
+        + "pocl-opencl-icd for the CPU), and see that "
+        + "\(Environment["OCL_ICD_VENDORS"] ?? "/etc/OpenCL/vendors") names it"
     )
   }
 }

@@ -1,7 +1,7 @@
 internal import COpenCL
 
-/// What the driver knows a context by, apart from the object that owns it: a call that is given up
-/// may outlive that.
+/// Names a context to the driver, apart from the object that owns it: a call that is given up may
+/// outlive that.
 ///
 /// Safe to share: the handles never change, and OpenCL lets any thread use them.
 struct DriverHandles: @unchecked Sendable {
@@ -22,6 +22,14 @@ struct DriverHandles: @unchecked Sendable {
     let handle: cl_mem
   }
 
+  /// A status and the object that came with it.
+  ///
+  /// Safe to share: the object has one owner, which is whoever gets this.
+  struct Made: @unchecked Sendable {
+    let status: Int32
+    let object: OpaquePointer?
+  }
+
   /// Waits for every command queued so far, a step for each of `marks`.
   func finish(_ marks: [Mark], _ progress: Watchdog.Progress) -> Int32 {
     var worst: Int32 = 0
@@ -36,7 +44,7 @@ struct DriverHandles: @unchecked Sendable {
     return status == 0 ? worst : status
   }
 
-  /// Success if a word can be written and read back, or if there is only no room for one.
+  /// Returns success if a word can be written and read back, or if there is only no room for one.
   func pulse() -> Int32 {
     let api = library.api
     let outOfMemory: [Int32] = [-4, -61]
@@ -44,17 +52,39 @@ struct DriverHandles: @unchecked Sendable {
     let memory = api.clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE), 4, nil, &status)
     guard status == 0, let memory else { return outOfMemory.contains(status) ? 0 : status }
     defer { _ = api.clReleaseMemObject(memory) }
-    var sent: UInt32 = 0x7e55_e7a0
-    status = api.clEnqueueWriteBuffer(queue, memory, cl_bool(CL_TRUE), 0, 4, &sent, 0, nil, nil)
-    guard status == 0 else { return outOfMemory.contains(status) ? 0 : status }
-    var received: UInt32 = 0
-    status = api.clEnqueueReadBuffer(queue, memory, cl_bool(CL_TRUE), 0, 4, &received, 0, nil, nil)
-    return status != 0 ? status : received == sent ? 0 : -9999
+    // Not on the stack: a driver that fails may still write to it later.
+    let words = Staging(byteCount: 8)
+    let (sent, received) = (words.start, words.start + 4)
+    sent.storeBytes(of: 0x7e55_e7a0, as: UInt32.self)
+    received.storeBytes(of: 0, as: UInt32.self)
+    status = api.clEnqueueWriteBuffer(queue, memory, cl_bool(CL_TRUE), 0, 4, sent, 0, nil, nil)
+    if status == 0 {
+      status = api.clEnqueueReadBuffer(queue, memory, cl_bool(CL_TRUE), 0, 4, received, 0, nil, nil)
+    } else if outOfMemory.contains(status) {
+      status = 0
+      received.storeBytes(of: 0x7e55_e7a0, as: UInt32.self)
+    }
+    guard status == 0 else {
+      settle([words])
+      return status
+    }
+    return received.load(as: UInt32.self) == 0x7e55_e7a0 ? 0 : -9999
   }
 
-  /// Lets go of everything, `marks` and `staging` too.
-  func release(_ marks: [Mark], _ staging: [Staging]) {
-    for mark in marks { _ = library.api.clReleaseEvent(mark.event) }
+  /// Makes sure that the driver no longer uses `staging`, after a call that failed: what was queued
+  /// before may still be on its way. Memory of a queue that does not finish is never given back.
+  func settle(_ staging: [Staging]) {
+    guard library.api.clFinish(queue) != 0 else { return }
+    for piece in staging { piece.keepForEver() }
+  }
+
+  /// Lets go of everything, `marks` and `staging` too, once every command is done: drivers do not
+  /// expect a queue to go, or the process to end, while commands are under way.
+  func release(_ marks: [Mark], _ staging: [Staging], _ progress: Watchdog.Progress) {
+    for piece in staging { unmap(piece) }
+    if finish(marks, progress) != 0 {
+      for piece in staging { piece.keepForEver() }
+    }
     for piece in staging { unpin(piece) }
     _ = library.api.clReleaseCommandQueue(queue)
     _ = library.api.clReleaseContext(context)

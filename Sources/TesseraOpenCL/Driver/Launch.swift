@@ -69,45 +69,25 @@ extension Program {
     _ name: String, _ arguments: [KernelArgument], over grid: Grid, on context: OpenCLContext
   ) throws(TesseraError) {
     let kernel = try kernel(name)
-    try set(arguments, of: kernel, named: name, on: context)
-    let local = [grid.local.x, grid.local.y]
-    for piece in grid.pieces {
-      let offset = [piece.x.lowerBound * local[0], piece.y.lowerBound * local[1]]
-      let global = [piece.x.count * local[0], piece.y.count * local[1]]
-      try context.launch(
-        kernel, named: name, offset: offset, global: global, local: local,
-        work: piece.x.count * piece.y.count * grid.workPerGroup)
-    }
-    try context.flush()
-  }
-
-  private func set(
-    _ arguments: [KernelArgument], of kernel: cl_kernel, named name: String,
-    on context: OpenCLContext
-  ) throws(TesseraError) {
-    var index: cl_uint = 0
-    func set<Value: BitwiseCopyable>(_ value: Value) throws(TesseraError) {
-      try withUnsafeBytes(of: value) { bytes throws(TesseraError) in
-        try setBytes(bytes.count, bytes.baseAddress)
-      }
-    }
-    func setBytes(_ count: Int, _ start: UnsafeRawPointer?) throws(TesseraError) {
-      let status = context.api.clSetKernelArg(kernel, index, count, start)
-      try context.check(status, "clSetKernelArg(\(name), \(index))")
-      index += 1
+    var values: [OpenCLContext.ArgumentValue] = []
+    var owners: [OpenCLStorage] = []
+    func add<Value: BitwiseCopyable>(_ value: Value) {
+      withUnsafeBytes(of: value) { values.append(.bytes(Array($0))) }
     }
     for argument in arguments {
       switch argument {
       case .memory(let storage, let firstElement):
         // A driver given memory of another context may do anything.
         try context.requireOwn(storage.buffer)
-        try set(storage.buffer.memory)
-        try set(UInt64(firstElement))
-      case .int(let value): try set(Int32(truncatingIfNeeded: value))
-      case .ulong(let value): try set(UInt64(value))
-      case .float(let value): try set(value)
-      case .local(let byteCount): try setBytes(byteCount, nil)
+        owners.append(storage)
+        add(storage.buffer.memory)
+        add(UInt64(firstElement))
+      case .int(let value): add(Int32(truncatingIfNeeded: value))
+      case .ulong(let value): add(UInt64(value))
+      case .float(let value): add(value)
+      case .local(let byteCount): values.append(.local(byteCount))
       }
     }
+    try context.launch(kernel, named: name, values, over: grid, owners: owners)
   }
 }

@@ -68,8 +68,10 @@ extension OpenCLContext {
             if worst == 0 { worst = status }
             progress.step()
           }
+          if worst != 0 { handles.settle(pieces) }
           return worst
         }
+        if status == nil { for piece in pieces { piece.keepForEver() } }
         try check(status, call)
         if let earlier { after(earlier.bytes, earlier.staging) }
         if isLast { after(bytes, staging) }
@@ -90,7 +92,7 @@ extension OpenCLContext {
       let size = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0 ? 1 << 20 : 8 << 20
       let handles = handles
       let pieces = [PinnedPiece(), PinnedPiece()]
-      let status = watchdog.wait { _ in
+      let status = watchdog.wait { _ -> Int32 in
         for piece in pieces { piece.staging = handles.pin(byteCount: size) }
         return 0
       }

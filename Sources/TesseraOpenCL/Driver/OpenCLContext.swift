@@ -40,9 +40,6 @@ final class OpenCLContext: Sendable {
     let isAbandoned: Bool
   }
 
-  /// Launches that may be waiting: a driver whose queue is full waits itself, without a limit.
-  private static let maxLaunchCount = 512
-
   var api: copencl_api { handles.library.api }
   var device: cl_device_id { handles.device }
   var context: cl_context { handles.context }
@@ -50,31 +47,51 @@ final class OpenCLContext: Sendable {
   init(
     _ device: cl_device_id, of library: OpenCLLibrary, launchDeadline: Duration?
   ) throws(TesseraError) {
-    let api = library.api
-    var status: cl_int = 0
-    var device: cl_device_id? = device
-    let context = api.clCreateContext(nil, 1, &device, nil, nil, &status)
-    try OpenCLStatus.check(status, "clCreateContext")
-    guard let context, let device else {
-      throw TesseraError(.deviceFailure, "clCreateContext: returned no context")
+    struct Opened: @unchecked Sendable {
+      // Safe: handed over once.
+      var call = "clCreateContext"
+      var status: cl_int = 0
+      var context: cl_context?
+      var queue: cl_command_queue?
     }
-    let queue = api.clCreateCommandQueue(context, device, 0, &status)
-    guard status == 0, let queue else {
-      _ = api.clReleaseContext(context)
-      throw OpenCLStatus.error(status, "clCreateCommandQueue")
+    struct Named: @unchecked Sendable {
+      // Safe: a name that never changes.
+      let device: cl_device_id
+    }
+    let watchdog = Watchdog(limit: launchDeadline)
+    let named = Named(device: device)
+    let opened = watchdog.wait { _ in
+      let api = library.api
+      var opened = Opened()
+      var device: cl_device_id? = named.device
+      opened.context = api.clCreateContext(nil, 1, &device, nil, nil, &opened.status)
+      guard opened.status == 0, let context = opened.context else { return opened }
+      opened.call = "clCreateCommandQueue"
+      opened.queue = api.clCreateCommandQueue(context, named.device, 0, &opened.status)
+      if opened.status != 0 || opened.queue == nil { _ = api.clReleaseContext(context) }
+      return opened
+    }
+    guard let opened else { throw Self.noAnswer("clCreateContext", watchdog.limit) }
+    try OpenCLStatus.check(opened.status, opened.call)
+    guard let context = opened.context, let queue = opened.queue else {
+      throw TesseraError(.deviceFailure, "\(opened.call): returned nothing")
     }
     handles = DriverHandles(library: library, device: device, context: context, queue: queue)
-    watchdog = Watchdog(limit: launchDeadline)
+    self.watchdog = watchdog
   }
 
+  /// Returns when every command is done and the driver has let go of the context. A context that
+  /// was given up is left as it is, with the memory that its commands may still use.
   deinit {
     let handles = handles
     let (marks, staging) = commands.withLock { ($0.marks, $0.staging) }
-    if let loss {
-      if !loss.isAbandoned { handles.release(marks, staging) }
-    } else if watchdog.wait(for: { handles.finish(marks, $0) }) != nil {
-      handles.release([], staging)
-    }
+    let isReleased =
+      loss?.isAbandoned != true
+      && watchdog.wait { progress in
+        handles.release(marks, staging, progress)
+        return true
+      } == true
+    if !isReleased { for piece in staging { piece.keepForEver() } }
   }
 
   /// A context of the same device, with nothing in it.
@@ -89,16 +106,61 @@ final class OpenCLContext: Sendable {
   // MARK: What the driver says of the device
 
   func text(_ property: Int32) -> String {
-    queryText { api.clGetDeviceInfo(device, cl_device_info(property), $0, $1, $2) }
+    asked("") { handles in
+      queryText {
+        handles.library.api.clGetDeviceInfo(
+          handles.device, cl_device_info(property), $0, $1, $2)
+      }
+    }
   }
 
   /// A number of the type `Value` that the property has, or `absent` where the driver does not know
   /// it.
-  func number<Value: FixedWidthInteger>(_ property: Int32, absent: Value) -> Value {
-    var value = absent
-    let status = api.clGetDeviceInfo(
-      device, cl_device_info(property), MemoryLayout<Value>.size, &value, nil)
-    return status == 0 ? value : absent
+  func number<Value: FixedWidthInteger & Sendable>(_ property: Int32, absent: Value) -> Value {
+    asked(absent) { handles in
+      var value = absent
+      let status = handles.library.api.clGetDeviceInfo(
+        handles.device, cl_device_info(property), MemoryLayout<Value>.size, &value, nil)
+      return status == 0 ? value : absent
+    }
+  }
+
+  /// Returns what `question` does, or `absent` where the driver gives no answer: the device is given
+  /// up then.
+  private func asked<Value: Sendable>(
+    _ absent: Value, _ question: @escaping @Sendable (DriverHandles) -> Value
+  ) -> Value {
+    guard loss == nil else { return absent }
+    let handles = handles
+    if let answer = watchdog.wait(for: { _ in question(handles) }) { return answer }
+    _ = abandon("clGetDeviceInfo")
+    return absent
+  }
+
+  /// Makes an object of the driver's.
+  ///
+  /// - Throws: What the status of `call` means, or why the context cannot be used.
+  func make(
+    _ call: @autoclosure () -> String,
+    _ maker: @escaping @Sendable (DriverHandles, inout cl_int) -> OpaquePointer?
+  ) throws(TesseraError) -> OpaquePointer {
+    try requireAlive()
+    let handles = handles
+    let made = watchdog.wait { _ in
+      var status: cl_int = 0
+      let object = maker(handles, &status)
+      return DriverHandles.Made(status: status, object: object)
+    }
+    guard let made else { throw abandon(call()) }
+    guard made.status == 0, let object = made.object else { throw failure(made.status, call()) }
+    return object
+  }
+
+  /// Lets go of something of the driver's, after every call before; nobody waits for it.
+  func letGo(_ release: @escaping @Sendable (copencl_api) -> Void) {
+    guard loss?.isAbandoned != true else { return }
+    let library = handles.library
+    watchdog.later { release(library.api) }
   }
 
   // MARK: Failure
@@ -132,14 +194,18 @@ final class OpenCLContext: Sendable {
           + "start again from the rows", status: status), isAbandoned: false)
   }
 
-  private func abandon(_ call: String) -> TesseraError {
-    let seconds = (watchdog.limit ?? .zero) / .seconds(1)
-    return lose(
-      TesseraError(
-        .deviceFailure,
-        "\(call): no answer for \(seconds) s, the device is given up; set TESSERA_OPENCL_TIMEOUT "
-          + "to more seconds if its work takes that long, or use another device"),
-      isAbandoned: true)
+  /// Gives the device up, because `call` does not come back.
+  func abandon(_ call: String) -> TesseraError {
+    lose(Self.noAnswer(call, watchdog.limit), isAbandoned: true)
+  }
+
+  /// Says that `call` did not come back within `limit`.
+  static func noAnswer(_ call: String, _ limit: Duration?) -> TesseraError {
+    let seconds = (limit ?? .zero) / .seconds(1)
+    return TesseraError(
+      .deviceFailure,
+      "\(call): no answer for \(seconds) s, the device is given up; set TESSERA_OPENCL_TIMEOUT "
+        + "to more seconds if its work takes that long, or use another device")
   }
 
   /// Of several threads, the first one's reason is kept.
@@ -161,37 +227,54 @@ final class OpenCLContext: Sendable {
     }
   }
 
-  /// Lets the device begin with what is queued.
-  func flush() throws(TesseraError) {
-    try requireAlive()
-    try check(api.clFlush(handles.queue), "clFlush")
+  /// Values for a kernel's parameters, as the driver takes them.
+  enum ArgumentValue: Sendable {
+    case bytes([UInt8])
+    /// `__local` memory of so many bytes.
+    case local(Int)
   }
 
-  /// Queues a launch of about `work` operations.
+  /// What became of a launch.
+  fileprivate struct Launched: Sendable {
+    var status: Int32 = 0
+    /// The call that the status is of.
+    var call = ""
+    var launchCount: Int
+    var work: Int
+    var marks: [DriverHandles.Mark]
+  }
+
+  /// Sets a kernel's arguments, queues it over the pieces of `grid`, and lets the device begin.
+  ///
+  /// - Parameter owners: What holds the memory in `arguments`: kept while the call is out.
   func launch(
-    _ kernel: cl_kernel, named name: String, offset: [Int], global: [Int], local: [Int], work: Int
+    _ kernel: cl_kernel, named name: String, _ arguments: [ArgumentValue], over grid: Grid,
+    owners: [OpenCLStorage]
   ) throws(TesseraError) {
+    struct Named: @unchecked Sendable {
+      // Safe: whoever launches a kernel holds its program.
+      let kernel: cl_kernel
+    }
+    let (handles, named) = (handles, Named(kernel: kernel))
     try commands.withLock { commands throws(TesseraError) in
       try requireAlive()
-      if commands.launchCount >= Self.maxLaunchCount { try settle(&commands) }
-      commands.work += work
-      var mark: cl_event?
-      let status =
-        commands.work < Grid.workPerLaunch
-        ? api.clEnqueueNDRangeKernel(
-          handles.queue, kernel, 2, offset, global, local, 0, nil, nil)
-        : api.clEnqueueNDRangeKernel(
-          handles.queue, kernel, 2, offset, global, local, 0, nil, &mark)
-      try check(status, "clEnqueueNDRangeKernel(\(name))")
-      commands.launchCount += 1
-      if let mark {
-        commands.marks.append(DriverHandles.Mark(event: mark))
-        commands.work = 0
+      let before = Launched(
+        launchCount: commands.launchCount, work: commands.work, marks: commands.takeMarks())
+      let after = watchdog.wait { progress in
+        withExtendedLifetime(owners) {
+          var launched = before
+          handles.launch(named.kernel, name, arguments, over: grid, &launched, progress)
+          return launched
+        }
       }
+      guard let after else { throw abandon("clEnqueueNDRangeKernel(\(name))") }
+      (commands.launchCount, commands.work) = (after.launchCount, after.work)
+      commands.marks = after.marks
+      try check(after.status, after.call)
     }
   }
 
-  /// The compiler's status for `program`.
+  /// The compiler's status for `program`. Other threads' commands go on meanwhile.
   func build(_ program: cl_program, options: String) throws(TesseraError) -> Int32 {
     try requireAlive()
     struct Unbuilt: @unchecked Sendable {
@@ -199,7 +282,7 @@ final class OpenCLContext: Sendable {
       let program: cl_program
     }
     let (handles, unbuilt) = (handles, Unbuilt(program: program))
-    let status = watchdog.wait { _ in
+    let status = Watchdog(limit: watchdog.limit).wait { _ in
       var device: cl_device_id? = handles.device
       return handles.library.api.clBuildProgram(unbuilt.program, 1, &device, options, nil, nil)
     }
@@ -218,5 +301,53 @@ final class OpenCLContext: Sendable {
     guard buffer.context !== self else { return }
     try buffer.context.requireAlive()
     throw TesseraError(.wrongDevice, "the memory belongs to another device")
+  }
+}
+
+extension DriverHandles {
+  /// Launches that may be waiting: a driver whose queue is full waits itself, without a limit.
+  private static var maxLaunchCount: Int { 512 }
+
+  fileprivate func launch(
+    _ kernel: cl_kernel, _ name: String, _ arguments: [OpenCLContext.ArgumentValue],
+    over grid: Grid, _ state: inout OpenCLContext.Launched, _ progress: Watchdog.Progress
+  ) {
+    let api = library.api
+    for (index, argument) in arguments.enumerated() {
+      state.status =
+        switch argument {
+        case .bytes(let bytes): api.clSetKernelArg(kernel, cl_uint(index), bytes.count, bytes)
+        case .local(let count): api.clSetKernelArg(kernel, cl_uint(index), count, nil)
+        }
+      state.call = "clSetKernelArg(\(name), \(index))"
+      guard state.status == 0 else { return }
+    }
+    let local = [grid.local.x, grid.local.y]
+    for piece in grid.pieces {
+      if state.launchCount >= Self.maxLaunchCount {
+        state.call = "clFinish"
+        state.status = finish(state.marks, progress)
+        (state.launchCount, state.work, state.marks) = (0, 0, [])
+        guard state.status == 0 else { return }
+      }
+      let offset = [piece.x.lowerBound * local[0], piece.y.lowerBound * local[1]]
+      let global = [piece.x.count * local[0], piece.y.count * local[1]]
+      state.work += piece.x.count * piece.y.count * grid.workPerGroup
+      var mark: cl_event?
+      state.call = "clEnqueueNDRangeKernel(\(name))"
+      state.status =
+        state.work < Grid.workPerLaunch
+        ? api.clEnqueueNDRangeKernel(queue, kernel, 2, offset, global, local, 0, nil, nil)
+        : api.clEnqueueNDRangeKernel(queue, kernel, 2, offset, global, local, 0, nil, &mark)
+      guard state.status == 0 else { return }
+      state.launchCount += 1
+      progress.step()
+      if let mark {
+        state.marks.append(Mark(event: mark))
+        state.work = 0
+      }
+    }
+    state.call = "clFlush"
+    state.status = api.clFlush(queue)
   }
 }

@@ -34,7 +34,9 @@ final class OpenCLLibrary: @unchecked Sendable {
   deinit { entryPoints.deallocate() }
 
   /// A vendor's implementation found through this library.
-  struct Platform {
+  ///
+  /// Safe to share: names that never change.
+  struct Platform: @unchecked Sendable {
     let library: OpenCLLibrary
     let id: cl_platform_id
     let name: String
@@ -63,7 +65,22 @@ final class OpenCLLibrary: @unchecked Sendable {
 }
 
 extension OpenCLLibrary.Platform {
-  func devices() throws(TesseraError) -> [cl_device_id] {
+  /// Every device of the platform; none where its hardware is missing.
+  ///
+  /// - Throws: `.deviceFailure` if the driver refuses, or gives no answer for `limit`.
+  func devices(limit: Duration?) throws(TesseraError) -> [cl_device_id] {
+    struct Found: @unchecked Sendable {
+      // Safe: names that never change.
+      let devices: [cl_device_id]
+    }
+    let answer = Watchdog(limit: limit).wait { _ in
+      Result { () throws(TesseraError) in Found(devices: try devices()) }
+    }
+    guard let answer else { throw OpenCLContext.noAnswer("clGetDeviceIDs", limit) }
+    return try answer.get().devices
+  }
+
+  private func devices() throws(TesseraError) -> [cl_device_id] {
     var count: cl_uint = 0
     let all = cl_device_type(CL_DEVICE_TYPE_ALL)
     let status = library.api.clGetDeviceIDs(id, all, 0, nil, &count)

@@ -33,7 +33,7 @@ public struct OpenCLOptions: Sendable, Hashable {
   /// `wide`), `TESSERA_OPENCL_FILTER` (`auto`, `float32`, `float16` or `int8`),
   /// `TESSERA_OPENCL_MATRIX` (`auto`, `none` or `emulated`), `TESSERA_OPENCL_TIMEOUT` (seconds for a
   /// launch, 0 waits for ever), and for the cache `TESSERA_CACHE`, else `tessera` in the user's cache
-  /// folder.
+  /// folder. A folder that other users may write is not used, because what is kept there is run.
   ///
   /// - Throws: `.invalidArgument` for a body, a filter or a matrix unit there is not, or a time that
   ///   is none.
@@ -44,7 +44,9 @@ public struct OpenCLOptions: Sendable, Hashable {
   init(variable: (String) -> String?) throws(TesseraError) {
     func value(_ name: String) -> String? { variable(name).flatMap { $0.isEmpty ? nil : $0 } }
     library = value("TESSERA_OPENCL_LIBRARY")
-    cacheDirectory = CacheFolder.path(value)
+    cacheDirectory = CacheFolder.path(value).flatMap {
+      CacheFolder.objection(to: $0) == nil ? $0 : nil
+    }
     switch value("TESSERA_OPENCL_BODY") {
     case nil: body = nil
     case "tile": body = .tile

@@ -5,16 +5,21 @@ internal import TesseraCompute
 final class OpenCLSession: Sendable {
   let context: OpenCLContext
   let arena: Arena
-  let programs = Mutex(Programs())
-
-  /// Safe: used only inside the mutex above, which is what kernels' argument slots need.
-  struct Programs: @unchecked Sendable {
-    var built: [KernelSource: Program] = [:]
-  }
+  private let programs = Mutex<[KernelSource: ProgramSlot]>([:])
 
   init(_ context: OpenCLContext, arena: Arena) {
     self.context = context
     self.arena = arena
+  }
+
+  /// Returns where the program of `source` is, or will be.
+  func slot(for source: KernelSource) -> ProgramSlot {
+    programs.withLock { programs in
+      if let slot = programs[source] { return slot }
+      let slot = ProgramSlot()
+      programs[source] = slot
+      return slot
+    }
   }
 
   /// The same with nothing in it.

@@ -3,8 +3,9 @@ internal import Synchronization
 
 /// Waits for a driver, but not for ever.
 ///
-/// Calls that wait run on a thread of their own. One that does not come back is given up together
-/// with its thread, so such a call must use no memory that its caller might give back.
+/// Driver calls run on a thread of their own, one after the other. One that does not come back is
+/// given up together with its thread, so such a call must use no memory that its caller might give
+/// back.
 final class Watchdog: Sendable {
   /// How long a call may go on without a step · nil waits for ever.
   let limit: Duration?
@@ -12,7 +13,7 @@ final class Watchdog: Sendable {
 
   init(limit: Duration?) { self.limit = limit }
 
-  /// How far a call has come. Each step starts the time anew.
+  /// Counts the steps of a call. Each step starts the time anew.
   final class Progress: Sendable {
     private let count = Atomic(0)
 
@@ -20,29 +21,76 @@ final class Watchdog: Sendable {
     func step() { count.wrappingAdd(1, ordering: .relaxed) }
   }
 
-  /// What one call returned, for both threads.
-  private final class Answer: Sendable {
-    let status = Atomic<Int32>(0)
-    let isThere = DispatchSemaphore(value: 0)
+  /// Calls that were given up in this process and have not come back.
+  private static let lostCalls = Atomic(0)
+
+  /// Tells whether a driver still has a thread of this process: its ordinary end could crash then.
+  static var hasLostCalls: Bool { lostCalls.load(ordering: .relaxed) > 0 }
+
+  /// Holds one call and its result, for both threads.
+  private final class Errand<Value: Sendable>: Sendable {
+    private let call: Mutex<(@Sendable (Progress) -> Value)?>
+    private let value = Mutex<Value?>(nil)
+    let isDone = DispatchSemaphore(value: 0)
+    private let isGivenUp = Atomic(false)
+
+    init(_ call: @escaping @Sendable (Progress) -> Value) { self.call = Mutex(call) }
+
+    /// Runs the call and lets go of it before anyone hears of the result, so that the last holder of
+    /// what it uses is never this thread.
+    @inline(never)
+    private func work(_ progress: Progress) {
+      let call = call.withLock { call in
+        defer { call = nil }
+        return call
+      }
+      guard let call else { return }
+      let result = call(progress)
+      value.withLock { $0 = result }
+    }
+
+    func run(_ progress: Progress) {
+      work(progress)
+      if isGivenUp.exchange(true, ordering: .acquiringAndReleasing) {
+        Watchdog.lostCalls.wrappingSubtract(1, ordering: .relaxed)
+      }
+      isDone.signal()
+    }
+
+    /// Returns false if the call has come back meanwhile.
+    func giveUp() -> Bool {
+      Watchdog.lostCalls.wrappingAdd(1, ordering: .relaxed)
+      guard isGivenUp.exchange(true, ordering: .acquiringAndReleasing) else { return true }
+      Watchdog.lostCalls.wrappingSubtract(1, ordering: .relaxed)
+      return false
+    }
+
+    var result: Value? { value.withLock { $0 } }
   }
 
-  /// The status `call` returns, or nil if it is given up: after one to two limits.
-  func wait(for call: @escaping @Sendable (Progress) -> Int32) -> Int32? {
+  /// Returns what `call` returns, or nil if it is given up: after one to two limits.
+  func wait<Value: Sendable>(for call: @escaping @Sendable (Progress) -> Value) -> Value? {
     let progress = Progress()
     guard let limit else { return call(progress) }
-    let answer = Answer()
-    thread.async {
-      answer.status.store(call(progress), ordering: .releasing)
-      answer.isThere.signal()
-    }
+    let errand = Errand(call)
+    thread.async { errand.run(progress) }
     // At most thirty years, which Dispatch can count.
     let nanoseconds = Int(max(0, min(limit / .nanoseconds(1), 1e18)))
     var steps = progress.steps
-    while answer.isThere.wait(timeout: .now() + .nanoseconds(nanoseconds)) == .timedOut {
+    while errand.isDone.wait(timeout: .now() + .nanoseconds(nanoseconds)) == .timedOut {
       let stepsNow = progress.steps
-      guard stepsNow != steps else { return nil }
+      if stepsNow == steps {
+        guard errand.giveUp() else { break }
+        return nil
+      }
       steps = stepsNow
     }
-    return answer.status.load(ordering: .acquiring)
+    return errand.result
+  }
+
+  /// Makes a call that nobody waits for, after those before it and before those after it.
+  func later(_ call: @escaping @Sendable () -> Void) {
+    guard limit != nil else { return call() }
+    thread.async(execute: call)
   }
 }

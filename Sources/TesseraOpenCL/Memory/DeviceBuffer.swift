@@ -10,13 +10,11 @@ final class DeviceBuffer: @unchecked Sendable {
   let byteCount: Int
 
   init(_ context: OpenCLContext, byteCount: Int) throws(TesseraError) {
-    try context.requireAlive()
-    var status: cl_int = 0
-    let memory = context.api.clCreateBuffer(
-      context.context, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &status)
-    guard status == 0, let memory else { throw context.failure(status, "clCreateBuffer") }
+    memory = try context.make("clCreateBuffer") { handles, status in
+      handles.library.api.clCreateBuffer(
+        handles.context, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, &status)
+    }
     self.context = context
-    self.memory = memory
     self.byteCount = byteCount
   }
 
@@ -30,6 +28,7 @@ final class DeviceBuffer: @unchecked Sendable {
 
   // The driver keeps the memory until queued commands are done with it.
   deinit {
-    if context.loss?.isAbandoned != true { _ = context.api.clReleaseMemObject(memory) }
+    let memory = DriverHandles.Memory(handle: memory)
+    context.letGo { _ = $0.clReleaseMemObject(memory.handle) }
   }
 }

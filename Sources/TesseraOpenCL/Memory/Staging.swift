@@ -23,10 +23,14 @@ final class Staging: @unchecked Sendable {
   }
 
   deinit { if pinned == nil { start.deallocate() } }
+
+  /// Keeps the memory until the process ends: a driver that failed may still use it.
+  func keepForEver() { _ = Unmanaged.passRetained(self) }
 }
 
 extension DriverHandles {
-  /// Memory of the host that the device reaches without a copy; nil where the driver has none.
+  /// Returns memory of the host that the device reaches without a copy; nil where the driver has
+  /// none.
   func pin(byteCount: Int) -> Staging? {
     let api = library.api
     var status: cl_int = 0
@@ -43,9 +47,15 @@ extension DriverHandles {
     return Staging(pinned: memory, at: start, byteCount: byteCount)
   }
 
-  func unpin(_ staging: Staging) {
+  /// Queues the end of the mapping.
+  func unmap(_ staging: Staging) {
     guard let memory = staging.pinned else { return }
     _ = library.api.clEnqueueUnmapMemObject(queue, memory, staging.start, 0, nil, nil)
+  }
+
+  /// Gives the memory back, once its mapping has ended.
+  func unpin(_ staging: Staging) {
+    guard let memory = staging.pinned else { return }
     _ = library.api.clReleaseMemObject(memory)
   }
 }

@@ -1,24 +1,36 @@
 internal import COpenCL
 internal import Kernels
+internal import Synchronization
 internal import TesseraCompute
 
-/// A kernel source with the macros that shape it.
+/// A kernel source with the macros that shape it: a file of `Kernels/cl`, or text made at run time.
 struct KernelSource: Hashable, Sendable {
-  /// The file in `Kernels/cl`, without its extension.
+  /// The file in `Kernels/cl`, without its extension; what messages call text made at run time.
   let name: String
   let macros: [String: Int]
+  /// The text; nil for that of the file.
+  private let generated: String?
 
   init(_ name: String, _ macros: [String: Int] = [:]) {
-    self.name = name
-    self.macros = macros
+    (self.name, self.macros) = (name, macros)
+    generated = nil
   }
 
-  /// The whole text: the common prefix and the file.
+  /// Makes a source of text that was put together at run time. Equal text with equal macros is one
+  /// program, on disk too.
+  init(_ name: String, text: String, _ macros: [String: Int] = [:]) {
+    (self.name, self.macros) = (name, macros)
+    generated = text
+  }
+
+  /// The whole text: the common prefix and the source's own.
   func text() throws(TesseraError) -> String {
-    guard let common = kernels_source("common"), let own = kernels_source(name) else {
+    guard let common = kernels_source("common"),
+      let own = generated ?? kernels_source(name).map({ String(cString: $0) })
+    else {
       throw TesseraError(.buildFailure, "there is no kernel source named \(name)")
     }
-    return String(cString: common) + "#line 1 \"\(name).cl\"\n" + String(cString: own)
+    return String(cString: common) + "#line 1 \"\(name).cl\"\n" + own
   }
 
   /// Compiler options: OpenCL C 1.2 without relaxed arithmetic, and the macros.
@@ -31,7 +43,8 @@ struct KernelSource: Hashable, Sendable {
 
 /// A built program and the kernels taken from it.
 ///
-/// Not safe to share: arguments are state of a kernel, so whoever uses one holds the device's lock.
+/// Not safe to share: arguments are state of a kernel, so whoever uses one holds the lock of its
+/// ``ProgramSlot``.
 final class Program {
   private let context: OpenCLContext
   private let program: cl_program
@@ -43,9 +56,19 @@ final class Program {
   }
 
   deinit {
-    guard context.loss?.isAbandoned != true else { return }
-    for kernel in kernels.values { _ = context.api.clReleaseKernel(kernel) }
-    _ = context.api.clReleaseProgram(program)
+    let built = Built(program: program, kernels: Array(kernels.values))
+    context.letGo { api in
+      for kernel in built.kernels { _ = api.clReleaseKernel(kernel) }
+      _ = api.clReleaseProgram(built.program)
+    }
+  }
+
+  /// The driver's names, for a call that does not keep their owner.
+  ///
+  /// Safe to share: names that never change.
+  private struct Built: @unchecked Sendable {
+    let program: cl_program
+    var kernels: [cl_kernel] = []
   }
 
   /// The program, from its cached binary if there is a good one, else compiled and cached.
@@ -67,10 +90,9 @@ final class Program {
 
   func kernel(_ name: String) throws(TesseraError) -> cl_kernel {
     if let kernel = kernels[name] { return kernel }
-    var status: cl_int = 0
-    let kernel = context.api.clCreateKernel(program, name, &status)
-    guard status == 0, let kernel else {
-      throw context.failure(status, "clCreateKernel(\(name))")
+    let built = Built(program: program)
+    let kernel = try context.make("clCreateKernel(\(name))") { handles, status in
+      handles.library.api.clCreateKernel(built.program, name, &status)
     }
     kernels[name] = kernel
     return kernel
@@ -79,13 +101,12 @@ final class Program {
   private static func fromSource(
     _ text: String, named name: String, options: String, in context: OpenCLContext
   ) throws(TesseraError) -> Program {
-    var status: cl_int = 0
-    let handle = text.withCString { start in
-      var start: UnsafePointer<CChar>? = start
-      return context.api.clCreateProgramWithSource(context.context, 1, &start, nil, &status)
-    }
-    guard status == 0, let handle else {
-      throw context.failure(status, "clCreateProgramWithSource(\(name))")
+    let handle = try context.make("clCreateProgramWithSource(\(name))") { handles, status in
+      text.withCString { start in
+        var start: UnsafePointer<CChar>? = start
+        return handles.library.api.clCreateProgramWithSource(
+          handles.context, 1, &start, nil, &status)
+      }
     }
     let program = Program(context, handle)
     try program.build(named: name, options: options)
@@ -95,18 +116,20 @@ final class Program {
   private static func fromBinary(
     _ binary: [UInt8], options: String, in context: OpenCLContext
   ) throws(TesseraError) -> Program {
-    var status: cl_int = 0
-    var binaryStatus: cl_int = 0
-    var device: cl_device_id? = context.device
-    var count = binary.count
-    let handle = binary.withUnsafeBufferPointer { bytes in
-      var start = bytes.baseAddress
-      return context.api.clCreateProgramWithBinary(
-        context.context, 1, &device, &count, &start, &binaryStatus, &status)
-    }
-    guard status == 0, binaryStatus == 0, let handle else {
-      throw OpenCLStatus.error(
-        status == 0 ? binaryStatus : status, "clCreateProgramWithBinary")
+    let handle = try context.make("clCreateProgramWithBinary") { handles, status in
+      var binaryStatus: cl_int = 0
+      var device: cl_device_id? = handles.device
+      var count = binary.count
+      let handle = binary.withUnsafeBufferPointer { bytes in
+        var start = bytes.baseAddress
+        return handles.library.api.clCreateProgramWithBinary(
+          handles.context, 1, &device, &count, &start, &binaryStatus, &status)
+      }
+      if status == 0, binaryStatus != 0 {
+        status = binaryStatus
+        if let handle { _ = handles.library.api.clReleaseProgram(handle) }
+      }
+      return handle
     }
     let program = Program(context, handle)
     try program.build(named: "cached program", options: options)
@@ -120,29 +143,71 @@ final class Program {
     guard [-11, -3, -43].contains(status) else {
       throw context.failure(status, "clBuildProgram(\(name))")
     }
-    let log = queryText {
-      context.api.clGetProgramBuildInfo(
-        program, context.device, cl_program_build_info(CL_PROGRAM_BUILD_LOG), $0, $1, $2)
-    }
     throw TesseraError(
-      .buildFailure, "\(name).cl did not compile with \(options):\n\(log)", status: status)
+      .buildFailure, "\(name).cl did not compile with \(options):\n\(log())", status: status)
+  }
+
+  /// What the compiler said.
+  private func log() -> String {
+    let (handles, built) = (context.handles, Built(program: program))
+    return context.watchdog.wait { _ in
+      queryText {
+        handles.library.api.clGetProgramBuildInfo(
+          built.program, handles.device, cl_program_build_info(CL_PROGRAM_BUILD_LOG), $0, $1, $2)
+      }
+    } ?? ""
   }
 
   /// What the driver needs to skip compiling next time, if it says.
   private func binary() -> [UInt8]? {
-    var count = 0
-    guard
-      context.api.clGetProgramInfo(
-        program, cl_program_info(CL_PROGRAM_BINARY_SIZES), MemoryLayout<Int>.size, &count, nil)
-        == 0, count > 0
-    else { return nil }
-    var bytes = [UInt8](repeating: 0, count: count)
-    let status = bytes.withUnsafeMutableBufferPointer { bytes in
-      var start = bytes.baseAddress
-      return context.api.clGetProgramInfo(
-        program, cl_program_info(CL_PROGRAM_BINARIES), MemoryLayout<UnsafeRawPointer>.size, &start,
-        nil)
+    let (library, built) = (context.handles.library, Built(program: program))
+    let answer = context.watchdog.wait { _ -> [UInt8] in
+      var count = 0
+      guard
+        library.api.clGetProgramInfo(
+          built.program, cl_program_info(CL_PROGRAM_BINARY_SIZES), MemoryLayout<Int>.size, &count,
+          nil) == 0, count > 0
+      else { return [] }
+      var bytes = [UInt8](repeating: 0, count: count)
+      let status = bytes.withUnsafeMutableBufferPointer { bytes in
+        var start = bytes.baseAddress
+        return library.api.clGetProgramInfo(
+          built.program, cl_program_info(CL_PROGRAM_BINARIES),
+          MemoryLayout<UnsafeRawPointer>.size, &start, nil)
+      }
+      return status == 0 ? bytes : []
     }
-    return status == 0 ? bytes : nil
+    guard let answer else {
+      _ = context.abandon("clGetProgramInfo")
+      return nil
+    }
+    return answer.isEmpty ? nil : answer
+  }
+}
+
+/// A program that is built by whoever needs it first, while only those who need the same one wait.
+///
+/// Safe to share: everything happens inside the lock.
+final class ProgramSlot: Sendable {
+  private struct Content: @unchecked Sendable {
+    // Safe: touched only inside the mutex, which is what kernels' argument slots need.
+    var program: Program?
+  }
+  private let content = Mutex(Content())
+
+  /// Runs `body` with the program, which `build` makes at first use. A failure is not kept.
+  func use(
+    build: () throws(TesseraError) -> Program, _ body: (Program) throws(TesseraError) -> Void
+  ) throws(TesseraError) {
+    try content.withLock { content throws(TesseraError) in
+      let program: Program
+      if let built = content.program {
+        program = built
+      } else {
+        program = try build()
+        content.program = program
+      }
+      try body(program)
+    }
   }
 }

@@ -3,7 +3,8 @@ internal import TesseraHost
 /// Program binaries kept on disk between runs. Whatever fails here only costs a compilation.
 ///
 /// A file holds the whole key and a checksum beside the binary: no collision of names, no truncated
-/// or damaged file ever reaches a driver.
+/// or damaged file ever reaches a driver. That guards against accidents only: whoever may write to
+/// the folder decides what the device computes, so ``CacheFolder`` refuses one that others may write.
 struct ProgramCache: Sendable {
   let directory: String?
   /// What a binary depends on besides its source: device, driver and platform.
@@ -39,6 +40,7 @@ struct ProgramCache: Sendable {
     guard let directory, let path = path(for: key) else { return }
     CacheFolder.create(directory)
     let bytes = Self.header(key) + Self.bytes(of: Self.hash(binary)) + binary
+    CacheFolder.clearWay(for: path)
     guard let file = try? AtomicFile(path) else { return }
     try? file.append(bytes.span.bytes)
     try? file.commit()
