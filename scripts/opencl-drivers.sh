@@ -15,8 +15,8 @@
 #
 # Exit status 75 says that a driver cannot be had here, and the last line why.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-root=$PWD/.build/drivers
+
+root=$(cd "$(dirname "$0")/.." && pwd)/.build/drivers
 
 unavailable() {
   echo "opencl-drivers: $1" >&2
