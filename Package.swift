@@ -68,7 +68,7 @@ let package = Package(
     .target(name: "COracle", path: "Tests/COracle"),
     .target(
       name: "TestSupport",
-      dependencies: ["COracle", "TesseraCompute", "TesseraCPU", "TesseraOpenCL"],
+      dependencies: ["COracle", "TesseraCompute", "TesseraCPU", "TesseraHost", "TesseraOpenCL"],
       path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "DeviceConformanceTests",

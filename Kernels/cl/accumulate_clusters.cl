@@ -14,7 +14,8 @@
 //   scan                        one group, GROUP * PER_ITEM values at a time
 //   find_starts, count_runs     a group walks SPAN elements
 //   sum_runs                    BODY_WIDE: one item sums a run, 16 columns at a time.
-//                               BODY_TILE: 32 x 8 items sum 32 columns of 8 runs.
+//                               BODY_TILE: 32 x 8 items sum 32 columns of 8 runs; where groups
+//                               hold fewer than 256 items, as many runs as they have room for.
 //   add_runs                    as sum_runs, with clusters for runs
 //
 // Macros
@@ -138,7 +139,8 @@ __kernel void place_points(__global const ulong *restrict order, ulong order_off
   for (uint i = item_start(count); i < item_end(count); i++) {
     ulong entry = order[i];
     uint digit = DIGIT_OF(entry >> 32);
-    sorted[shifts[digit] + places[digit * GROUP + item]++] = entry;
+    uint place = shifts[digit] + places[digit * GROUP + item]++;
+    if (place < count) sorted[place] = entry;
   }
 }
 
@@ -150,8 +152,8 @@ __kernel void find_starts(__global const ulong *restrict order, ulong order_offs
   uint start = (uint)group_index(0) * SPAN;
   uint end = min(count + 1 - start, (uint)SPAN) + start;
   for (uint i = start + get_local_id(0); i < end; i += GROUP) {
-    uint from = i == 0 ? 0 : (uint)(order[i - 1] >> 32) + 1;
-    uint through = i == count ? clusters : (uint)(order[i] >> 32);
+    uint from = i == 0 ? 0 : min((uint)(order[i - 1] >> 32), clusters) + 1;
+    uint through = i == count ? clusters : min((uint)(order[i] >> 32), clusters);
     for (uint cluster = from; cluster <= through; cluster++) starts[cluster] = i;
   }
 }
@@ -212,30 +214,30 @@ __kernel void sum_runs(__global const float *restrict points, ulong points_offse
                        uint first_column, uint columns, __global const ulong *restrict order,
                        ulong order_offset, __global const uint *restrict starts,
                        ulong starts_offset, __global const uint *restrict run_starts,
-                       ulong run_starts_offset, uint clusters, __global double *restrict run_sums,
-                       ulong run_sums_offset) {
+                       ulong run_starts_offset, uint clusters, uint count,
+                       __global double *restrict run_sums, ulong run_sums_offset) {
   starts += starts_offset;
   run_starts += run_starts_offset;
   uint run = get_global_id(1);
   if (run >= run_starts[clusters]) return;
   uint cluster = cluster_of(run, run_starts, clusters);
   uint begin = starts[cluster] + (run - run_starts[cluster]) * RUN;
-  uint end = min(begin + RUN, starts[cluster + 1]);
+  uint end = min(min(begin + RUN, starts[cluster + 1]), count);
   points += points_offset + first_column;
   order += order_offset;
   run_sums += run_sums_offset + (size_t)run * columns;
-#define POINT(i) (points + (size_t)(uint)order[i] * width)
+#define POINT(i) (points + (size_t)min((uint)order[i], count - 1) * width)
   SUM_COLUMNS(run_sums, POINT)
 }
 
 __kernel void add_runs(__global const double *restrict run_sums, ulong run_sums_offset,
                        __global const uint *restrict run_starts, ulong run_starts_offset,
-                       uint clusters, uint width, uint first_column, uint columns,
+                       uint clusters, uint run_limit, uint width, uint first_column, uint columns,
                        __global double *restrict sums, ulong sums_offset) {
   uint cluster = get_global_id(1);
   if (cluster >= clusters) return;
   uint begin = run_starts[run_starts_offset + cluster];
-  uint end = run_starts[run_starts_offset + cluster + 1];
+  uint end = min(run_starts[run_starts_offset + cluster + 1], run_limit);
   run_sums += run_sums_offset;
   sums += sums_offset + (size_t)cluster * width + first_column;
 #define RUN_SUMS(i) (run_sums + (size_t)(i) * columns)

@@ -34,7 +34,8 @@
       __global const float *restrict bounds, ulong bounds_offset,                                  \
       __global const float *restrict thresholds, ulong thresholds_offset,                          \
       __global ulong *restrict lists, ulong lists_offset, __global uint *restrict counts,          \
-      ulong counts_offset, uint blocks, uint query_count, uint capacity, uint first_row,           \
+      ulong counts_offset, __global uint *restrict tallies, ulong tallies_offset, uint blocks,     \
+      uint query_count, uint capacity, uint first_row,                                             \
       uint row_count, uint panel_count, uint stride, uint first, uint end SLICE_PARAMETERS
 
 // The largest sum of a query that passes; -1 if none does. v falls as U grows, also once rounded.

@@ -47,15 +47,17 @@ static inline uint number_at(__global const uchar *numbers, uint part, uint row)
 __kernel void codes_rescore(__global const uchar *restrict groups, ulong groups_offset,
                             __global const float *restrict tables, ulong tables_offset,
                             __global ulong *restrict lists, ulong lists_offset,
-                            __global const uint *restrict counts, ulong counts_offset, uint metric,
+                            __global const uint *restrict counts, ulong counts_offset,
+                            __global uint *restrict tallies, ulong tallies_offset, uint metric,
                             uint parts, uint blocks, uint codewords, uint first_row,
                             uint row_count, uint query_count, uint capacity, uint limit,
                             uint slots) {
   uint slot = (uint)get_global_id(0);
   uint query = (uint)get_global_id(1);
   if (slot >= slots || query >= query_count) return;
-  uint count = counts[counts_offset + query];
+  uint count = min(counts[counts_offset + query], capacity);
   if (count <= limit) return;
+  uint scored = 0;
   tables += tables_offset + (size_t)query * parts * codewords;
   lists += lists_offset + (size_t)query * capacity;
   for (uint i = slot; i < count; i += slots) {
@@ -64,9 +66,12 @@ __kernel void codes_rescore(__global const uchar *restrict groups, ulong groups_
     if (row < first_row || place >= row_count) continue;
     __global const uchar *numbers = numbers_of(groups + groups_offset, place, blocks);
     float sum = 0.0f;
-    for (uint m = 0; m < parts; m++) sum += tables[m * codewords + number_at(numbers, m, place)];
+    uint m = 0;
+    for (; m < parts; m++) sum += tables[m * codewords + number_at(numbers, m, place)];
     lists[i] = (ulong)score_rank(sum, metric) << 32 | row;
+    scored += m >= parts ? 1 : 0;
   }
+  add_tally(tallies + tallies_offset + TALLY_SCORED, scored);
 }
 
 __kernel void codes_unpack(__global const uchar *restrict groups, ulong groups_offset,

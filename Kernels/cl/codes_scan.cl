@@ -54,6 +54,7 @@ __kernel void codes_scan(SCAN_PARAMETERS) {
   uint slice_end = min(slice_first + slice, end);
   uint four_first = (uint)get_global_id(1) * query_blocks;
   uint four_end = min(four_first + query_blocks, (query_count + FOUR - 1) / FOUR);
+  uint visits = 0;
   for (uint four = four_first; four < four_end; four++) {
     uint query = four * FOUR;
     int largest[FOUR];
@@ -62,7 +63,10 @@ __kernel void codes_scan(SCAN_PARAMETERS) {
       largest[i] = largest_passing(query + i, query_count, lines, bounds, thresholds);
       searched |= largest[i] >= 0;
     }
-    if (!searched) continue;
+    if (!searched) {
+      visits += slice_end - slice_first;
+      continue;
+    }
     __global const uint16 *tables = words + words_offset + (size_t)four * blocks * 4;
     for (uint place = slice_first; place < slice_end; place++) {
       uint2 panel_rows = PANEL_AT(place);
@@ -70,8 +74,9 @@ __kernel void codes_scan(SCAN_PARAMETERS) {
       // Queries 0 and 2 are in the halves of the even sums, 1 and 3 in those of the odd ones.
       uint16 even_low = (uint16)(0), even_high = (uint16)(0);
       uint16 odd_low = (uint16)(0), odd_high = (uint16)(0);
+      uint block = 0;
 #pragma unroll 1
-      for (uint block = 0; block < blocks; block++) {
+      for (; block < blocks; block++) {
 #pragma unroll
         for (uint part = 0; part < 4; part += 2) {
           uint16 numbers = codes[block] >> part * 8;
@@ -104,8 +109,10 @@ __kernel void codes_scan(SCAN_PARAMETERS) {
                          capacity);
         }
       }
+      visits += block >= blocks ? 1 : 0;
     }
   }
+  add_tally(tallies + tallies_offset + TALLY_VISITS, visits);
 }
 
 #else
@@ -123,12 +130,16 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan(SCAN
   lines += lines_offset;
   uint item = get_local_id(0), lane = item % WIDTH;
   uint four = (uint)group_index(0), query = four * FOUR;
+  uint place_first = first + (uint)group_index(1) * (GROUP / WIDTH * ITEM_GROUPS);
+  uint visits = min(place_first + GROUP / WIDTH * ITEM_GROUPS, end) - place_first;
+  tallies += tallies_offset + TALLY_VISITS;
   if (!find_largest(largest, query, query_count, lines, bounds + bounds_offset,
                     thresholds + thresholds_offset)) {
+    if (item == 0) add_tally(tallies, visits);
     return;
   }
 
-  uint place = first + (uint)group_index(1) * (GROUP / WIDTH * ITEM_GROUPS) + item / WIDTH;
+  uint place = place_first + item / WIDTH;
   uint panel[ITEM_GROUPS], rows[ITEM_GROUPS];
   __global const uint *codes[ITEM_GROUPS];
   // Row `lane` of each group, then row `lane` + 16.
@@ -144,7 +155,8 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan(SCAN
     even[g][0] = even[g][1] = odd[g][0] = odd[g][1] = 0;
   }
   words += words_offset + (size_t)four * blocks * 4 * WIDTH;
-  for (uint start = 0; start < blocks; start += BLOCKS) {
+  uint start = 0;
+  for (; start < blocks; start += BLOCKS) {
     uint here = min(blocks - start, (uint)BLOCKS);
     for (uint i = item; i < here * 4 * WIDTH; i += GROUP) tables[i] = words[start * 4 * WIDTH + i];
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -177,6 +189,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan(SCAN
                      capacity);
     }
   }
+  if (item == 0 && start >= blocks) add_tally(tallies, visits);
 }
 
 #endif

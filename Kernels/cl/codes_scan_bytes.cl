@@ -94,6 +94,7 @@ __kernel void codes_scan_bytes(SCAN_PARAMETERS) {
   uint block_first = (uint)get_global_id(1) * query_blocks;
   uint block_end = min(block_first + query_blocks, (query_count + BLOCK - 1) / BLOCK);
   Sums sums[SLICE * PANEL_ROWS];
+  uint visits = 0;
   for (uint block = block_first; block < block_end; block++) {
     uint query = block * BLOCK;
     int largest[BLOCK];
@@ -106,9 +107,13 @@ __kernel void codes_scan_bytes(SCAN_PARAMETERS) {
       searched[i % 2][i / 2] = largest[i] < 0 ? 0 : 0xFFFF;
       is_searched |= largest[i] >= 0;
     }
-    if (!is_searched) continue;
+    if (!is_searched) {
+      visits += slice_end - slice_first;
+      continue;
+    }
     __global const ushort16 *tables = words + words_offset + (size_t)block * blocks * ENTRY_COUNT;
-    for (uint start = 0; start < blocks; start += PARTS) {
+    uint start = 0;
+    for (; start < blocks; start += PARTS) {
       uint here = min(blocks - start, (uint)PARTS);
       for (uint place = slice_first; place < slice_end; place++) {
         uint panel = PANEL_AT(place).x;
@@ -139,8 +144,10 @@ __kernel void codes_scan_bytes(SCAN_PARAMETERS) {
                          lists, counts, capacity);
         }
       }
+      visits += start >= blocks ? 1 : 0;
     }
   }
+  add_tally(tallies + tallies_offset + TALLY_VISITS, visits);
 }
 
 #else
@@ -162,11 +169,15 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan_byte
   lines += lines_offset;
   uint item = get_local_id(0), lane = item % SHARE;
   uint four = (uint)group_index(0), query = four * FOUR;
+  uint place_first = first + (uint)group_index(1) * (GROUP / SHARE * ITEM_PANELS);
+  uint visits = min(place_first + GROUP / SHARE * ITEM_PANELS, end) - place_first;
+  tallies += tallies_offset + TALLY_VISITS;
   if (!find_largest(largest, query, query_count, lines, bounds + bounds_offset,
                     thresholds + thresholds_offset)) {
+    if (item == 0) add_tally(tallies, visits);
     return;
   }
-  uint place = first + (uint)group_index(1) * (GROUP / SHARE * ITEM_PANELS) + item / SHARE;
+  uint place = place_first + item / SHARE;
   uint panel[ITEM_PANELS], rows[ITEM_PANELS];
   __global const uint *codes[ITEM_PANELS];
   uint even[ITEM_PANELS][FOUR], odd[ITEM_PANELS][FOUR];
@@ -183,7 +194,8 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan_byte
     for (uint row = 0; row < FOUR; row++) even[p][row] = odd[p][row] = 0;
   }
   words += words_offset + (size_t)four * blocks * ENTRY_COUNT;
-  for (uint start = 0; start < blocks; start += PARTS) {
+  uint start = 0;
+  for (; start < blocks; start += PARTS) {
     uint here = min(blocks - start, (uint)PARTS);
     // An odd part is paired with one of zeros, and the last codes are read twice.
     for (uint i = item; i < (here + here % 2) * ENTRY_COUNT; i += GROUP) {
@@ -220,6 +232,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan_byte
                      capacity);
     }
   }
+  if (item == 0 && start >= blocks) add_tally(tallies, visits);
 }
 
 #endif

@@ -27,10 +27,14 @@
 #define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
 #endif
 
+// The sides of a work-group, which a kernel with others defines anew. Numbers, since compilers for
+// small GPUs get addresses wrong that follow from get_local_size.
+#define LOCAL_X GROUP
+#define LOCAL_Y 1
+
 // The index of this work-group in the whole operation, over all pieces of the launch.
-static inline size_t group_index(uint dimension) {
-  return get_global_id(dimension) / get_local_size(dimension);
-}
+#define group_index(dimension)                                                                     \
+  (get_global_id(dimension) / (size_t)((dimension) == 0 ? LOCAL_X : LOCAL_Y))
 
 // The sum of `value` over the items before this one; `*total` is the sum over all of them.
 // Every item of the group must call it. `partial` holds GROUP values.

@@ -125,6 +125,10 @@ __kernel void multiply(__global const float *restrict a, ulong a_offset, ulong a
 
 #define TILE (ITEMS * ITEM_SIDE)
 #define QUADS (ITEM_SIDE / 4)
+#undef LOCAL_X
+#define LOCAL_X ITEMS
+#undef LOCAL_Y
+#define LOCAL_Y ITEMS
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, ITEMS, 1))) void multiply(
     __global const float *restrict a, ulong a_offset, ulong a_stride, ulong rows,

@@ -8,7 +8,7 @@
 //
 // Work items
 //   BODY_WIDE  one item packs one panel
-//   BODY_TILE  a group of 32 x 8 items packs 32 dimensions of one panel through local memory, so
+//   BODY_TILE  a group of 32 x ROWS_AT_ONCE items packs 32 dimensions of one panel through local memory, so
 //              that reads and writes both run along consecutive items.
 //              Group: x = panel, y = block of dimensions.
 //
@@ -55,7 +55,12 @@ __kernel void pack_panels(__global const float *restrict vectors, ulong vectors_
 
 #else
 
-#define ROWS_AT_ONCE 8
+// Groups of 64 items and more: two rows at once, and up to eight.
+#define ROWS_AT_ONCE (GROUP < 256 ? GROUP / PANEL : 8)
+#undef LOCAL_X
+#define LOCAL_X PANEL
+#undef LOCAL_Y
+#define LOCAL_Y ROWS_AT_ONCE
 
 __kernel __attribute__((reqd_work_group_size(PANEL, ROWS_AT_ONCE, 1))) void pack_panels(
     __global const float *restrict vectors, ulong vectors_offset, ulong stride, ulong first_vector,

@@ -1,7 +1,9 @@
-// Shows by doing what the device can do: local memory, barriers, integer atomics, Float64.
+// Shows by doing what the device can do: local memory, barriers, integer atomics, long
+// loops, Float64.
 //
 // probe          result[0] += words of local memory that do not hold what another work item wrote
 //                result[1] += 1 for each work item
+// probe_loops    result[0] = start, sent `outer` times 64 steps through a generator: a loop in a loop
 // probe_float64  values[1] = fma(values[0], values[0], values[1]), which must round once
 
 __kernel void probe(__global uint *restrict result, ulong result_offset, __local uint *scratch,
@@ -18,6 +20,16 @@ __kernel void probe(__global uint *restrict result, ulong result_offset, __local
   }
   atomic_add(result, wrong);
   atomic_inc(result + 1);
+}
+
+__kernel void probe_loops(__global uint *restrict result, ulong result_offset, uint start,
+                          uint outer) {
+  uint state = start;
+  for (uint i = 0; i < outer; i++) {
+#pragma unroll 1
+    for (uint step = 0; step < 64; step++) state = (state ^ state >> 7) * 1664525u + 1013904223u;
+  }
+  result[result_offset] = state;
 }
 
 #ifdef HAS_FLOAT64

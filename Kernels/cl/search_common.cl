@@ -61,6 +61,11 @@
 #define STATE_OVERFLOW 3u  // 1: the list was full, so this query must be searched again
 #define STATE_WORDS 4u
 
+// What the host checks against what it asked for: words before the states. Launches that a driver
+// leaves out, and loops that it ends early, show there.
+#define TALLY_VISITS 1u  // pairs of a panel and a block of queries that a filter has been through
+#define TALLY_SCORED 2u  // entries given their score
+
 #define LARGEST_NORM 0x1p62f
 #define SMALLEST_NORM 0x1p-62f
 
@@ -92,6 +97,11 @@ static inline uint entry_row(ulong entry) { return (uint)entry; }
 static inline float error_bound(float4 bound, float square, float2 lengths) {
   float rounded = fma(bound.z, lengths.y, bound.y);
   return fma(fma(square, lengths.x, bound.x), lengths.x, rounded);
+}
+
+// Adds to a tally, once for each item or group that has done its work.
+static inline void add_tally(__global uint *tally, uint count) {
+  if (count > 0) atomic_add(tally, count);
 }
 
 // Adds a row that passed to a query's list. Past the capacity only the counter goes on.

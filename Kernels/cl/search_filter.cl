@@ -40,9 +40,13 @@ __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
   uint slice_end = min(slice_first + slice, end);
   uint block_first = (uint)get_global_id(1) * blocks;
   uint block_end = min(block_first + blocks, (query_count + BLOCK_QUERIES - 1) / BLOCK_QUERIES);
+  uint visits = 0;
   for (uint block = block_first; block < block_end; block++) {
     uint query = block * BLOCK_QUERIES;
-    if (!any_searched(thresholds, query, query + BLOCK_QUERIES)) continue;
+    if (!any_searched(thresholds, query, query + BLOCK_QUERIES)) {
+      visits += slice_end - slice_first;
+      continue;
+    }
     __global const float *q = queries + (size_t)query * dimension;
     for (uint place = slice_first; place < slice_end; place++) {
       uint2 panel_rows = PANEL_AT(place);
@@ -51,8 +55,9 @@ __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
       float16 low[8], high[8];
 #pragma unroll
       for (uint i = 0; i < 8; i++) low[i] = high[i] = (float16)(0.0f);
+      uint d = 0;
 #pragma unroll 1
-      for (uint d = 0; d < dimension; d++) {
+      for (; d < dimension; d++) {
         float16 x_low = vload16(0, x + (size_t)d * PANEL_ROWS);
         float16 x_high = vload16(1, x + (size_t)d * PANEL_ROWS);
 #pragma unroll
@@ -78,8 +83,10 @@ __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
                          lists + (size_t)(query + i) * capacity, counts + query + i, capacity);
         }
       }
+      visits += d >= dimension ? 1 : 0;
     }
   }
+  add_tally(tallies + TALLY_VISITS, visits);
 }
 
 #else
@@ -90,6 +97,8 @@ __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
 #define TILE_ITEMS (ITEMS_ACROSS * (TILE_QUERIES / ITEM_QUERIES))
 #define TILE_BLOCKS (TILE_QUERIES / BLOCK_QUERIES)
 #define TILE_PANELS (TILE_ROWS / PANEL_ROWS)
+#undef LOCAL_X
+#define LOCAL_X TILE_ITEMS
 
 __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_filter(
     FILTER_PARAMETERS) {
@@ -105,14 +114,20 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
   uint block_count = (query_count + BLOCK_QUERIES - 1) / BLOCK_QUERIES;
   uint place_first = first + (uint)group_index(1) * TILE_PANELS;
   uint tile_end = min((block_first + TILE_BLOCKS) * BLOCK_QUERIES, query_count);
-  if (!any_searched(thresholds, block_first * BLOCK_QUERIES, tile_end)) return;
+  uint visits = (min(block_first + TILE_BLOCKS, block_count) - block_first) *
+                (min(place_first + TILE_PANELS, end) - place_first);
+  if (!any_searched(thresholds, block_first * BLOCK_QUERIES, tile_end)) {
+    if (item == 0) add_tally(tallies + TALLY_VISITS, visits);
+    return;
+  }
   float4 dot[ITEM_QUERIES][ROW_GROUPS];
 #pragma unroll
   for (uint i = 0; i < ITEM_QUERIES; i++) {
 #pragma unroll
     for (uint g = 0; g < ROW_GROUPS; g++) dot[i][g] = (float4)(0.0f);
   }
-  for (uint depth = 0; depth < dimension; depth += TILE_DEPTH) {
+  uint depth = 0;
+  for (; depth < dimension; depth += TILE_DEPTH) {
     for (uint part = item; part < TILE_BLOCKS * TILE_DEPTH * 2; part += TILE_ITEMS) {
       uint block = part / (TILE_DEPTH * 2), d = part / 2 % TILE_DEPTH, column = part % 2 * 4;
       float4 values = (float4)(0.0f);
@@ -184,6 +199,7 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
       if (!(v.w < limit) && (rows & 8) != 0) append_row(list, count, capacity, v.w, row + 3);
     }
   }
+  if (item == 0 && depth >= dimension) add_tally(tallies + TALLY_VISITS, visits);
 }
 
 #endif

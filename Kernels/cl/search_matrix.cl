@@ -15,6 +15,8 @@
 #define PACKED uint4
 #define TILE_ITEMS (LANES * SUBGROUPS_DOWN * SUBGROUPS_ACROSS)
 #define TILE_PANELS (TILE_ROWS / PANEL_ROWS)
+#undef LOCAL_X
+#define LOCAL_X TILE_ITEMS
 #define GROUP_QUERIES (TILE_QUERIES / SUBGROUPS_DOWN)
 #define GROUP_ROWS (TILE_ROWS / SUBGROUPS_ACROSS)
 #define BLOCKS_DOWN (GROUP_QUERIES / UNIT_QUERIES)
@@ -76,7 +78,14 @@ search_matrix(FILTER_PARAMETERS) {
     }
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  if (searched == 0) return;
+  uint block_count = (query_count + BLOCK_QUERIES - 1) / BLOCK_QUERIES;
+  uint block_first = query_first / BLOCK_QUERIES;
+  uint visits = (min(block_first + TILE_QUERIES / BLOCK_QUERIES, block_count) - block_first) *
+                (min(place_first + TILE_PANELS, end) - place_first);
+  if (searched == 0) {
+    if (item == 0) add_tally(tallies + TALLY_VISITS, visits);
+    return;
+  }
 
   uint last_panel = (query_count - 1) / PANEL_ROWS;
   __global const uint4 *query_source[QUERY_COPIES];
@@ -106,7 +115,8 @@ search_matrix(FILTER_PARAMETERS) {
   uint down = subgroup / SUBGROUPS_ACROSS * GROUP_QUERIES;
   uint across = subgroup % SUBGROUPS_ACROSS * GROUP_ROWS;
   COPY_STEP(0);
-  for (uint step = 0; step < steps; step++) {
+  uint step = 0;
+  for (; step < steps; step++) {
     if (step + 1 < steps) {
       COPY_STEP(step + 1);
       COPIES_HERE(1);
@@ -169,4 +179,5 @@ search_matrix(FILTER_PARAMETERS) {
       }
     }
   }
+  if (item == 0 && step >= steps) add_tally(tallies + TALLY_VISITS, visits);
 }

@@ -4,6 +4,9 @@
 // i * stride mod panel_count, so that every launch sees a fair sample of rows that were stored in
 // an order of their own.
 //
+// A filter adds what it has been through to `tallies[TALLY_VISITS]`: for each block of queries and
+// each place one, also where it found that nobody is searched.
+//
 // Macro PACKED: the type of packed rows and queries.
 // Macro SELECTED: only some rows may be hits. Place i then stands for entry i * stride mod
 //   panel_count of `kept`, which has a panel and the mask of its rows that are selected, two words,
@@ -26,7 +29,8 @@
       __global const float *restrict bounds, ulong bounds_offset,                                  \
       __global const float *restrict thresholds, ulong thresholds_offset,                          \
       __global ulong *restrict lists, ulong lists_offset, __global uint *restrict counts,          \
-      ulong counts_offset, uint dimension, float square, uint query_count, uint capacity,          \
+      ulong counts_offset, __global uint *restrict tallies, ulong tallies_offset, uint dimension,  \
+      float square, uint query_count, uint capacity,                                               \
       uint first_row, uint row_count, uint panel_count, uint stride, uint first,                   \
       uint end KEPT_PARAMETER
 
@@ -38,7 +42,8 @@
   bounds += bounds_offset;                                                                         \
   thresholds += thresholds_offset;                                                                 \
   lists += lists_offset;                                                                           \
-  counts += counts_offset
+  counts += counts_offset;                                                                         \
+  tallies += tallies_offset
 
 static inline uint scattered(uint place, uint stride, uint panel_count) {
   return (uint)((ulong)place * stride % panel_count);

@@ -65,14 +65,16 @@ static inline double sum_of_squares(__global const float *query, uint dimension)
 __kernel void search_rescore(__global const float *restrict panels, ulong panels_offset,
                              __global const float *restrict queries, ulong queries_offset,
                              __global ulong *restrict lists, ulong lists_offset,
-                             __global const uint *restrict counts, ulong counts_offset, uint metric,
+                             __global const uint *restrict counts, ulong counts_offset,
+                             __global uint *restrict tallies, ulong tallies_offset, uint metric,
                              uint dimension, uint first_row, uint row_count, uint query_count,
                              uint capacity, uint limit, uint slots) {
   uint slot = (uint)get_global_id(0);
   uint query = (uint)get_global_id(1);
   if (slot >= slots || query >= query_count) return;
-  uint count = counts[counts_offset + query];
+  uint count = min(counts[counts_offset + query], capacity);
   if (count <= limit) return;
+  uint scored = 0;
   panels += panels_offset;
   lists += lists_offset + (size_t)query * capacity;
   __global const float *q = queries + queries_offset +
@@ -90,7 +92,8 @@ __kernel void search_rescore(__global const float *restrict panels, ulong panels
       query_squares = sum_of_squares(q, dimension);
     }
     double16 lanes = (double16)(0.0), squares = (double16)(0.0);
-    for (uint d = 0; d < dimension; d += 16) {
+    uint d = 0;
+    for (; d < dimension; d += 16) {
       double16 a = load_lanes(q, BLOCK_QUERIES, d, dimension);
       double16 b = load_lanes(x, PANEL_ROWS, d, dimension);
       if (metric == METRIC_SQUARED_L2) {
@@ -108,7 +111,9 @@ __kernel void search_rescore(__global const float *restrict panels, ulong panels
     // Adding a positive zero turns -0 into it.
     float score = convert_float_rte(sum) + 0.0f;
     lists[i] = (ulong)score_rank(score, metric) << 32 | row;
+    scored += d >= dimension ? 1 : 0;
   }
+  add_tally(tallies + tallies_offset + TALLY_SCORED, scored);
 }
 
 #endif

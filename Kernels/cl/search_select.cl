@@ -1,5 +1,6 @@
-// Keeps the lists short, and picks and orders the hits. One work-group per query, of any size; with
-// BODY_WIDE of one item.
+// Keeps the lists short, and picks and orders the hits. One work-group of LIST_ITEMS per query; with
+// BODY_WIDE of one item. What other kernels should have written is never an index before it is
+// clamped.
 //
 // search_restart  begins again with the queries whose lists overflowed, and puts the others to
 //                 rest. Item = one query.
@@ -13,6 +14,11 @@
 //                 Item = one hit.
 
 #define DIGIT_BITS 4u
+// Items of a group that works on one list. A number that the compiler knows, because it is part of
+// addresses.
+#define LIST_ITEMS (GROUP < 64 ? GROUP : 64)
+#undef LOCAL_X
+#define LOCAL_X LIST_ITEMS
 #define DIGITS 16u
 
 // Counts in local memory, and barriers. A lone item needs neither: atomics cost a CPU most of the
@@ -50,7 +56,7 @@ static inline uint digit_from_top(__local uint *histogram, __local uint *shared,
 }
 
 static inline void clear_histogram(__local uint *histogram) {
-  for (uint digit = get_local_id(0); digit < DIGITS; digit += get_local_size(0)) {
+  for (uint digit = get_local_id(0); digit < DIGITS; digit += LIST_ITEMS) {
     histogram[digit] = 0;
   }
   GROUP_BARRIER(CLK_LOCAL_MEM_FENCE);
@@ -58,8 +64,8 @@ static inline void clear_histogram(__local uint *histogram) {
 
 // Bits of v - e that order as the numbers do; NaN counts as -infinity.
 static inline uint lower_bound_bits(ulong entry, __global const float *panel_lengths,
-                                    float4 bound, float square) {
-  float2 lengths = vload2(entry_row(entry) / PANEL_ROWS, panel_lengths);
+                                    uint panel_count, float4 bound, float square) {
+  float2 lengths = vload2(min(entry_row(entry) / PANEL_ROWS, panel_count - 1), panel_lengths);
   float low = entry_value(entry) - error_bound(bound, square, lengths);
   return ascending_bits(isnan(low) ? -INFINITY : low);
 }
@@ -70,11 +76,12 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
                              __global float *restrict thresholds, ulong thresholds_offset,
                              __global const float *restrict bounds, ulong bounds_offset,
                              __global const float *restrict panel_lengths,
-                             ulong panel_lengths_offset, float square, uint k, uint capacity) {
+                             ulong panel_lengths_offset, uint panel_count, float square, uint k,
+                             uint capacity) {
   __local uint histogram[DIGITS];
   __local uint shared[3];
   uint query = (uint)group_index(0);
-  uint item = get_local_id(0), items = get_local_size(0);
+  uint item = get_local_id(0), items = LIST_ITEMS;
   lists += lists_offset + (size_t)query * capacity;
   states += states_offset + (size_t)query * STATE_WORDS;
   counts += counts_offset + query;
@@ -104,7 +111,7 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
     }
     GROUP_BARRIER(CLK_LOCAL_MEM_FENCE);
     for (uint i = item; i < count; i += items) {
-      uint bits = lower_bound_bits(lists[i], panel_lengths, bound, square);
+      uint bits = lower_bound_bits(lists[i], panel_lengths, panel_count, bound, square);
       lower(shared, bits);
       raise(shared + 1, bits);
     }
@@ -120,7 +127,7 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
       shift = max(shift, DIGIT_BITS) - DIGIT_BITS;
       clear_histogram(histogram);
       for (uint i = item; i < count; i += items) {
-        uint bits = lower_bound_bits(lists[i], panel_lengths, bound, square);
+        uint bits = lower_bound_bits(lists[i], panel_lengths, panel_count, bound, square);
         if ((ulong)(bits ^ prefix) >> digit_top == 0) {
           increment(histogram + ((bits ^ prefix) >> shift));
         }
@@ -130,7 +137,7 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
     if (item == 0) shared[0] = UINT_MAX;
     GROUP_BARRIER(CLK_LOCAL_MEM_FENCE);
     for (uint i = item; i < count; i += items) {
-      uint bits = lower_bound_bits(lists[i], panel_lengths, bound, square);
+      uint bits = lower_bound_bits(lists[i], panel_lengths, panel_count, bound, square);
       if (bits >= prefix) lower(shared, bits);
     }
     GROUP_BARRIER(CLK_LOCAL_MEM_FENCE);
@@ -146,7 +153,7 @@ __kernel void search_tighten(__global ulong *restrict lists, ulong lists_offset,
       uint i = start + item;
       ulong entry = i < count ? lists[i] : 0;
       GROUP_BARRIER(CLK_GLOBAL_MEM_FENCE);
-      float2 lengths = vload2(entry_row(entry) / PANEL_ROWS, panel_lengths);
+      float2 lengths = vload2(min(entry_row(entry) / PANEL_ROWS, panel_count - 1), panel_lengths);
       float limit = threshold - error_bound(bound, square, lengths);
       if (i < count && !(entry_value(entry) < limit)) lists[increment(shared)] = entry;
     }
@@ -188,11 +195,11 @@ __kernel void search_select(__global ulong *restrict lists, ulong lists_offset,
   __local uint histogram[DIGITS];
   __local uint shared[3];
   uint query = (uint)group_index(0);
-  uint item = get_local_id(0), items = get_local_size(0);
+  uint item = get_local_id(0), items = LIST_ITEMS;
   lists += lists_offset + (size_t)query * capacity;
   states += states_offset + (size_t)query * STATE_WORDS;
   counts += counts_offset + query;
-  uint count = *counts;
+  uint count = min(*counts, capacity);
   GROUP_BARRIER(CLK_GLOBAL_MEM_FENCE);
   if (count <= limit) return;
 
@@ -234,10 +241,11 @@ __kernel void search_sort(__global ulong *restrict lists, ulong lists_offset,
                           __global const uint *restrict counts, ulong counts_offset, uint capacity,
                           uint size, uint first_step, uint end_step) {
   uint query = (uint)group_index(0);
-  uint item = get_local_id(0), items = get_local_size(0);
+  uint item = get_local_id(0), items = LIST_ITEMS;
   lists += lists_offset + (size_t)query * capacity;
   if (first_step == 0) {
-    for (uint i = counts[counts_offset + query] + item; i < size; i += items) lists[i] = ULONG_MAX;
+    uint count = min(counts[counts_offset + query], size);
+    for (uint i = count + item; i < size; i += items) lists[i] = ULONG_MAX;
     GROUP_BARRIER(CLK_GLOBAL_MEM_FENCE);
   }
   // Runs of length `run` become sorted by compare-exchanges over run/2, run/4, ... 1.

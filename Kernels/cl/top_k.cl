@@ -98,7 +98,7 @@ __kernel void select_best(__global const INPUT *restrict inputs, ulong inputs_of
     uint before = scan_group(sum, partial, &total);
     if (before < wanted && wanted <= before + sum) {
       uint bin = item * (BINS / GROUP);
-      while (before + histogram[bin] < wanted) before += histogram[bin++];
+      while (bin < BINS - 1 && before + histogram[bin] < wanted) before += histogram[bin++];
       bucket = bin;
       below = before;
       inside = histogram[bin];
@@ -116,7 +116,10 @@ __kernel void select_best(__global const INPUT *restrict inputs, ulong inputs_of
   barrier(CLK_LOCAL_MEM_FENCE);
   for (uint i = start + item; i < end; i += GROUP) {
     ulong rank = RANK(inputs, i);
-    if ((rank & known_bits) <= known) ranks[take_place(&inside)] = rank;
+    if ((rank & known_bits) <= known) {
+      uint place = take_place(&inside);
+      if (place < places) ranks[place] = rank;
+    }
   }
   for (uint place = min(k, end - start) + item; place < places; place += GROUP)
     ranks[place] = NO_RANK;
@@ -173,9 +176,10 @@ __kernel void write_best(__global const ulong *restrict ranks, ulong ranks_offse
   uint start = (uint)group_index(0) * SPAN;
   uint end = min(k - start, (uint)SPAN) + start;
   for (uint place = start + get_local_id(0); place < end; place += GROUP) {
+    // Another kernel chose the column: it is no index before it is known to be there.
     uint column = (uint)ranks[place];
     columns[place] = (int)column;
-    values[place] = scores[column];
+    values[place] = column < width ? scores[column] : NAN;
   }
 }
 

@@ -16,8 +16,12 @@ public final class OpenCLDevice: Device {
   /// The kernel body in use.
   public let body: KernelBody
 
-  /// Items in a work-group of kernels that have no reason of their own: 1 for wide items.
+  /// Items in a work-group of kernels that have no reason of their own: 1 for wide items, else a
+  /// power of two from 64 to 256.
   let groupSize: Int
+  /// Rounds that the loops of one work item may take together; operations that need more are left to
+  /// the host. `Int.max` where the driver ends no loop.
+  let loopLimit: Int
   let cache: ProgramCache
   let trust: KernelTrust
   /// What multiplies rounded numbers, if anything does.
@@ -31,6 +35,9 @@ public final class OpenCLDevice: Device {
   private let macros: [String: Int]
   private let sessions: Mutex<OpenCLSessions>
 
+  /// The least work-group that the tile body is written for.
+  private static let leastTileItems = 64
+
   private static let native: Set<DeviceOperation> = [
     .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .nearestCodes, .gather,
     .multiply,
@@ -39,6 +46,9 @@ public final class OpenCLDevice: Device {
   private static let nativeInFloat64: Set<DeviceOperation> = [
     .accumulateClusters, .canonicalScores, .encode,
   ]
+
+  /// What a driver can do that ends long loops.
+  private static let nativeInShortLoops = native.subtracting([.nearestCodes, .topK])
 
   /// - Throws: what the device could not do of the little every device must.
   init(
@@ -60,13 +70,27 @@ public final class OpenCLDevice: Device {
       context, alignment: max(128, Int(alignmentBits) / 8),
       sharedBlockBytes: options.sharedBlockBytes,
       maxBlockBytes: min(maxAllocationBytes, memoryBytes), memoryBytes: memoryBytes)
-    let abilities = try Probe(context, arena: arena, cache: cache).run()
+    let abilities = try Probe(
+      context, arena: arena, cache: cache,
+      triesLoops: options.triesKernels && options.loopLimit == nil
+    ).run()
 
     let type = context.number(CL_DEVICE_TYPE, absent: cl_device_type(0))
     let isCPU = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0
     let isGPU = type & cl_device_type(CL_DEVICE_TYPE_GPU) != 0
-    body = options.body ?? (isCPU ? .wideItem : .tile)
-    groupSize = body == .wideItem ? 1 : min(256, abilities.workGroupSize)
+    // Tiles need groups of 64. A device with smaller ones runs the body that needs no groups.
+    let holdsTiles = abilities.workGroupSize >= Self.leastTileItems
+    body = options.body ?? (isCPU || !holdsTiles ? .wideItem : .tile)
+    guard body == .wideItem || holdsTiles else {
+      throw TesseraError(
+        .invalidArgument,
+        "TESSERA_OPENCL_BODY is tile, which needs work-groups of \(Self.leastTileItems) items; "
+          + "\(name) runs at most \(abilities.workGroupSize); unset it, or set it to wide")
+    }
+    groupSize =
+      body == .wideItem
+      ? 1 : 1 << (Int.bitWidth - 1 - min(256, abilities.workGroupSize).leadingZeroBitCount)
+    loopLimit = options.loopLimit ?? abilities.loopLimit
     macros = [body.macro: 1, "GROUP": groupSize]
       .merging(abilities.hasFloat64 ? ["HAS_FLOAT64": 1] : [:]) { $1 }
     let matrix = try MatrixChoice(
@@ -92,7 +116,9 @@ public final class OpenCLDevice: Device {
       computeUnits: Int(context.number(CL_DEVICE_MAX_COMPUTE_UNITS, absent: UInt32(1))),
       localMemoryBytes: abilities.localMemoryBytes, maxWorkGroupSize: abilities.workGroupSize,
       hasFloat64: abilities.hasFloat64,
-      accelerated: Self.native.union(abilities.hasFloat64 ? Self.nativeInFloat64 : []))
+      accelerated: loopLimit < .max
+        ? Self.nativeInShortLoops
+        : Self.native.union(abilities.hasFloat64 ? Self.nativeInFloat64 : []))
   }
 
   /// What the device is. Operations whose kernels turned out wrong are not among the native ones.
@@ -198,6 +224,17 @@ public final class OpenCLDevice: Device {
       { program throws(TesseraError) in
         try program.launch(kernel, arguments, over: grid, on: session.context)
       })
+  }
+
+  /// Throws `.deviceFailure` if the loops of one work item need more rounds than the driver gives
+  /// them: for operations that the host has a device for.
+  func requireLoops(of rounds: Int, _ operation: String) throws(TesseraError) {
+    guard rounds > loopLimit else { return }
+    throw TesseraError(
+      .deviceFailure,
+      "\(operation): the driver of \(description.name) ends loops after about \(loopLimit) rounds, "
+        + "and this needs \(rounds); use another device, or update the driver "
+        + "(\(description.driver))")
   }
 
   /// The compiler options `source` is built with.

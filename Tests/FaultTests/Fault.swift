@@ -41,7 +41,7 @@ struct Fault: Sendable, CustomTestStringConvertible {
     self.error = error
   }
 
-  static let all = memory + calls + losses + wrongKernels + hangs
+  static let all = memory + calls + losses + wrongKernels + omissions + hangs
 
   private static let memory = [
     Fault("no memory, once", [.createBuffer], .fails(-4), times: 1, throws: nil),
@@ -93,6 +93,19 @@ struct Fault: Sendable, CustomTestStringConvertible {
     Fault(
       "\(kernel) does nothing", [.launch], .doesNothing, kernel: kernel, of: work, isTried: false,
       throws: nil)
+  }
+
+  /// Kernels that were tried and worked, and then leave out a launch: what is missing must not be
+  /// taken for an answer.
+  private static let omissions = [
+    ("search_filter", Work.nearest, 0), ("search_filter", .nearest, 1),
+    ("search_rescore", .nearest, 0), ("search_sort", .nearest, 0), ("search_filter", .cluster, 0),
+    ("codes_scan", .nearestCodes, 1), ("codes_scan_bytes", .nearestCodes, 0),
+    ("codes_rescore", .nearestCodes, 0),
+  ].map { (kernel: String, work: Work, skipped: Int) in
+    Fault(
+      "\(kernel) leaves out launch \(skipped) of \(work)", [.launch], .doesNothing,
+      kernel: kernel, of: work, after: skipped, times: 1, throws: .deviceFailure)
   }
 
   private static let hangs = [

@@ -5,10 +5,20 @@ import Testing
 
 @testable import TesseraOpenCL
 
-/// Read by an entry point, which cannot capture anything.
+/// Read by entry points, which cannot capture anything.
 private let flushFails = Atomic(false)
+private let launchesLeft = Atomic(0)
+private let largestGroup = Atomic(0)
+private let isGone = Atomic(false)
+private struct Real: @unchecked Sendable {
+  // Safe: entry points never change.
+  let api: copencl_api
+}
+private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.library.api) }
 
-@Suite struct DiscoveryTests {
+/// One after the other: what entry points read is there once.
+
+@Suite(.serialized) struct DiscoveryTests {
   @Test(
     "a library that cannot be used is named, with the remedy",
     arguments: ["/nonexistent/libOpenCL.so.1", "/etc/passwd", "libm.so.6"])
@@ -102,6 +112,158 @@ private let flushFails = Atomic(false)
   }
 
   @Test(
+    "a driver that launches nothing more ends its probe, and soon",
+    .enabled(if: !Subject.all.isEmpty), .timeLimit(.minutes(1)), arguments: [0, 1, 2],
+    [false, true])
+  func failingLaunches(after count: Int, losing: Bool) throws {
+    launchesLeft.store(count, ordering: .relaxed)
+    isGone.store(false, ordering: .relaxed)
+    let (devices, problems) = try faulty { api in
+      api.clEnqueueNDRangeKernel = {
+        queue, kernel, sides, offset, global, local, count, list, event in
+        if launchesLeft.load(ordering: .relaxed) > 0 {
+          launchesLeft.subtract(1, ordering: .relaxed)
+          return real!.api.clEnqueueNDRangeKernel(
+            queue, kernel, sides, offset, global, local, count, list, event)
+        }
+        return isGone.load(ordering: .relaxed) ? -36 : -5
+      }
+      guard losing else { return }
+      // Once a launch has failed, nothing works.
+      api.clEnqueueWriteBuffer = { queue, memory, waits, start, size, source, count, list, event in
+        if launchesLeft.load(ordering: .relaxed) == 0 { isGone.store(true, ordering: .relaxed) }
+        return isGone.load(ordering: .relaxed)
+          ? -36
+          : real!.api.clEnqueueWriteBuffer(
+            queue, memory, waits, start, size, source, count, list, event)
+      }
+    }
+    #expect(devices.isEmpty && !problems.isEmpty)
+    #expect(problems.allSatisfy { $0.code == (losing ? .deviceLost : .outOfMemory) })
+  }
+
+  @Test(
+    "devices of small work-groups give the same results", .enabled(if: !Subject.all.isEmpty),
+    arguments: [1, 16, 63, 64, 100, 128, 1000])
+  func smallGroups(_ size: Int) throws {
+    largestGroup.store(size, ordering: .relaxed)
+    for body in [nil, KernelBody.wideItem, .tile] {
+      var options = OpenCLOptions()
+      options.body = body
+      let (devices, problems) = try faulty(options) { api in
+        api.clGetDeviceInfo = { device, property, size, value, written in
+          let status = real!.api.clGetDeviceInfo(device, property, size, value, written)
+          if property == cl_device_info(CL_DEVICE_MAX_WORK_GROUP_SIZE), let value {
+            value.storeBytes(of: largestGroup.load(ordering: .relaxed), as: Int.self)
+          }
+          return status
+        }
+        api.clEnqueueNDRangeKernel = {
+          queue, kernel, sides, offset, global, local, count, list, event in
+          guard (local?[0] ?? 1) * (local?[1] ?? 1) <= largestGroup.load(ordering: .relaxed) else {
+            return -54
+          }
+          return real!.api.clEnqueueNDRangeKernel(
+            queue, kernel, sides, offset, global, local, count, list, event)
+        }
+      }
+      guard body != .tile || size >= 64 else {
+        #expect(devices.isEmpty && problems.allSatisfy { $0.code == .invalidArgument })
+        continue
+      }
+      #expect(problems.isEmpty)
+      for device in devices {
+        #expect(device.body == (body ?? .wideItem))
+        for metric in [Metric.squaredL2, .cosine] {
+          var numbers = Numbers(seed: 31)
+          let rows = try Vectors(numbers.floats(700 * 20), dimension: 20)
+          let queries = try Vectors(numbers.floats(30 * 20), dimension: 20)
+          let got = try device.nearest(queries, in: device.prepare(rows, metric: metric), k: 7)
+          let reference = ReferenceDevice.shared
+          let want = try reference.nearest(
+            queries, in: reference.prepare(rows, metric: metric), k: 7)
+          #expect(got.ids == want.ids)
+          #expect(got.scores.map(\.bitPattern) == want.scores.map(\.bitPattern))
+        }
+        var sums: [[Double]] = []
+        for device in [device, ReferenceDevice.shared] as [any Device] {
+          var numbers = Numbers(seed: 32)
+          let target = try device.allocate(Double.self, rows: 9, columns: 40)
+          try device.accumulateClusters(
+            device.upload(numbers.floats(300 * 40), rows: 300, columns: 40),
+            device.upload((0..<300).map { Int32($0 % 9) }, rows: 300, columns: 1), into: target,
+            device.allocate(Int32.self, rows: 9, columns: 1))
+          sums.append(try device.download(target))
+        }
+        #expect(sums[0] == sums[1])
+        let product = try device.allocate(Float.self, rows: 70, columns: 40)
+        try device.innerProducts(
+          device.upload([Float](repeating: 1, count: 70 * 50), rows: 70, columns: 50),
+          device.upload([Float](repeating: 2, count: 40 * 50), rows: 40, columns: 50),
+          into: product)
+        #expect(try device.download(product).allSatisfy { $0 == 100 })
+        #expect(device.faults.isEmpty)
+      }
+    }
+  }
+
+  @Test(
+    "a driver that ends long loops gives the same results, or says that it cannot",
+    arguments: KernelBody.allCases, [3000, 32_768])
+  func shortLoops(_ body: KernelBody, _ rounds: Int) throws {
+    var options = OpenCLOptions()
+    options.body = body
+    options.loopLimit = rounds
+    for device in OpenCLDevice.all(options).devices {
+      var numbers = Numbers(seed: 33)
+      let rows = try Vectors(numbers.floats(3000 * 16), dimension: 16)
+      let queries = try Vectors(numbers.floats(300 * 16), dimension: 16)
+      let reference = ReferenceDevice.shared
+      let set = try device.prepare(rows, metric: .squaredL2)
+      let got = try device.nearest(queries, in: set, k: 10)
+      let want = try reference.nearest(
+        queries, in: reference.prepare(rows, metric: .squaredL2), k: 10)
+      #expect(got.ids == want.ids)
+      #expect(got.scores.map(\.bitPattern) == want.scores.map(\.bitPattern))
+      let wide = try Vectors(numbers.floats(40 * 4000), dimension: 4000)
+      let error = #expect(throws: TesseraError.self) {
+        try device.nearest(wide, in: device.prepare(wide, metric: .innerProduct), k: 1)
+      }
+      #expect(error?.code == .deviceFailure && error?.message.contains("ends loops") == true)
+      let best = try device.allocate(Float.self, rows: 1, columns: 3)
+      try device.topK(
+        device.upload((0..<9000).map { Float($0) }, rows: 1, columns: 9000), order: .largestFirst,
+        into: best, device.allocate(Int32.self, rows: 1, columns: 3))
+      #expect(try device.download(best) == [8999, 8998, 8997])
+      #expect(!device.info.accelerated.contains(.topK))
+      let product = try device.allocate(Float.self, rows: 300, columns: 40)
+      try device.innerProducts(
+        device.upload([Float](repeating: 1, count: 300 * 600), rows: 300, columns: 600),
+        device.upload([Float](repeating: 2, count: 40 * 600), rows: 40, columns: 600),
+        into: product)
+      #expect(try device.download(product).allSatisfy { $0 == 1200 })
+    }
+  }
+
+  @Test(
+    "a driver that ends loops unseen is caught by what it has been through",
+    .enabled(if: Subject.all.contains { $0.device.loopLimit < .max }))
+  func unseenLimit() throws {
+    var options = OpenCLOptions()
+    options.loopLimit = .max
+    options.triesKernels = false
+    for device in OpenCLDevice.all(options).devices {
+      var numbers = Numbers(seed: 34)
+      let rows = try Vectors(numbers.floats(20_000 * 16), dimension: 16)
+      let queries = try Vectors(numbers.floats(1500 * 16), dimension: 16)
+      let error = #expect(throws: TesseraError.self) {
+        try device.nearest(queries, in: device.prepare(rows, metric: .innerProduct), k: 5)
+      }
+      #expect(error?.code == .deviceFailure, "\(error?.message ?? "")")
+    }
+  }
+
+  @Test(
     "a driver call that fails while working is an error, and only that",
     .enabled(if: !Subject.all.isEmpty))
   func failsWhileWorking() throws {
@@ -147,7 +309,7 @@ private let flushFails = Atomic(false)
 
   /// The devices of the platforms here, behind entry points that `change` has changed.
   private func faulty(
-    _ change: (inout copencl_api) -> Void
+    _ options: OpenCLOptions = OpenCLOptions(), _ change: (inout copencl_api) -> Void
   ) throws -> (devices: [OpenCLDevice], problems: [TesseraError]) {
     let platforms = Discovery.platforms(nil).platforms.map { platform in
       var api = platform.library.api
@@ -156,7 +318,7 @@ private let flushFails = Atomic(false)
         library: OpenCLLibrary(path: "faulty", api: api), id: platform.id, name: platform.name,
         version: platform.version)
     }
-    return Discovery.devices(of: platforms, OpenCLOptions())
+    return Discovery.devices(of: platforms, options)
   }
 }
 

@@ -78,6 +78,36 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
     }
   }
 
+  @Test(
+    "a driver's own products of packed bytes are those of its emulation, tile for tile",
+    .enabled(if: Self.hasPackedProducts, "no driver here has cl_khr_integer_dot_product"))
+  func packedProducts() throws {
+    for subject in Subject.all where subject.device.body == .tile {
+      let context = subject.device.context
+      guard context.text(CL_DEVICE_EXTENSIONS).contains(Self.packedProducts) else { continue }
+      let probe = MatrixProbe(
+        context: context, arena: subject.device.session.arena, cache: subject.device.cache,
+        macros: ["BODY_TILE": 1, "GROUP": subject.device.groupSize])
+      #expect(probe.works(MatrixUnit(kind: .dotProduct), .int8))
+      var numbers = Numbers(seed: 22)
+      let (dimension, queries, rows) = (77, 37, 70)
+      let a = (0..<queries * dimension).map { _ in Int8.random(in: -127...127, using: &numbers) }
+      let b = (0..<rows * dimension).map { _ in Int8.random(in: -127...127, using: &numbers) }
+      let found = try probe.products(
+        a, b, dimension: dimension, MatrixUnit(kind: .dotProduct), .int8)
+      let emulated = try probe.products(
+        a, b, dimension: dimension, MatrixUnit(kind: .dotProduct, isEmulated: true), .int8)
+      #expect(found == emulated)
+    }
+  }
+
+  private static let packedProducts = "cl_khr_integer_dot_product"
+  private static var hasPackedProducts: Bool {
+    Subject.all.contains {
+      $0.device.context.text(CL_DEVICE_EXTENSIONS).contains(packedProducts)
+    }
+  }
+
   @Test("units are offered to their makers' drivers only")
   func candidates() {
     func names(_ platform: String, _ vendor: String, isGPU: Bool = true, _ extensions: String = "")

@@ -1,11 +1,17 @@
 import TesseraCPU
 public import TesseraCompute
+import TesseraHost
 import TesseraOpenCL
 
 /// A device under test. To test another device, add a line to `all`.
 public struct Subject: Sendable, CustomStringConvertible {
-  /// Made when the first test asks for them, and shared by all tests.
-  public static let all =
+  /// Made when the first test asks for them, and shared by all tests. `TESSERA_TEST_SUBJECTS` leaves
+  /// only those whose names begin so, such as `opencl`.
+  public static let all = made.filter {
+    $0.description.hasPrefix(Environment["TESSERA_TEST_SUBJECTS"] ?? "")
+  }
+
+  private static let made =
     [
       Subject("reference") { ReferenceDevice.shared },
       Subject("protocol defaults") { BareDevice() },
@@ -21,11 +27,11 @@ public struct Subject: Sendable, CustomStringConvertible {
     ] + KernelBody.allCases.flatMap(openCL)
 
   public let description: String
-  private let made: Result<any Device, TesseraError>
+  private let outcome: Result<any Device, TesseraError>
 
   private init(_ name: String, _ make: () throws(TesseraError) -> any Device) {
     description = name
-    made = Result(catching: make)
+    outcome = Result(catching: make)
   }
 
   private static func cpu(_ variant: String) throws(TesseraError) -> any Device {
@@ -53,12 +59,12 @@ public struct Subject: Sendable, CustomStringConvertible {
 
   /// The device. Throws why it cannot be used on this machine.
   public var device: any Device {
-    get throws(TesseraError) { try made.get() }
+    get throws(TesseraError) { try outcome.get() }
   }
 
   /// Why the device cannot be used on this machine, or nil if it can.
   public var absence: String? {
-    if case .failure(let error) = made { error.description } else { nil }
+    if case .failure(let error) = outcome { error.description } else { nil }
   }
 
   public static var present: [Subject] { all.filter { $0.absence == nil } }
@@ -92,9 +98,12 @@ extension Subject {
   /// Where the reference device does the work, in plain Swift that the tests do not optimise, it
   /// manages about two million multiply-adds a second.
   private func affordableWork(_ operation: DeviceOperation) -> Int {
-    guard case .success(let device) = made, device.info.kind != .reference,
+    guard case .success(let device) = outcome, device.info.kind != .reference,
       device.info.accelerated.contains(operation)
-    else { return 20_000 }
-    return 100_000_000
+    else { return min(20_000, workLimit) }
+    return workLimit
   }
+
+  /// `TESSERA_TEST_WORK`, for drivers that are slow: multiply-adds of the largest case.
+  private static let workLimit = Environment["TESSERA_TEST_WORK"].flatMap { Int($0) } ?? 100_000_000
 }

@@ -14,6 +14,8 @@ public struct OpenCLOptions: Sendable, Hashable {
   public var matrixUnits = MatrixUnits.automatic
   /// The unit that is emulated.
   var emulatedUnit = MatrixUnit.Kind.nvidia
+  /// Rounds that loops may take · nil finds out; tests pretend.
+  var loopLimit: Int?
   /// The folder that keeps program binaries between runs · nil keeps none, and every run compiles.
   public var cacheDirectory: String?
   /// Bytes of the blocks that small matrices share · 0 gives each matrix a buffer of its own, so

@@ -11,16 +11,24 @@ struct Probe {
     var workGroupSize: Int
     var localMemoryBytes: Int
     var hasFloat64: Bool
+    /// Rounds that the loops of one work item may take together · `Int.max` where no end was found.
+    var loopLimit: Int
   }
 
-  init(_ context: OpenCLContext, arena: Arena, cache: ProgramCache) {
+  /// Whether long loops are tried: a simulator takes minutes for them.
+  let triesLoops: Bool
+
+  init(_ context: OpenCLContext, arena: Arena, cache: ProgramCache, triesLoops: Bool = true) {
     self.context = context
     self.arena = arena
     self.cache = cache
+    self.triesLoops = triesLoops
   }
 
-  /// The largest work-group and local memory that work, each from the driver's claim downwards, and
-  /// whether Float64 computes.
+  /// Finds the largest work-group and local memory that work, each from the driver's claim
+  /// downwards, how long loops may be, and whether Float64 computes.
+  ///
+  /// Cost: a few launches; a driver that refuses all of them is asked at most about forty times.
   ///
   /// - Throws: `.deviceFailure` or `.buildFailure` if even the smallest kernel does not work.
   func run() throws(TesseraError) -> Abilities {
@@ -35,11 +43,45 @@ struct Probe {
       }
       groupSize /= 2
     }
-    while try !works(program, groupSize: groupSize, localBytes: localBytes, result) {
-      localBytes /= 2
+    // So much has just been seen to work.
+    while localBytes > 1024,
+      try !works(program, groupSize: groupSize, localBytes: localBytes, result)
+    {
+      localBytes = max(1024, localBytes / 2)
     }
+    let loopLimit = triesLoops ? try self.loopLimit(program, result) : .max
+    let hasFloat64 = computesFloat64()
+    // A driver that went away in the meantime has answered none of this.
+    try context.requireAlive()
     return Abilities(
-      workGroupSize: groupSize, localMemoryBytes: localBytes, hasFloat64: computesFloat64())
+      workGroupSize: groupSize, localMemoryBytes: localBytes, hasFloat64: hasFloat64,
+      loopLimit: loopLimit)
+  }
+
+  /// Sends a number through loops in a loop, of a million rounds or as many as come out right: some
+  /// drivers end a work item's loops after 65,535 rounds in all, and say nothing.
+  ///
+  /// - Throws: `.deviceFailure` if a thousand rounds are too many.
+  private func loopLimit(
+    _ program: Program, _ result: OpenCLStorage
+  ) throws(TesseraError) -> Int {
+    let most = 1 << 20
+    var rounds = most
+    while rounds >= 1 << 10 {
+      // The outer loop's rounds count too.
+      let outer = rounds / 65
+      var state: UInt32 = 7
+      for _ in 0..<outer * 64 { state = (state ^ state >> 7) &* 1_664_525 &+ 1_013_904_223 }
+      try context.write([UInt32(0)], to: result)
+      try program.launch(
+        "probe_loops", [.all(of: result, as: UInt32.self), .int(7), .int(outer)],
+        over: Grid(groups: (1, 1), workPerGroup: 4 * rounds), on: context)
+      if try context.read(1, of: UInt32.self, from: result) == [state] {
+        return rounds == most ? .max : rounds
+      }
+      rounds /= 2
+    }
+    throw TesseraError(.deviceFailure, "the probe kernel's loops end too early")
   }
 
   /// Whether a group of this size sees its local memory and atomics. A launch that fails is an
@@ -59,6 +101,7 @@ struct Probe {
         on: context)
       return try context.read(2, of: UInt32.self, from: result) == [0, UInt32(groups * groupSize)]
     } catch {
+      try context.requireAlive()
       if groupSize == 1 && localBytes <= 1024 { throw error }
       return false
     }

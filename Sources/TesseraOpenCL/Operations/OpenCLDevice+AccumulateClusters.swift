@@ -7,7 +7,7 @@ extension OpenCLDevice {
     _ points: Matrix<Float>, _ labels: Matrix<Int32>, into sums: Matrix<Double>,
     _ counts: Matrix<Int32>
   ) throws(TesseraError) {
-    guard info.hasFloat64, points.rows <= Int32.max, sums.rows < Int32.max,
+    guard info.hasFloat64, loopLimit == .max, points.rows <= Int32.max, sums.rows < Int32.max,
       try trusts(.accumulateClusters)
     else {
       return try HostPath(self).accumulateClusters(points, labels, into: sums, counts)
@@ -109,14 +109,14 @@ extension OpenCLDevice {
           argument(points, "accumulateClusters"), .int(points.columns), .int(first),
           .int(columns), .all(of: members.order, as: UInt64.self),
           .all(of: members.starts, as: UInt32.self),
-          .all(of: members.runStarts, as: UInt32.self), .int(sums.rows),
+          .all(of: members.runStarts, as: UInt32.self), .int(sums.rows), .int(points.rows),
           .all(of: runSums, as: Double.self),
         ], over: columnGrid(columns, rows: members.runLimit, workPerElement: 512))
       try launch(
         "add_runs", of: KernelSource("accumulate_clusters"),
         [
           .all(of: runSums, as: Double.self), .all(of: members.runStarts, as: UInt32.self),
-          .int(sums.rows), .int(sums.columns), .int(first), .int(columns),
+          .int(sums.rows), .int(members.runLimit), .int(sums.columns), .int(first), .int(columns),
           argument(sums, "accumulateClusters"),
         ],
         over: columnGrid(
@@ -136,12 +136,15 @@ extension OpenCLDevice {
     Grid(elements: count, span: 1024, local: groupSize, workPerElement: 4)
   }
 
-  /// One item per row for wide items, which walk the columns; else 32 columns x 8 rows a group.
+  /// One item per row for wide items, which walk the columns; else 32 columns of up to 8 rows a
+  /// group.
   private func columnGrid(_ columns: Int, rows: Int, workPerElement: Int) -> Grid {
-    body == .wideItem
-      ? Grid(groups: (1, rows), workPerGroup: workPerElement * columns)
-      : Grid(
-        groups: ((columns + 31) / 32, (rows + 7) / 8), local: (32, 8),
-        workPerGroup: 256 * workPerElement)
+    guard body == .tile else {
+      return Grid(groups: (1, rows), workPerGroup: workPerElement * columns)
+    }
+    let height = groupSize / 32
+    return Grid(
+      groups: ((columns + 31) / 32, (rows + height - 1) / height), local: (32, height),
+      workPerGroup: groupSize * workPerElement)
   }
 }

@@ -7,7 +7,8 @@ extension OpenCLDevice {
     _ points: Matrix<Float>, _ codebook: ProductCodebook, into codes: Matrix<UInt8>
   ) throws(TesseraError) {
     try Shapes.encode(points, codebook, into: codes)
-    guard info.hasFloat64, try trusts(.encode(width: codebook.codewords.columns)) else {
+    guard info.hasFloat64, loopLimit == .max, try trusts(.encode(width: codebook.codewords.columns))
+    else {
       return try HostPath(self).encode(points, codebook, into: codes)
     }
     try requireFinite(points, "encode", "points")

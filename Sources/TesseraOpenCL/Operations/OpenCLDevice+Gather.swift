@@ -6,7 +6,7 @@ extension OpenCLDevice {
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
   ) throws(TesseraError) {
     try Shapes.gather(source, rows: rows, into: target)
-    guard try trusts(.gather) else {
+    guard 32 * (target.columns / groupSize + 1) <= loopLimit, try trusts(.gather) else {
       return try HostPath(self).gather(source, rows: rows, into: target)
     }
     try requireInside(rows, limit: source.rows, "gather", "row")

@@ -7,7 +7,9 @@ extension OpenCLDevice {
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
     try Shapes.lookupScores(tables, codes, into: scores)
-    guard try trusts(.lookupScores) else {
+    // Rows of an item, eight at a time or one by one.
+    let rounds = codes.columns * (body == .wideItem ? 2048 : 64)
+    guard rounds <= loopLimit, try trusts(.lookupScores) else {
       return try HostPath(self).lookupScores(tables, codes, into: scores)
     }
     let codewords = tables.columns / codes.columns

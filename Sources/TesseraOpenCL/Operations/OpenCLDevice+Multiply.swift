@@ -53,7 +53,8 @@ extension OpenCLDevice {
       body == .wideItem
       ? Grid(groups: (panelCount, 1), workPerGroup: 64 * dimensions.count)
       : Grid(
-        groups: (panelCount, (dimensions.count + 31) / 32), local: (32, 8), workPerGroup: 4096)
+        groups: (panelCount, (dimensions.count + 31) / 32), local: (32, groupSize / 32),
+        workPerGroup: 4096)
     try launch(
       "pack_panels", of: KernelSource("pack_panels", ["VECTORS_IN_ROWS": inRows ? 1 : 0]),
       [
@@ -92,7 +93,9 @@ extension OpenCLDevice {
   ) -> (macros: [String: Int], grid: Grid) {
     switch body {
     case .wideItem:
-      let rowsPerItem = values[.rowsPerItem]
+      // Eight rows at a time go through all of the inner dimension.
+      let rowsPerItem = min(
+        values[.rowsPerItem], 8 * min(1 << 16, max(1, loopLimit / (10 * max(1, inner)))))
       return (
         ["ROWS_PER_ITEM": rowsPerItem],
         Grid(

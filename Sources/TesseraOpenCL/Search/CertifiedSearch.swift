@@ -22,6 +22,11 @@ protocol CertifiedSearch {
   /// Panels of each part of the set.
   var partPanels: [Int] { get }
 
+  /// What the filters of this batch were asked to go through.
+  var expected: ExpectedVisits { get }
+  /// Whether the device gives entries their score, and not the host.
+  var scoresOnDevice: Bool { get }
+
   /// Appends the rows at some places of a part that pass the filter to the queries' lists.
   func pass(part index: Int, places: Range<Int>) throws(TesseraError)
 
@@ -34,13 +39,22 @@ extension CertifiedSearch {
   /// `hitCount` each.
   ///
   /// - Returns: The report, with the first `reportedHits` hits of each query.
+  /// - Throws: `.deviceFailure` if the device has not been through all rows for all queries, or has
+  ///   not scored every entry of their lists: an answer that was cut short is never certified.
   func attempt(
     rows: KernelArgument, scores: KernelArgument, reportedHits: Int,
     _ search: () throws(TesseraError) -> Void
   ) throws(TesseraError) -> BatchReport {
     try search()
     try results(rows: rows, scores: scores)
-    return try BatchReport(of: self, hitCount: reportedHits)
+    let report = try BatchReport(of: self, hitCount: reportedHits)
+    guard report.isComplete(expected, scoredOnDevice: scoresOnDevice) else {
+      throw TesseraError(
+        .deviceFailure,
+        "\(device.info.identifier): the device left out a part of a search and said nothing; use "
+          + "another device, or update its driver (\(device.info.driver))")
+    }
+    return report
   }
 
   /// Finds the hits of every query whose list does not overflow.
@@ -102,7 +116,8 @@ extension CertifiedSearch {
       "search_tighten", of: select,
       [
         entries, counts, states, thresholds, bounds, .all(of: panelLengths, as: Float.self),
-        .float(square), .int(lists.hitCount), .int(lists.capacity),
+        .int(panelLengths.byteCount / 8), .float(square), .int(lists.hitCount),
+        .int(lists.capacity),
       ], over: perQuery(work: 64 * lists.hitCount))
   }
 
@@ -124,7 +139,8 @@ extension CertifiedSearch {
     while size < lists.hitCount { (size, runs) = (2 * size, runs + 1) }
     let steps = runs * (runs + 1) / 2
     // A launch compares at most 2^24 pairs of a query.
-    let stepsPerLaunch = max(1, 1 << 25 / size)
+    let fitting = device.loopLimit / (size / 2 / listItems + 1) - 2 * steps
+    let stepsPerLaunch = max(1, min(1 << 25 / size, fitting))
     for step in stride(from: 0, to: steps, by: stepsPerLaunch) {
       try device.launch(
         "search_sort", of: select,
@@ -157,8 +173,11 @@ extension CertifiedSearch {
   private var select: KernelSource { KernelSource("search_select") }
 
   private func perQuery(work: Int) -> Grid {
-    Grid(groups: (queryCount, 1), local: (min(64, device.groupSize), 1), workPerGroup: work)
+    Grid(groups: (queryCount, 1), local: (listItems, 1), workPerGroup: work)
   }
+
+  /// Items of a group that works on one list.
+  private var listItems: Int { device.listItems }
 
   /// Items that score one list: on a GPU one for each entry that is likely to be there.
   var scoringSlots: Int {
@@ -180,6 +199,8 @@ extension CertifiedSearch {
   var thresholds: KernelArgument { .all(of: lists.thresholds, as: Float.self) }
   var entries: KernelArgument { .all(of: lists.entries, as: UInt64.self) }
   var counts: KernelArgument { .all(of: lists.counts, as: UInt32.self) }
+  /// Where kernels count what they have done.
+  var tallies: KernelArgument { .all(of: lists.report, as: UInt32.self) }
   private var states: KernelArgument {
     .element(BatchReport.statesStart, of: lists.report, as: UInt32.self)
   }

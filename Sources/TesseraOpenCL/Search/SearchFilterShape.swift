@@ -22,6 +22,7 @@ struct FilterShape {
         blocks: blocks, panelCount: panelCount,
         cachedPanels: (values[.sliceKiB] << 10) / SearchPanels.panelBytes(dimension),
         workPerPanel: 2 * 8 * SearchPanels.panelRows * dimension,
+        loopsPerPanel: Self.loops(dimension: dimension), loopLimit: device.loopLimit,
         computeUnits: device.info.computeUnits, values)
     case .tile:
       self.init(
@@ -33,24 +34,33 @@ struct FilterShape {
   /// Wide items: each takes a slice of panels that a cache holds, against as many queries as leave
   /// work for every unit.
   ///
-  /// - Parameter workPerPanel: For one block of queries.
+  /// - Parameters:
+  ///   - workPerPanel: For one block of queries.
+  ///   - loopsPerPanel: Rounds of loops, for one block of queries.
+  ///   - loopLimit: Rounds that an item's loops may take together.
   init(
-    blocks: Int, panelCount: Int, cachedPanels: Int, workPerPanel: Int, computeUnits: Int,
-    _ values: LaunchValues
+    blocks: Int, panelCount: Int, cachedPanels: Int, workPerPanel: Int, loopsPerPanel: Int = 1,
+    loopLimit: Int = .max, computeUnits: Int, _ values: LaunchValues
   ) {
     let itemsWanted = values[.itemsPerUnit] * computeUnits
-    let cached = max(1, cachedPanels)
+    // Panels for one block of queries, of which an item may go over so many.
+    let pairs = max(1, loopLimit / loopsPerPanel)
+    let cached = max(1, min(cachedPanels, pairs))
     // With few queries a slice is read once anyhow, and may be as short as the units need.
     let slice = blocks > 8 ? cached : max(1, min(cached, panelCount / itemsWanted))
     let slices = (panelCount + slice - 1) / slice
     let groups = min((blocks + 7) / 8, (itemsWanted + slices - 1) / slices)
-    let blocksPerItem = (blocks + groups - 1) / groups
+    let blocksPerItem = min((blocks + groups - 1) / groups, max(1, pairs / slice))
     macros = [:]
     arguments = [.int(slice), .int(blocksPerItem)]
     grid = Grid(
       groups: (slices, (blocks + blocksPerItem - 1) / blocksPerItem),
       workPerGroup: workPerPanel * slice * blocksPerItem)
   }
+
+  /// Rounds of loops in which an item goes over a panel, or a tile, of `dimension` numbers: at most
+  /// ten a dimension if a compiler unrolls nothing, and those that list what passes.
+  static func loops(dimension: Int) -> Int { 10 * dimension + 600 }
 
   /// Tiles: large ones reuse more, small ones keep every unit busy, and flat ones do not waste work
   /// on queries that are not there.

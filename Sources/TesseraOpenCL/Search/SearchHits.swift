@@ -26,13 +26,18 @@ struct SearchHits {
     scores.reserveCapacity(queryCount * hitCount)
   }
 
-  /// - Throws: `.deviceFailure` for rows that the set does not have.
+  /// - Throws: `.deviceFailure` for rows that the set does not have, or hits out of order.
   mutating func add(_ report: BatchReport) throws(TesseraError) {
     let rowLimit = UInt32(clamping: rowCount)
     guard report.rows.allSatisfy({ $0 < rowLimit }) else {
       throw TesseraError(
         .deviceFailure,
         "\(operation): the device returned rows that are not there; update its driver")
+    }
+    guard report.isOrdered else {
+      throw TesseraError(
+        .deviceFailure,
+        "\(operation): the device returned hits that are not in order; update its driver")
     }
     ids += report.rows.lazy.map { [firstID] in firstID + Int64($0) }
     scores += report.scores.lazy.map(Float.init(bitPattern:))

@@ -53,6 +53,9 @@ final class KernelTrust: Sendable {
     return if case .wrong(let error) = verdict { error } else { nil }
   }
 
+  /// Work-groups or items that a device, or its compiler for this kernel, does not take.
+  private static let groupRefusals: Set<Int32> = [-54, -55]
+
   private func judge(_ test: SelfTest, on device: OpenCLDevice) throws(TesseraError) -> Verdict {
     let key = cache.key(
       source: "passed \(test.name)\n\(Self.kernelFingerprint)",
@@ -93,6 +96,11 @@ final class KernelTrust: Sendable {
       return TesseraError(
         .buildFailure, "\(info.identifier): \(test.name): \(error.message)\n\(remedy)",
         status: error.status)
+    case .failure(let error) where Self.groupRefusals.contains(error.status ?? 0):
+      return TesseraError(
+        .deviceFailure,
+        "\(info.identifier): \(test.name): its work-groups are too large for the driver "
+          + "(\(error.message)); \(remedy)", status: error.status)
     case .failure(let error) where error.isFailureOfDevice:
       throw error
     case .failure(let error):

@@ -8,6 +8,7 @@ struct CodesRun: CertifiedSearch {
   let tables: Matrix<Float>
   let order: ScoreOrder
   let memory: CodesMemory
+  let expected = ExpectedVisits()
 
   var lists: SearchLists { memory.lists }
   var queryCount: Int { tables.rows }
@@ -16,6 +17,7 @@ struct CodesRun: CertifiedSearch {
   var square: Float { 0 }
   var growth: Int { LaunchKnob.growth.defaultValue }
   var partPanels: [Int] { codes.segments.map(\.panelCount) }
+  var scoresOnDevice: Bool { true }
 
   /// Finds the hits of every query, which `rounded` has.
   func search(_ rounded: CodeTables) throws(TesseraError) -> BatchReport {
@@ -46,12 +48,14 @@ struct CodesRun: CertifiedSearch {
       [
         .memory(segment.bytes, firstElement: segment.bytes.start / scan.codeBytes),
         .memory(memory.words, firstElement: memory.words.start / scan.entryBytes),
-        .all(of: memory.lines, as: Float.self), bounds, thresholds, entries, counts,
+        .all(of: memory.lines, as: Float.self), bounds, thresholds, entries, counts, tallies,
         .int(codes.layout.blocks), .int(queryCount), .int(lists.capacity),
         .int(segment.rows.lowerBound), .int(segment.rows.count), .int(segment.panelCount),
         .int(SearchPart.stride(over: segment.panelCount)), .int(places.lowerBound),
         .int(places.upperBound),
       ] + shape.arguments, over: shape.grid)
+    expected.add(
+      panels: places.count, blocks: (queryCount + scan.blockQueries - 1) / scan.blockQueries)
   }
 
   func score(listsAbove limit: Int) throws(TesseraError) {
@@ -60,7 +64,7 @@ struct CodesRun: CertifiedSearch {
         "codes_rescore", of: KernelSource("codes_exact", ["BITS": codes.bits]),
         [
           .all(of: segment.bytes, as: UInt8.self), device.argument(tables, "nearestCodes"),
-          entries, counts, .int(metric.kernelValue), .int(codes.parts),
+          entries, counts, tallies, .int(metric.kernelValue), .int(codes.parts),
           .int(codes.layout.blocks), .int(tables.columns / codes.parts),
           .int(segment.rows.lowerBound), .int(segment.rows.count), .int(queryCount),
           .int(lists.capacity), .int(limit), .int(scoringSlots),
@@ -93,7 +97,8 @@ struct CodesMemory {
     let byteCount: Int
 
     init(
-      _ device: DeviceInfo, queryCount: Int, hitCount: Int, _ scan: CodeScanKernel, limits: SearchLimits
+      _ device: DeviceInfo, queryCount: Int, hitCount: Int, _ scan: CodeScanKernel,
+      limits: SearchLimits
     ) {
       let tableBytes = scan.layout.tableBytes
       // Bytes of the rounded tables, a scale and an offset. They tell few rows apart, so that each

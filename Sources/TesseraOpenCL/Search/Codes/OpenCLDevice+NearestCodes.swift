@@ -9,7 +9,7 @@ extension OpenCLDevice {
 
   func prepare(_ codes: ProductCodes, limits: SearchLimits) throws(TesseraError) -> CodeSet {
     try Shapes.prepare(codes)
-    guard try trusts(.nearestCodes(bits: codes.bits)) else {
+    guard loopLimit == .max, try trusts(.nearestCodes(bits: codes.bits)) else {
       return try HostPath(self).prepare(codes)
     }
     return try OpenCLCodeSet(codes, on: self, limits: limits)
@@ -31,7 +31,7 @@ extension OpenCLDevice {
   ) throws(TesseraError) -> Neighbors {
     let codewords = try Shapes.nearestCodes(tables, in: set, k: k)
     // The host has prepared the set, then, too.
-    guard try trusts(.nearestCodes(bits: set.bits)) else {
+    guard loopLimit == .max, try trusts(.nearestCodes(bits: set.bits)) else {
       return try HostPath(self).nearestCodes(tables, in: set, order: order, k: k)
     }
     guard let set = set as? OpenCLCodeSet else {

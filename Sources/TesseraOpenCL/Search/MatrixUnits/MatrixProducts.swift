@@ -48,7 +48,8 @@ struct MatrixProducts {
       try repeated(panelCount, 0, 0),
       .all(of: try stored(layout.packed(queries)), as: SIMD4<UInt32>.self),
       try repeated(queryCount, 0, 0, 0, 1), .all(of: try stored(thresholds), as: Float.self),
-      .all(of: lists, as: UInt64.self), .all(of: counts, as: UInt32.self), .int(dimension),
+      .all(of: lists, as: UInt64.self), .all(of: counts, as: UInt32.self),
+      .all(of: try stored([UInt32](repeating: 0, count: 4)), as: UInt32.self), .int(dimension),
       .float(0), .int(queryCount), .int(rowCount), .int(0), .int(rowCount), .int(panelCount),
       .int(1), .int(0), .int(panelCount),
     ]

@@ -24,6 +24,7 @@ extension OpenCLDevice {
     let shape = SearchShape(
       rows: centroids.rows, dimension: points.columns, element: .float32, metric: metric,
       queryCount: points.rows, k: 1)
+    let limits = try looped(limits, shape, "assignNearest")
     try shrinking(limits) {
       searchBatch(shape, $0)
     } _: { limits throws(TesseraError) in

@@ -77,11 +77,37 @@ extension OpenCLDevice {
     let shape = SearchShape(
       rows: rowCount, dimension: set.dimension, element: queries.element, metric: set.metric,
       queryCount: queries.count, k: hitCount)
+    let limits = try looped(limits, shape, "nearest")
     return try shrinking(limits) {
       searchBatch(shape, $0)
     } _: { limits throws(TesseraError) in
       try search(queries, in: own, shape, only: selector, limits: limits)
     }
+  }
+
+  /// Items of a group that works on one list.
+  var listItems: Int { min(64, groupSize) }
+
+  /// The limits, with lists that are no longer than loops may be.
+  ///
+  /// - Throws: `.deviceFailure` if even so the search needs longer loops than the driver gives.
+  func looped(
+    _ limits: SearchLimits, _ shape: SearchShape, _ operation: String
+  ) throws(TesseraError) -> SearchLimits {
+    guard loopLimit < .max else { return limits }
+    // A list is gone over up to sixteen times to select from it, and once to write what is left.
+    let passes = 18
+    let overhead = 40
+    var limits = limits
+    func capacity() -> Int {
+      limits.listCapacity(hitCount: shape.k, rowCount: shape.rows, entriesPerHit: 8)
+    }
+    limits.capacity = min(capacity(), max(1, loopLimit / passes - overhead) * listItems)
+    try requireLoops(
+      of: max(
+        FilterShape.loops(dimension: shape.dimension),
+        passes * ((capacity() + listItems - 1) / listItems + overhead)), operation)
+    return limits
   }
 
   /// What shows that searches among rows of `dimension` numbers work.

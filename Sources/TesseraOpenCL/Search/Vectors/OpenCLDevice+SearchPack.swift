@@ -122,8 +122,12 @@ extension OpenCLDevice {
       ],
       // Neighbours write neighbouring words, so a group holds whole panels, on CPUs too.
       over: Grid(
-        items: paddedCount, local: max(width, groupSize), workPerItem: 16 * source.dimension))
+        items: paddedCount, local: packingItems(width), workPerItem: 16 * source.dimension))
   }
+
+  /// Items of a group that packs lines, `width` of them side by side: as many as the device runs
+  /// together.
+  func packingItems(_ width: Int) -> Int { min(max(width, groupSize), info.maxWorkGroupSize) }
 
   /// The most that one allocation of a set may hold.
   func segmentBytes(_ limits: SearchLimits) -> Int {

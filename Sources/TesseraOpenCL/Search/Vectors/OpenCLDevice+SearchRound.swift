@@ -33,7 +33,7 @@ extension OpenCLDevice {
         .int(SearchPanels.panelCount(rows.count) * width),
       ],
       over: Grid(
-        items: SearchPanels.panelCount(rows.count) * width, local: max(width, groupSize),
+        items: SearchPanels.panelCount(rows.count) * width, local: packingItems(width),
         workPerItem: 32 * layout.dimension))
   }
 
@@ -53,7 +53,7 @@ extension OpenCLDevice {
         .int((queryCount + width - 1) / width * width), .int(paddedCount),
       ],
       over: Grid(
-        items: paddedCount, local: max(RoundedLayout.panelLines, groupSize),
+        items: paddedCount, local: packingItems(RoundedLayout.panelLines),
         workPerItem: 32 * layout.dimension))
   }
 }

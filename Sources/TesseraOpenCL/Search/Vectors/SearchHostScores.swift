@@ -12,7 +12,8 @@ extension OpenCLDevice {
   /// flushed to zero on the way.
   var scoresCanonically: Bool {
     let single = context.number(CL_DEVICE_SINGLE_FP_CONFIG, absent: cl_device_fp_config(0))
-    return info.hasFloat64 && single & cl_device_fp_config(CL_FP_DENORM) != 0
+    return info.hasFloat64 && loopLimit == .max
+      && single & cl_device_fp_config(CL_FP_DENORM) != 0
   }
 }
 
@@ -45,8 +46,9 @@ extension SearchRun {
 
 extension ScoreOrder {
   /// Bits that order scores as they rank, the best first.
-  fileprivate func rank(_ score: Float) -> UInt32 {
-    let bits = score.bitPattern
+  func rank(_ score: Float) -> UInt32 { rank(ofBits: score.bitPattern) }
+
+  func rank(ofBits bits: UInt32) -> UInt32 {
     let ascending = bits ^ (bits >> 31 != 0 ? 0xFFFF_FFFF : 0x8000_0000)
     return self == .smallestFirst ? ascending : ~ascending
   }

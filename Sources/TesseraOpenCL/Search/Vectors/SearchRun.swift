@@ -13,6 +13,7 @@ struct SearchRun: CertifiedSearch {
   let hostVectors: () throws(TesseraError) -> SearchHostVectors
   /// What the filter computes in.
   var filter: SearchFilter
+  let expected = ExpectedVisits()
 
   var lists: SearchLists { memory.lists }
   var metric: Metric { panels.metric }
@@ -20,6 +21,7 @@ struct SearchRun: CertifiedSearch {
   var square: Float { bound.square }
   var growth: Int { values[.growth] }
   var partPanels: [Int] { parts.map(\.panelCount) }
+  var scoresOnDevice: Bool { device.scoresCanonically && limits.scoresOnDevice }
 
   private var values: LaunchValues {
     var values = device.launchValues(
@@ -107,15 +109,18 @@ struct SearchRun: CertifiedSearch {
         .element(
           2 * segment.rows.lowerBound / SearchPanels.panelRows, of: panels.panelLengths,
           as: Float.self),
-        launch.queries, bounds, thresholds, entries, counts, .int(panels.dimension),
+        launch.queries, bounds, thresholds, entries, counts, tallies, .int(panels.dimension),
         .float(square), .int(queryCount), .int(lists.capacity),
         .int(segment.rows.lowerBound), .int(segment.rows.count), .int(part.panelCount),
         .int(part.stride), .int(places.lowerBound), .int(places.upperBound),
       ] + launch.trailing, over: launch.grid)
+    expected.add(
+      panels: places.count,
+      blocks: (queryCount + SearchMemory.blockQueries - 1) / SearchMemory.blockQueries)
   }
 
   func score(listsAbove limit: Int) throws(TesseraError) {
-    guard device.scoresCanonically, limits.scoresOnDevice else {
+    guard scoresOnDevice else {
       try scoreOnHost(listsAbove: limit)
       return
     }
@@ -127,7 +132,7 @@ struct SearchRun: CertifiedSearch {
             .element(
               (rows.lowerBound - segment.rows.lowerBound) * panels.dimension, of: segment.panels,
               as: Float.self), .all(of: memory.queries, as: Float.self), entries, counts,
-            .int(panels.metric.kernelValue),
+            tallies, .int(panels.metric.kernelValue),
             .int(panels.dimension), .int(rows.lowerBound), .int(rows.count), .int(queryCount),
             .int(lists.capacity), .int(limit), .int(scoringSlots),
           ], over: scoringGrid(listsAbove: limit, workPerRow: 4 * panels.dimension))
