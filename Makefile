@@ -10,7 +10,7 @@ ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
 SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraRetrieval|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
-.PHONY: demo build test setup setup-test bench bench-peers check-kernels check-matrix-units check-neon sanitize format lint install clean
+.PHONY: demo build test setup setup-test bench bench-peers check-kernels check-matrix-units check-neon check-drivers sanitize format lint install clean
 
 demo: build
 	@"$(TESSERA)" demo
@@ -48,6 +48,10 @@ check-neon:
 # The matrix kernels compiled for GPUs that are not here: instructions, registers, spills.
 check-matrix-units:
 	scripts/check-matrix-units.sh
+
+# The OpenCL backend on drivers besides the system's, after `make test` has built the tests.
+check-drivers:
+	scripts/check-drivers.sh $(TEST_FLAGS)
 
 # Memory errors in tests of everything that reads bytes from outside. (The thread sanitizer does not
 # know Swift's Mutex on Linux and reports races inside it.)

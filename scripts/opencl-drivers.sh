@@ -3,7 +3,8 @@
 # changes, and no program sees them that is not started through this script.
 #
 #   opencl-drivers.sh install DRIVER           installs the driver if it is missing
-#   opencl-drivers.sh run DRIVER COMMAND ...   runs a command that sees this driver alone
+#   opencl-drivers.sh run DRIVER COMMAND ...   runs a command that sees this driver alone, or
+#                                              several, with commas between them
 #
 # DRIVER
 #   pocl      the system's own, as `install-dependencies.sh test` installs it
@@ -95,9 +96,9 @@ install_driver() {
   esac
 }
 
-run_driver() {
+# Sets what a driver needs of the environment.
+prepare() {
   local driver=$1 libraries
-  shift
   case $driver in
     pocl)
       mkdir -p "$root/pocl/vendors"
@@ -114,16 +115,21 @@ run_driver() {
       export GALLIUM_PIPE_SEARCH_DIR=$libraries/gallium-pipe RUSTICL_ENABLE=llvmpipe
       ;;
   esac
-  export OCL_ICD_VENDORS=$root/$driver/vendors
-  exec "$@"
 }
 
 case ${1:-} in
   install) install_driver "${2:?which driver}" ;;
   run)
-    install_driver "${2:?which driver}"
-    shift
-    run_driver "$@"
+    drivers=${2:?which driver}
+    shift 2
+    export OCL_ICD_VENDORS=$root/vendors-$drivers
+    mkdir -p "$OCL_ICD_VENDORS"
+    for driver in ${drivers//,/ }; do
+      install_driver "$driver"
+      prepare "$driver"
+      cp "$root/$driver/vendors"/*.icd "$OCL_ICD_VENDORS"
+    done
+    exec "$@"
     ;;
   *)
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0"

@@ -14,7 +14,8 @@ struct SubjectTests {
 
   @Test("the reference device is always there, and names are unique")
   func names() {
-    #expect(Subject.present.contains { $0.description == "reference" })
+    #expect(
+      Subject.present.contains { $0.description == "reference" } || Subject.wanted != nil)
     #expect(Set(Subject.all.map(\.description)).count == Subject.all.count)
   }
 

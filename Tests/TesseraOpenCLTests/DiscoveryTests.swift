@@ -65,6 +65,20 @@ private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.l
     #expect(problems.allSatisfy { $0.message.contains("has no device") })
   }
 
+  @Test(
+    "a platform without devices does not hide the others", .enabled(if: !Subject.all.isEmpty))
+  func noDevicesBeside() throws {
+    let platform = try #require(Discovery.platforms(nil).platforms.first)
+    var api = platform.library.api
+    api.clGetDeviceIDs = { _, _, _, _, _ in -1 }
+    let empty = OpenCLLibrary.Platform(
+      library: OpenCLLibrary(path: "empty", api: api), id: platform.id, name: "Empty",
+      version: platform.version)
+    let (devices, problems) = Discovery.devices(of: [empty, platform], OpenCLOptions())
+    #expect(!devices.isEmpty && problems.count == 1)
+    #expect(problems.first?.message.contains("Empty has no device") == true)
+  }
+
   @Test("a library without platforms finds none", .enabled(if: !Subject.all.isEmpty))
   func noPlatforms() throws {
     let platform = try #require(Discovery.platforms(nil).platforms.first)
@@ -105,7 +119,7 @@ private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.l
       ),
     ]
     for (fault, code) in faults {
-      let (devices, problems) = try faulty(fault)
+      let (devices, problems) = try faulty(OpenCLOptions(), fault)
       #expect(devices.isEmpty && problems.map(\.code).allSatisfy { $0 == code })
       #expect(problems.first?.message.contains("opencl:0") == true)
     }

@@ -7,9 +7,10 @@ import TesseraOpenCL
 public struct Subject: Sendable, CustomStringConvertible {
   /// Made when the first test asks for them, and shared by all tests. `TESSERA_TEST_SUBJECTS` leaves
   /// only those whose names begin so, such as `opencl`.
-  public static let all = made.filter {
-    $0.description.hasPrefix(Environment["TESSERA_TEST_SUBJECTS"] ?? "")
-  }
+  public static let all = made.filter { $0.description.hasPrefix(wanted ?? "") }
+
+  /// What the names of the subjects that are wanted begin with · nil wants all.
+  public static let wanted = Environment["TESSERA_TEST_SUBJECTS"]
 
   private static let made =
     [
