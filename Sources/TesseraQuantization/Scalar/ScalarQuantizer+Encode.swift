@@ -63,7 +63,7 @@ struct ScalarEncoder: Sendable {
   /// The highest level's number, below 2^8.
   private let highest: Float
   private let minimums: [Float]
-  private let maximums: [Float]
+  private let ranges: [Float]
   private let spreads: [Float]
 
   init(_ quantizer: ScalarQuantizer) {
@@ -72,7 +72,7 @@ struct ScalarEncoder: Sendable {
     dimension = quantizer.dimension
     highest = kind.isTrained ? Float(1 << kind.bits - 1) : 0
     minimums = quantizer.minimums
-    maximums = zip(quantizer.minimums, quantizer.ranges).map { $0 + $1 }
+    ranges = quantizer.ranges
     // A dimension that was constant has one level that matters.
     spreads = quantizer.ranges.map { $0 > 0 ? $0 : .infinity }
   }
@@ -111,23 +111,24 @@ struct ScalarEncoder: Sendable {
   private func findLevels(
     _ row: Span<Float>, into numbers: inout MutableSpan<UInt8>, from first: Int
   ) -> Int {
-    let (minimums, maximums, spreads) = (minimums.span, maximums.span, spreads.span)
+    let (minimums, ranges, spreads) = (minimums.span, ranges.span, spreads.span)
     precondition(
       row.count == dimension && minimums.count == dimension && spreads.count == dimension
-        && maximums.count == dimension && first >= 0 && first + dimension <= numbers.count,
+        && ranges.count == dimension && first >= 0 && first + dimension <= numbers.count,
       "a level a dimension")
     var outside: Int32 = 0
     for d in 0..<dimension {
-      let value = row[unchecked: d]
-      let place = (value - minimums[unchecked: d]) / spreads[unchecked: d]
+      let difference = row[unchecked: d] - minimums[unchecked: d]
+      let place = difference / spreads[unchecked: d]
       // NaN, of a number far outside a constant dimension, is level 0.
       let level = highest * (place > 0 ? (place < 1 ? place : 1) : 0)
       // Beside 2^23 there is no room for fractions.
       let nearest = (level + 0x1p23) - 0x1p23
       let floor = nearest > level ? nearest - 1 : nearest
       numbers[unchecked: first + d] = UInt8(truncatingIfNeeded: (floor + 0x1p23).bitPattern)
-      outside &+= value < minimums[unchecked: d] ? 1 : 0
-      outside &+= value > maximums[unchecked: d] ? 1 : 0
+      // As training takes differences, so that its own points lie inside.
+      outside &+= difference < 0 ? 1 : 0
+      outside &+= difference > ranges[unchecked: d] ? 1 : 0
     }
     return Int(outside)
   }
