@@ -2,6 +2,9 @@
 # missing is installed first, and said.
 
 PREFIX ?= /usr/local
+# Shells other than bash leave the ~ of PREFIX=~/.local as it is, and install would make a folder of
+# that name.
+override PREFIX := $(patsubst ~,$(HOME),$(patsubst ~/%,$(HOME)/%,$(PREFIX)))
 # Tests run optimised (a debug build of the SIMD kernels is a hundred times slower) and reach
 # internal names, so they have a build folder of their own.
 TEST_FLAGS = -c release --scratch-path .build/tests -Xswiftc -enable-testing -Xswiftc -warnings-as-errors
@@ -64,7 +67,10 @@ format:
 lint:
 	swift format lint --strict -r Sources Tests Package.swift
 
-install: build
+# With Swift's own libraries inside, the program runs on machines without the toolchain too. What it
+# still needs there is OpenBLAS.
+install: setup
+	swift build -c release --product tessera --static-swift-stdlib
 	install -D -m 755 "$(TESSERA)" "$(DESTDIR)$(PREFIX)/bin/tessera"
 
 clean:

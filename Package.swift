@@ -53,8 +53,8 @@ let package = Package(
     .target(
       name: "Tessera",
       dependencies: [
-        "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraQuantization",
-        "TesseraRetrieval",
+        "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraHost",
+        "TesseraQuantization", "TesseraRetrieval",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -90,8 +90,10 @@ let package = Package(
         "COpenCL", "TesseraCompute", "TesseraOpenCL", "TesseraQuantization", "TesseraRetrieval",
       ],
       swiftSettings: strict),
+    .testTarget(name: "TesseraHostTests", dependencies: ["TesseraHost"], swiftSettings: strict),
     .testTarget(
-      name: "TesseraFormatsTests", dependencies: ["TesseraCompute", "TesseraFormats"],
+      name: "TesseraFormatsTests",
+      dependencies: ["TesseraCompute", "TesseraFormats", "TesseraHost"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraDevicesTests",

@@ -1,3 +1,5 @@
+package import TesseraHost
+
 /// Files of trained quantizers: safetensors files, so that other programs can read the codebooks.
 ///
 /// The metadata say what it is: `content` is `quantizer`, `version` that of the layout, `kind` the
@@ -10,13 +12,23 @@ public enum QuantizerFile {
   ///
   /// - Throws: `.cannotCreate`, `.inputOutput`.
   public static func write(_ quantizer: any Quantizer, to path: String) throws(TesseraError) {
-    let file = StoredArrayFile(
+    try arrays(of: quantizer).write(to: path)
+  }
+
+  /// Writes `quantizer` as ``write(_:to:)`` does, and leaves the commit to the file's owner.
+  package static func write(
+    _ quantizer: any Quantizer, into file: AtomicFile
+  ) throws(TesseraError) {
+    try arrays(of: quantizer).write(into: file)
+  }
+
+  private static func arrays(of quantizer: any Quantizer) -> StoredArrayFile {
+    StoredArrayFile(
       arrays: quantizer.arrays,
       metadata: [
         "content": "quantizer", "version": String(version), "kind": type(of: quantizer).kind,
         "specification": quantizer.specification,
       ])
-    try file.write(to: path)
   }
 
   /// The quantizer in the file at `path`: bit for bit the one that was written.

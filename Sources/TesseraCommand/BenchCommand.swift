@@ -1,6 +1,7 @@
 import ArgumentParser
 import Tessera
 import TesseraBenchmark
+internal import TesseraHost
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
@@ -77,9 +78,7 @@ struct BenchCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if let threads, threads < 1 {
-      throw ValidationError("--threads is \(threads), it must be at least 1")
-    }
+    try DeviceOptions.requireThreads(threads)
     if device.contains(.auto) { throw ValidationError("--device auto is not one; name a device") }
     if quick, sizes != nil { throw ValidationError("give --quick or --sizes, not both") }
     if !compare.isEmpty, html == nil {
@@ -91,12 +90,13 @@ struct BenchCommand: ParsableCommand {
     let saved = try compare.map { path throws(TesseraError) in
       BenchmarkPage.Entry(label: path, run: try SavedRun.read(path))
     }
-    let files = try html.map { path throws(TesseraError) in try OutputFiles([path]) }
+    let files = try html.map { path throws(TesseraError) in try OutputFiles([path], inputs: compare)
+    }
     let run = try measure()
     if let html, let files {
       let page = BenchmarkPage(
         [BenchmarkPage.Entry(label: "this run", run: run)] + saved)
-      try files.stage(html) { path throws(TesseraError) in try SavedRun.write(page.html, to: path) }
+      try files[html].append(Array(page.html.utf8).span.bytes)
       try files.commit()
     }
     if output.json { try JSONOutput.print(run) } else { show(run) }
@@ -134,7 +134,8 @@ struct BenchCommand: ParsableCommand {
 
   private func show(_ run: BenchmarkRun) {
     for device in run.devices {
-      print("\(device.device): \(device.name), \(device.variant), driver \(device.driver)\n")
+      Console.print(
+        "\(device.device): \(device.name), \(device.variant), driver \(device.driver)\n")
       var table = Table(
         header: ["task", "size", "shape", "cold", "warm", "rate", "share of peak"])
       for one in device.measurements {
@@ -146,9 +147,9 @@ struct BenchCommand: ParsableCommand {
       }
       table.print()
       for missing in device.unavailable {
-        print("\(missing.what): not available, \(missing.reason)")
+        Console.print("\(missing.what): not available, \(missing.reason)")
       }
-      print("")
+      Console.print("")
     }
   }
 }

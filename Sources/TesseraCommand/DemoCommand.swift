@@ -38,10 +38,13 @@ struct DemoCommand: ParsableCommand {
   func validate() throws {
     for (name, value) in [
       ("--rows", rows), ("--dimension", dimension), ("--queries", queries), ("-k", k),
-      ("--threads", threads ?? 1),
     ] where value < 1 {
       throw ValidationError("\(name) is \(value), it must be at least 1")
     }
+    try DeviceOptions.requireThreads(threads)
+    // Rows and queries as Float32, once here and about once more on the device that has them.
+    try MemoryNeed.require(
+      [rows, queries], times: dimension, copies: 2, "lower --rows, --queries or --dimension")
   }
 
   /// Queries the reference device answers: enough to compare, few enough to wait for.
@@ -135,7 +138,7 @@ struct DemoCommand: ParsableCommand {
         "\(Int(result.certifiedShare * 100)) %")
     }
     table.print()
-    print(
+    Console.print(
       """
 
       Recall and bytes are compared with the reference device, which answered the first \

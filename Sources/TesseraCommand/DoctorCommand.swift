@@ -29,7 +29,8 @@ struct DoctorCommand: ParsableCommand {
     }
     table.print()
     let wrong = findings.count { $0.state != .ok }
-    print(wrong == 0 ? "\nAll is well." : "\n\(wrong) to look at; an arrow shows what mends it.")
+    Console.print(
+      wrong == 0 ? "\nAll is well." : "\n\(wrong) to look at; an arrow shows what mends it.")
   }
 
   struct Entry: Encodable {

@@ -7,7 +7,8 @@ struct EvalCommand: ParsableCommand {
     abstract: "Compare found ids with true ones.",
     discussion: """
       Recall is the share of the first K true ids that are among the first K found
-      ids. Files are .npy (int32, int64), .ivecs or .ibin, one row a query.
+      ids. Files are .npy (int32, int64), .ivecs, .ibin or .bin, one row a query;
+      distances after the ids, as in ground truths of big-ann, are not read.
 
       Examples:
         tessera eval --found found.ids.npy --truth truth.ivecs
@@ -31,7 +32,7 @@ struct EvalCommand: ParsableCommand {
 
   func run() throws {
     let found = try IDFile.open(self.found)
-    let truth = try IDFile.open(self.truth)
+    let truth = try Recall.openTruth(self.truth, k: k ?? found.columns)
     guard found.rows == truth.rows else {
       throw TesseraError(
         .invalidShape,

@@ -5,15 +5,25 @@ import Tessera
 enum Failure {
   static func report(_ error: any Error) -> Never {
     let ending = TesseraCommand.exitCode(for: error)
-    // Help and the version come this way too.
-    if ending.isSuccess { TesseraCommand.exit(withError: error) }
-    if let error = error as? TesseraError {
-      Console.error("\(commandName): \(error)")
-      TesseraCommand.exit(withError: ExitCode(Self.status(for: error.code)))
+    if let error = error as? TesseraError { end(error) }
+    if ending.isSuccess {
+      // Help, the version and completion scripts.
+      do throws(TesseraError) {
+        Console.print(TesseraCommand.fullMessage(for: error))
+        try Console.flush()
+      } catch {
+        end(error)
+      }
+      TesseraCommand.exit()
     }
     let message = TesseraCommand.message(for: error)
     if !message.isEmpty { Console.error("\(commandName): \(message); see \(commandName) --help") }
     TesseraCommand.exit(withError: ending)
+  }
+
+  private static func end(_ error: TesseraError) -> Never {
+    Console.error("\(commandName): \(error)")
+    TesseraCommand.exit(withError: ExitCode(status(for: error.code)))
   }
 
   static func status(for code: TesseraError.Code) -> Int32 {

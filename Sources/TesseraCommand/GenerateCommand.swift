@@ -64,9 +64,12 @@ struct GenerateCommand: ParsableCommand {
     ] where value < least {
       throw ValidationError("\(name) is \(value), it must be at least \(least)")
     }
-    guard !rows.addingReportingOverflow(skip).overflow,
-      !clusters.multipliedReportingOverflow(by: dimension).overflow
-    else { throw ValidationError("the sizes are too large for any machine") }
+    guard !rows.addingReportingOverflow(skip).overflow else {
+      throw ValidationError("--rows and --skip together are beyond 64 bits; lower them")
+    }
+    // The centers, and one row at least.
+    try MemoryNeed.require(
+      [clusters, 1], times: dimension, copies: 2, "lower --clusters or --dimension")
   }
 
   func run() throws {

@@ -12,6 +12,6 @@ enum JSONOutput {
     // Sums of huge distances can overflow; JSON has no number for that.
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    Console.print(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 }

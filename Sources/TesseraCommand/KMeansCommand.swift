@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tessera
+internal import TesseraHost
 
 struct KMeansCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -53,7 +54,12 @@ struct KMeansCommand: ParsableCommand {
     let points = try VectorFile.open(input)
     let options = try arguments.options(pointCount: points.count, memoryLimit: memory)
     let loadSeconds = loadStart.secondsAgo
-    let files = try OutputFiles([out] + (assignments.map { [$0] } ?? []))
+    try VectorFile.requireWritable(out, holding: .float32)
+    if let assignments { try IDFile.requireWritable(assignments) }
+    // Not those of --init: centroids may be improved where they are.
+    let files = try OutputFiles(
+      [out] + (assignments.map { [$0] } ?? []),
+      inputs: [input] + (arguments.weights.map { [$0] } ?? []))
 
     // Assigning n points to k centroids is a search, done again for every update.
     let assignments = options.iterations.addingReportingOverflow(1)
@@ -125,14 +131,11 @@ struct KMeansCommand: ParsableCommand {
 
   private func write(_ clustering: Clustering, _ files: OutputFiles) throws(TesseraError) {
     let centroids = try Vectors(clustering.centroids, dimension: clustering.dimension)
-    try files.stage(out) { path throws(TesseraError) in
-      try VectorFile.write(centroids, to: path)
-    }
+    try VectorFile.write(centroids, into: files[out])
     if let assignments {
-      try files.stage(assignments) { path throws(TesseraError) in
-        try IDFile.write(
-          clustering.labels.map(Int64.init), rows: clustering.labels.count, columns: 1, to: path)
-      }
+      try IDFile.write(
+        clustering.labels.map(Int64.init), rows: clustering.labels.count, columns: 1,
+        into: files[assignments])
     }
     try files.commit()
   }

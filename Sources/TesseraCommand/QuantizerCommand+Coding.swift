@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tessera
+internal import TesseraHost
 
 extension QuantizerCommand {
   struct Encode: ParsableCommand {
@@ -31,7 +32,8 @@ extension QuantizerCommand {
       let quantizer = try QuantizerFile.open(book)
       let vectors = try VectorFile.open(input)
       let loadSeconds = loadStart.secondsAgo
-      let files = try OutputFiles([out])
+      try VectorFile.requireWritable(out, holding: .uint8)
+      let files = try OutputFiles([out], inputs: [book, input])
       let shape = QuantizerCommand.shape(
         rows: vectors.count, dimension: vectors.dimension, passes: 1)
       let selection = try devices.select(for: shape, output)
@@ -49,7 +51,7 @@ extension QuantizerCommand {
       let rows = try Vectors(
         HostMemory(copying: codes.bytes), element: .uint8, count: codes.count,
         dimension: codes.byteCount)
-      try files.stage(out) { path throws(TesseraError) in try VectorFile.write(rows, to: path) }
+      try VectorFile.write(rows, into: files[out])
       try files.commit()
       try CodingSummary(
         quantizer, on: device.info, rows: vectors.count, seconds: seconds,
@@ -84,7 +86,8 @@ extension QuantizerCommand {
       let quantizer = try QuantizerFile.open(book)
       let codes = try QuantizerCommand.codes(input)
       let loadSeconds = loadStart.secondsAgo
-      let files = try OutputFiles([out])
+      try VectorFile.requireWritable(out, holding: nil)
+      let files = try OutputFiles([out], inputs: [book, input])
       let shape = QuantizerCommand.shape(
         rows: codes.count, dimension: quantizer.dimension, passes: 1)
       let selection = try devices.select(for: shape, output)
@@ -98,9 +101,7 @@ extension QuantizerCommand {
       }
       let seconds = CodingSummary.Seconds(load: loadSeconds, work: start.secondsAgo)
       let vectors = try Vectors(values, dimension: quantizer.dimension)
-      try files.stage(out) { path throws(TesseraError) in
-        try VectorFile.write(vectors, to: path)
-      }
+      try VectorFile.write(vectors, into: files[out])
       try files.commit()
       try CodingSummary(quantizer, on: device.info, rows: codes.count, seconds: seconds)
         .print(output)

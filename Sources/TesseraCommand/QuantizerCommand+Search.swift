@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tessera
+internal import TesseraHost
 
 extension QuantizerCommand {
   struct Search: ParsableCommand {
@@ -62,7 +63,7 @@ extension QuantizerCommand {
       let quantizer = try QuantizerFile.open(book)
       let codes = try QuantizerCommand.codes(self.codes)
       let queries = try VectorFile.open(self.queries)
-      let truth = try truth.map { path throws(TesseraError) in try IDFile.open(path) }
+      let truth = try truth.map { path throws(TesseraError) in try Recall.openTruth(path, k: k) }
       if let truth, truth.rows != queries.count {
         throw TesseraError(
           .invalidShape,
@@ -77,7 +78,9 @@ extension QuantizerCommand {
       let selector = try ids?.selector(rowCount: codes.count, base: self.codes)
       let loadSeconds = loadStart.secondsAgo
       let names = out.map { (ids: "\($0).ids.npy", scores: "\($0).scores.npy") }
-      let files = try OutputFiles(names.map { [$0.ids, $0.scores] } ?? [])
+      let files = try OutputFiles(
+        names.map { [$0.ids, $0.scores] } ?? [],
+        inputs: [book, self.codes, self.queries] + (self.truth.map { [$0] } ?? []))
       let shape = SearchShape(
         rows: codes.count, dimension: quantizer.dimension, element: .float32, metric: metric,
         queryCount: queries.count, k: k)
@@ -89,12 +92,9 @@ extension QuantizerCommand {
       }
       let searchSeconds = start.secondsAgo - prepareSeconds
       if let names {
-        try files.stage(names.ids) { path throws(TesseraError) in
-          try IDFile.write(hits.ids, rows: queries.count, columns: hits.hitCount, to: path)
-        }
-        try files.stage(names.scores) { path throws(TesseraError) in
-          try ScoreFile.write(hits.scores, rows: queries.count, columns: hits.hitCount, to: path)
-        }
+        let (rows, columns) = (queries.count, hits.hitCount)
+        try IDFile.write(hits.ids, rows: rows, columns: columns, into: files[names.ids])
+        try ScoreFile.write(hits.scores, rows: rows, columns: columns, into: files[names.scores])
         try files.commit()
       }
       let recall = truth.map { truth in

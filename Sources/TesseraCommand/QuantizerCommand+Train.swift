@@ -43,7 +43,7 @@ extension QuantizerCommand {
       let loadStart = ContinuousClock.now
       let points = try VectorFile.open(input)
       let loadSeconds = loadStart.secondsAgo
-      let files = try OutputFiles([out])
+      let files = try OutputFiles([out], inputs: [input])
       let shape = QuantizerCommand.shape(
         rows: points.count, dimension: points.dimension, passes: iterations ?? 25)
       let selection = try devices.select(for: shape, output)
@@ -52,9 +52,7 @@ extension QuantizerCommand {
         device throws(TesseraError) in try train(recipe, points, device)
       }
       let trainSeconds = trainStart.secondsAgo
-      try files.stage(out) { path throws(TesseraError) in
-        try QuantizerFile.write(training.quantizer, to: path)
-      }
+      try QuantizerFile.write(training.quantizer, into: files[out])
       try files.commit()
       for note in training.notes { output.note(note.description) }
       let summary = Summary(

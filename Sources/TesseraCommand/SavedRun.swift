@@ -20,10 +20,4 @@ enum SavedRun {
         .malformedFile, "\(path): is not what tessera bench --json printed; save it again")
     }
   }
-
-  static func write(_ text: String, to path: String) throws(TesseraError) {
-    let file = try AtomicFile(path)
-    try file.append(Array(text.utf8).span.bytes)
-    try file.commit()
-  }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Tessera
 import TesseraDevices
+internal import TesseraHost
 
 struct SearchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -74,7 +75,7 @@ struct SearchCommand: ParsableCommand {
     let selectedRows = selector?.count(in: 0..<Int64(base.count)) ?? base.count
     let loadSeconds = loadStart.secondsAgo
     let files = try search.out.map { prefix throws(TesseraError) in
-      try OutputFiles([Self.idsPath(prefix), Self.scoresPath(prefix)])
+      try OutputFiles([Self.idsPath(prefix), Self.scoresPath(prefix)], inputs: inputs)
     }
 
     let shape = SearchShape(
@@ -108,6 +109,14 @@ struct SearchCommand: ParsableCommand {
     try show(summary, summary.table())
   }
 
+  /// The files that are read, which --out must not replace.
+  private var inputs: [String] {
+    var paths = [base, queries]
+    if let truth { paths.append(truth) }
+    if case .file(let path)? = ids { paths.append(path) }
+    return paths
+  }
+
   private func show(_ summary: some Encodable, _ table: Table) throws {
     if output.json { try JSONOutput.print(summary) } else { table.print() }
   }
@@ -132,7 +141,7 @@ struct SearchCommand: ParsableCommand {
   /// The truth may know more queries than are asked only where `--limit` says so.
   private func openTruth(queryCount: Int) throws(TesseraError) -> IDTable? {
     guard let path = truth else { return nil }
-    let truth = try IDFile.open(path)
+    let truth = try Recall.openTruth(path, k: k)
     guard limit == nil ? truth.rows == queryCount : truth.rows >= queryCount else {
       throw TesseraError(
         .invalidShape,
@@ -163,12 +172,10 @@ struct SearchCommand: ParsableCommand {
     _ neighbors: Neighbors, _ prefix: String, _ files: OutputFiles
   ) throws(TesseraError) {
     let (rows, columns) = (neighbors.queryCount, neighbors.hitCount)
-    try files.stage(Self.idsPath(prefix)) { path throws(TesseraError) in
-      try IDFile.write(neighbors.ids, rows: rows, columns: columns, to: path)
-    }
-    try files.stage(Self.scoresPath(prefix)) { path throws(TesseraError) in
-      try ScoreFile.write(neighbors.scores, rows: rows, columns: columns, to: path)
-    }
+    try IDFile.write(
+      neighbors.ids, rows: rows, columns: columns, into: files[Self.idsPath(prefix)])
+    try ScoreFile.write(
+      neighbors.scores, rows: rows, columns: columns, into: files[Self.scoresPath(prefix)])
     try files.commit()
   }
 

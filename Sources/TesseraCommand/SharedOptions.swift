@@ -17,9 +17,14 @@ struct DeviceOptions: ParsableArguments {
   var threads: Int?
 
   func validate() throws {
-    if let threads, threads < 1 {
-      throw ValidationError("--threads is \(threads), it must be at least 1")
-    }
+    try Self.requireThreads(threads)
+  }
+
+  /// Refuses numbers of threads that no machine has.
+  static func requireThreads(_ threads: Int?) throws(ValidationError) {
+    guard let threads, !(1...WorkerPool.limit).contains(threads) else { return }
+    throw ValidationError(
+      "--threads is \(threads), it must be at least 1 and at most \(WorkerPool.limit)")
   }
 
   /// The device for `search`, with what stood in the way of others said on stderr.

@@ -19,7 +19,7 @@ struct Table {
         column == row.count - 1
           ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
       }
-      Swift.print(cells.joined(separator: "  "))
+      Console.print(cells.joined(separator: "  "))
     }
   }
 }

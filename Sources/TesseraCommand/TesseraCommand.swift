@@ -40,8 +40,9 @@ struct TesseraCommand: ParsableCommand {
   static func main() {
     BLASThreads.end()
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(Arguments.typed())
       try command.run()
+      try Console.flush()
     } catch {
       Failure.report(error)
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tessera
+internal import TesseraHost
 
 struct TokensCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -72,7 +73,7 @@ struct TokensCommand: ParsableCommand {
       )
     }
     let paths = (codebook: "\(out).codebook.npy", grid: "\(out).grid.npy")
-    let files = try OutputFiles([paths.codebook, paths.grid])
+    let files = try OutputFiles([paths.codebook, paths.grid], inputs: [input])
     let shape = SearchShape(
       rows: length, dimension: tokens.dimension, element: .float32, metric: .cosine,
       queryCount: keep, k: 1)
@@ -82,13 +83,10 @@ struct TokensCommand: ParsableCommand {
       device throws(TesseraError) in try reduce(tokens, length, on: device)
     }
     let seconds = start.secondsAgo
-    try files.stage(paths.codebook) { path throws(TesseraError) in
-      try VectorFile.write(Vectors(reduced.codebook, dimension: tokens.dimension), to: path)
-    }
-    try files.stage(paths.grid) { path throws(TesseraError) in
-      try IDFile.write(
-        reduced.grid, rows: tokens.count / length, columns: length, to: path)
-    }
+    try VectorFile.write(
+      Vectors(reduced.codebook, dimension: tokens.dimension), into: files[paths.codebook])
+    try IDFile.write(
+      reduced.grid, rows: tokens.count / length, columns: length, into: files[paths.grid])
     try files.commit()
     let codewords = reduced.codebook.count / tokens.dimension
     let summary = Summary(

@@ -55,7 +55,7 @@ struct TuneCommand: ParsableCommand {
     }
     table.print()
     let done = summary.classes.count { $0.finished }
-    print(
+    Console.print(
       "\n\(report.newTrials) new trials; \(done) of \(summary.classes.count) shapes done"
         + (report.isComplete ? "" : "; run it again to go on")
         + (report.path.map { "; kept in \($0)" } ?? "; not kept: there is no cache folder"))

@@ -2,11 +2,11 @@ public import TesseraCompute
 
 extension IDFile {
   /// The rows that the file at `path` selects out of `rowCount`: its ids, in any order, or, in an
-  /// .npy file of one uint8 column, the rows whose flag is 1.
+  /// .npy file of uint8, one column of them, the rows whose flag is 1.
   ///
   /// - Complexity: O(ids), and one bit of memory for each row.
-  /// - Throws: As ``open(_:)``; `.invalidShape` for an id that no row has, for flags that are not as
-  ///   many as rows, and for a flag that is neither 0 nor 1.
+  /// - Throws: As ``open(_:)``; `.invalidShape` for an id that no row has, for flags that are not one
+  ///   column or not as many as rows, and for a flag that is neither 0 nor 1.
   public static func openSelector(
     _ path: String, rowCount: Int
   ) throws(TesseraError) -> IDSelector {
@@ -18,6 +18,12 @@ extension IDFile {
   private static func flags(
     _ table: IDTable, _ path: String, _ rowCount: Int
   ) throws(TesseraError) -> IDSelector {
+    guard table.columns == 1 else {
+      throw TesseraError(
+        .invalidShape,
+        "\(path.printable): uint8 numbers are flags, one a row, and these have the shape "
+          + "(\(table.rows), \(table.columns)); save x.reshape(-1, 1), or ids as np.int64")
+    }
     guard table.rows == rowCount else {
       throw TesseraError(
         .invalidShape,

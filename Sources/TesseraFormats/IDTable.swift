@@ -12,8 +12,8 @@ public struct IDTable: Sendable {
     self.table = table
   }
 
-  /// Whether this is one column of bytes: too short for ids, and how NumPy keeps flags.
-  var holdsFlags: Bool { columns == 1 && table.number == .uint8 }
+  /// Whether these are bytes: too short for ids, and how NumPy keeps flags.
+  var holdsFlags: Bool { table.number == .uint8 }
 
   public subscript(row: Int, column: Int) -> Int64 {
     precondition(

@@ -12,6 +12,10 @@ struct MappedTable {
   /// Bytes from one row to the next.
   let rowStride: Int
 
+  /// The most columns a table may have: an empty table could claim any number of them, and sizes
+  /// that later follow from it must not overflow.
+  static let columnLimit = Int(Int32.max)
+
   /// Opens the file at `path` as a table of `kind`; its extension says how it is laid out.
   ///
   /// - Throws: `.invalidArgument` for an extension that `kind` does not have, `.inputNotFound`,
@@ -29,22 +33,47 @@ struct MappedTable {
       guard let rows = file.integer(at: 0, as: UInt32.self),
         let columns = file.integer(at: 4, as: UInt32.self)
       else { throw file.malformed("is truncated before its counts end", at: file.bytes.count) }
-      try self.init(packed: file, number, rows: Int(rows), columns: Int(columns), byteOffset: 8)
+      try Self.requireNarrowCounts(file, number)
+      try self.init(
+        packed: file, number, rows: Int(rows), columns: Int(columns), byteOffset: 8,
+        mayHaveDistances: kind.mayHaveDistances)
     case .records(let number):
       try self.init(records: file, number)
     }
   }
 
+  /// Refuses counts of 64 bits, as cuVS writes them: read as 32 bits they are a row count and 0.
+  private static func requireNarrowCounts(
+    _ file: MappedFile, _ number: NumberType
+  ) throws(TesseraError) {
+    guard let rows = file.integer(at: 0, as: UInt64.self), rows > 0, rows >> 32 == 0,
+      let columns = file.integer(at: 8, as: UInt64.self), columns > 0, columns >> 31 == 0
+    else { return }
+    let (count, overflow) = Int(rows).multipliedReportingOverflow(by: Int(columns))
+    guard !overflow, count == (file.bytes.count - 16) / number.byteCount else { return }
+    throw file.malformed(
+      "has counts of 64 bits, \(rows) and \(columns), and this format has 32", at: 0,
+      "write the counts as two uint32, or save the array with np.save")
+  }
+
   /// Rows without gaps from `byteOffset` to the end of the file.
+  ///
+  /// - Parameter mayHaveDistances: Whether as many numbers of the same size may follow, as distances
+  ///   follow the ids in ground truths of big-ann; they are not looked at.
   private init(
-    packed file: MappedFile, _ number: NumberType, rows: Int, columns: Int, byteOffset: Int
+    packed file: MappedFile, _ number: NumberType, rows: Int, columns: Int, byteOffset: Int,
+    mayHaveDistances: Bool = false
   ) throws(TesseraError) {
     guard columns > 0 else { throw file.malformed("rows have no columns", at: 0) }
+    guard columns <= Self.columnLimit else {
+      throw file.malformed(
+        "rows have \(columns) columns, and at most \(Self.columnLimit) are read", at: 0)
+    }
     let (count, countOverflow) = rows.multipliedReportingOverflow(by: columns)
     let (size, sizeOverflow) = count.multipliedReportingOverflow(by: number.byteCount)
     let present = file.bytes.count - byteOffset
     let needed = countOverflow || sizeOverflow ? nil : size
-    if needed != present {
+    if needed != present, !(mayHaveDistances && needed == present / 2 && present % 2 == 0) {
       let says = "\(rows) x \(columns) \(number.name) need \(needed.map(String.init) ?? "too many")"
       let problem =
         if let needed, needed < present {

@@ -51,6 +51,16 @@ enum NumberType: Sendable, Hashable, CaseIterable {
     }
   }
 
+  /// Tells whether this type has every number that `element` has.
+  func holds(_ element: ElementType) -> Bool {
+    switch (self, element) {
+    case (.float32, _), (.float16, .float16), (.float16, .int8), (.float16, .uint8),
+      (.int8, .int8), (.uint8, .uint8):
+      true
+    default: false
+    }
+  }
+
   /// Nil for bfloat16, which no vector file format has.
   init?(_ element: ElementType) {
     switch element {

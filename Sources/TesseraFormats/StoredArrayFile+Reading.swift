@@ -5,7 +5,8 @@ extension StoredArrayFile {
   /// Reads the file at `path`.
   ///
   /// The header's length and every tensor's place and size are checked against the file before
-  /// anything is copied, and checksums where the file has them.
+  /// anything is copied, and that no bytes belong to two tensors or none: what is copied is never
+  /// more than the file has. Checksums are checked where the file has them.
   ///
   /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for bytes that are no such file or
   ///   whose checksum is another, `.unsupported` for numbers of a type Tessera does not have.
@@ -16,18 +17,21 @@ extension StoredArrayFile {
       throw file.malformed("the safetensors header is not an object", at: 8)
     }
     var metadata = try Self.metadata(entries.removeValue(forKey: Self.metadataKey), file)
-    var arrays: [String: StoredArray] = [:]
-    var ranges: [Range<Int>] = []
     let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[start...])
+    var places: [(name: String, StoredArray.Scalar, shape: [Int], range: Range<Int>)] = []
     for (name, entry) in entries.sorted(by: { $0.key < $1.key }) {
       let (scalar, shape, range) = try Self.place(name, entry, file, in: bytes.count)
-      do throws(TesseraError) {
-        arrays[name] = try StoredArray(scalar, shape: shape, bytes: Array(bytes[range]))
-      } catch {
+      guard StoredArray.byteCount(of: shape, scalar) == range.count else {
+        let shown = shape.prefix(8).map(String.init).joined(separator: ", ")
         throw file.malformed(
-          "tensor \"\(name.printable)\" of shape \(shape) has \(range.count) bytes",
+          "tensor \"\(name.printable)\" of shape [\(shown)] has \(range.count) bytes",
           at: start + range.lowerBound)
       }
+      places.append((name, scalar, shape, range))
+    }
+    try Self.requireWithoutGaps(places.map(\.range), bytes.count, file, start)
+    var arrays: [String: StoredArray] = [:]
+    for (name, scalar, shape, range) in places {
       if let expected = metadata.removeValue(forKey: Self.checksumPrefix + name) {
         let found = Checksum.text(UnsafeRawBufferPointer(rebasing: bytes[range]))
         guard found == expected else {
@@ -36,9 +40,8 @@ extension StoredArrayFile {
             at: start + range.lowerBound)
         }
       }
-      ranges.append(range)
+      arrays[name] = try StoredArray(scalar, shape: shape, bytes: Array(bytes[range]))
     }
-    try Self.requireWithoutGaps(ranges, bytes.count, file, start)
     self.init(arrays: arrays, metadata: metadata)
   }
 
@@ -94,7 +97,8 @@ extension StoredArrayFile {
     else {
       throw file.malformed("\(title) is not described by dtype, shape and data_offsets", at: 8)
     }
-    guard let scalar = StoredArray.Scalar.allCases.first(where: { $0.safetensorsName == type }) else {
+    guard let scalar = StoredArray.Scalar.allCases.first(where: { $0.safetensorsName == type })
+    else {
       throw TesseraError(
         .unsupported,
         "\(file.path.printable): \(title) holds \(type.printable) numbers; convert them to F32")

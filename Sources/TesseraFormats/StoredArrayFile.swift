@@ -1,5 +1,5 @@
 public import TesseraCompute
-internal import TesseraHost
+package import TesseraHost
 
 /// A safetensors file: named tensors and text about them, which NumPy, PyTorch and Rust open too.
 ///
@@ -24,15 +24,21 @@ public struct StoredArrayFile: Sendable, Hashable {
   /// - Throws: `.invalidArgument` for a tensor named `__metadata__` or text that is named like a
   ///   checksum, `.cannotCreate`, `.inputOutput`. A file already at `path` is then as it was.
   public func write(to path: String) throws(TesseraError) {
+    let file = try AtomicFile(path)
+    try write(into: file)
+    try file.commit()
+  }
+
+  /// Writes the file as ``write(to:)`` does, and leaves the commit to its owner.
+  package func write(into file: AtomicFile) throws(TesseraError) {
     guard arrays[Self.metadataKey] == nil,
       !metadata.keys.contains(where: { $0.hasPrefix(Self.checksumPrefix) })
     else {
       throw TesseraError(
         .invalidArgument,
-        "\(path.printable): names of safetensors files keep \(Self.metadataKey) and "
+        "\(file.path.printable): names of safetensors files keep \(Self.metadataKey) and "
           + "\(Self.checksumPrefix) for themselves; choose others")
     }
-    let file = try AtomicFile(path)
     let order = orderedNames
     let header = header(order)
     try file.append(header.span.bytes)
@@ -40,7 +46,7 @@ public struct StoredArrayFile: Sendable, Hashable {
       let numbers = arrays[name]?.bytes ?? []
       try file.append(numbers.span.bytes)
     }
-    try file.commit()
+    try file.seal()
   }
 
   /// Wider numbers first, so that all are aligned without gaps; then by name.

@@ -14,7 +14,7 @@ enum TableFormat: Sendable, Hashable {
     "npy": .npy,
     "fvecs": .records(.float32), "bvecs": .records(.uint8), "ivecs": .records(.int32),
     "fbin": .counted(.float32), "f16bin": .counted(.float16), "u8bin": .counted(.uint8),
-    "i8bin": .counted(.int8), "ibin": .counted(.int32),
+    "i8bin": .counted(.int8), "ibin": .counted(.int32), "bin": .counted(.int32),
   ]
 
   /// The format that the extension of `path` names.
@@ -50,6 +50,8 @@ struct TableKind: Sendable {
   let numbers: [NumberType]
   /// Whether a one-dimensional array is a table of one column.
   let mayBeFlat: Bool
+  /// Whether distances may follow the table, as in ground truths of big-ann.
+  var mayHaveDistances = false
   /// The NumPy type to convert an unsuitable array to.
   let numpyType: String
 
@@ -57,8 +59,8 @@ struct TableKind: Sendable {
     noun: "vectors", extensions: ["npy", "fvecs", "bvecs", "fbin", "f16bin", "u8bin", "i8bin"],
     numbers: [.float32, .float16, .int8, .uint8], mayBeFlat: false, numpyType: "np.float32")
   static let ids = TableKind(
-    noun: "ids", extensions: ["npy", "ivecs", "ibin"], numbers: [.int32, .int64, .uint8],
-    mayBeFlat: true, numpyType: "np.int64")
+    noun: "ids", extensions: ["npy", "ivecs", "ibin", "bin"], numbers: [.int32, .int64, .uint8],
+    mayBeFlat: true, mayHaveDistances: true, numpyType: "np.int64")
   static let scores = TableKind(
     noun: "scores", extensions: ["npy"], numbers: [.float32], mayBeFlat: true,
     numpyType: "np.float32")

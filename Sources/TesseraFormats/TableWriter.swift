@@ -3,8 +3,8 @@ internal import TesseraHost
 
 /// Writes a table row by row: the header, then each row in the layout that the extension names.
 ///
-/// Nothing is visible at the path until `finish`; a table that is not finished leaves nothing
-/// behind.
+/// Nothing is visible at the path until `finish`, or until the file that was given is committed; a
+/// table that is not finished leaves nothing behind.
 final class TableWriter {
   let path: String
   /// The type the numbers are stored in.
@@ -13,16 +13,20 @@ final class TableWriter {
   let columns: Int
   private(set) var rowCount = 0
   private let file: AtomicFile
+  private let commitsFile: Bool
   private let rowPrefix: [UInt8]
   private var buffer: [UInt8]
 
   /// Bytes gathered before the file is written to: enough that the system calls cost nothing.
   private static let bufferBytes = 1 << 20
 
-  /// - Parameter number: The type to store where the format leaves the choice.
+  /// - Parameters:
+  ///   - file: Where to write; its owner commits it. Nil: a file of this writer's own.
+  ///   - number: The type to store where the format leaves the choice.
   /// - Throws: `.cannotCreate`; `.invalidShape` for a size the format cannot hold.
   init(
-    _ path: String, as kind: TableKind, preferring number: NumberType, rows: Int, columns: Int
+    _ path: String, into file: AtomicFile? = nil, as kind: TableKind,
+    preferring number: NumberType, rows: Int, columns: Int
   ) throws(TesseraError) {
     let format = try TableFormat(path, for: kind, else: .cannotCreate)
     self.path = path
@@ -36,8 +40,14 @@ final class TableWriter {
     }
     let (count, countOverflow) = rows.multipliedReportingOverflow(by: columns)
     let overflow = count.multipliedReportingOverflow(by: self.number.byteCount + 4).overflow
-    guard rows >= 0, columns > 0, !countOverflow, !overflow else {
-      throw refusal("are no table; give at least one column, and a size below 2^63 bytes")
+    // NumPy has arrays of no columns: what a search of nothing finds.
+    let fewest = format == .npy && kind.mayBeFlat ? 0 : 1
+    guard rows >= 0, columns >= fewest, columns <= MappedTable.columnLimit, !countOverflow,
+      !overflow
+    else {
+      throw refusal(
+        "are no table; give at least one column and at most \(MappedTable.columnLimit), and a size "
+          + "below 2^63 bytes")
     }
     switch format {
     case .npy:
@@ -58,7 +68,8 @@ final class TableWriter {
       buffer = []
       rowPrefix = Self.bytes(storedColumns)
     }
-    file = try AtomicFile(path)
+    commitsFile = file == nil
+    self.file = if let file { file } else { try AtomicFile(path) }
   }
 
   /// Appends one row as it is stored: `columns * number.byteCount` bytes.
@@ -84,10 +95,12 @@ final class TableWriter {
     if buffer.count >= Self.bufferBytes { try flush() }
   }
 
-  /// Puts the table at its path.
+  /// Puts the table at its path, or makes the file that was given durable.
   ///
   /// - Throws: `.invalidShape` if rows are missing.
-  func finish() throws(TesseraError) {
+  ///   `rowCount` says how many there are where they were not appended.
+  func finish(rowCount: Int? = nil) throws(TesseraError) {
+    let rowCount = rowCount ?? self.rowCount
     guard rowCount == rows else {
       throw TesseraError(
         .invalidShape,
@@ -95,7 +108,7 @@ final class TableWriter {
           + "append the rest")
     }
     try flush()
-    try file.commit()
+    if commitsFile { try file.commit() } else { try file.seal() }
   }
 
   func discard() { file.discard() }

@@ -1,4 +1,5 @@
 public import TesseraCompute
+package import TesseraHost
 
 /// Files of vectors. The extension says the format:
 ///
@@ -41,10 +42,45 @@ public enum VectorFile {
   ///   a number it cannot hold, `.inputOutput` if writing fails. A file already at `path` is then
   ///   as it was.
   public static func write(_ vectors: Vectors, to path: String) throws(TesseraError) {
+    try write(
+      vectors,
+      TableWriter(
+        path, as: .vectors, preferring: NumberType(vectors.element) ?? .float32,
+        rows: vectors.count, columns: vectors.dimension))
+  }
+
+  /// Writes `vectors` as ``write(_:to:)`` does, and leaves the commit to the file's owner.
+  package static func write(
+    _ vectors: Vectors, into file: AtomicFile
+  ) throws(TesseraError) {
+    try write(
+      vectors,
+      TableWriter(
+        file.path, into: file, as: .vectors, preferring: NumberType(vectors.element) ?? .float32,
+        rows: vectors.count, columns: vectors.dimension))
+  }
+
+  /// Checks before any work that vectors can be written to a file of this name.
+  ///
+  /// - Parameter element: The type of their numbers, every one of which the file must have; nil
+  ///   where only the numbers themselves can tell.
+  /// - Throws: `.cannotCreate` for an unknown extension and for a format whose numbers are of a
+  ///   narrower type.
+  package static func requireWritable(
+    _ path: String, holding element: ElementType?
+  ) throws(TesseraError) {
+    let format = try TableFormat(path, for: .vectors, else: .cannotCreate)
+    guard let element, let number = format.number, !number.holds(element) else { return }
+    throw TesseraError(
+      .cannotCreate,
+      "\(path.printable): this format has \(number.name) numbers, and \(element) is to be "
+        + "written; use .npy\(element == .uint8 ? " .u8bin .bvecs" : " .fvecs .fbin")")
+  }
+
+  private static func write(
+    _ vectors: Vectors, _ writer: TableWriter
+  ) throws(TesseraError) {
     let source = NumberType(vectors.element)
-    let writer = try TableWriter(
-      path, as: .vectors, preferring: source ?? .float32, rows: vectors.count,
-      columns: vectors.dimension)
     guard let start = vectors.baseAddress, writer.number == source else {
       for index in 0..<vectors.count { try writer.append(vectors.row(index).span, .exact) }
       return try writer.finish()

@@ -22,13 +22,25 @@ import Testing
     #expect(json["identicalQueries"] as? Int == 1)
   }
 
-  @Test("padding counts as nothing")
-  func padding() throws {
-    try IDFile.write([1, -1, -1], rows: 1, columns: 3, to: shell.path("padded.npy"))
+  @Test("ids that are missing among the found are misses")
+  func missing() throws {
+    try IDFile.write([1, -1, -1], rows: 1, columns: 3, to: shell.path("few.npy"))
     try IDFile.write([1, 7, 8], rows: 1, columns: 3, to: shell.path("full.npy"))
-    let json = try shell.tessera("eval", "--found", "full.npy", "--truth", "padded.npy", "--json")
+    let json = try shell.tessera("eval", "--found", "few.npy", "--truth", "full.npy", "--json")
       .json()
-    #expect(json["recall"] as? Double == 1)
+    #expect(json["recall"] as? Double == 1.0 / 3)
+  }
+
+  @Test("a truth of negative ids is refused: it would be found by anything")
+  func negativeTruth() throws {
+    try IDFile.write([1, 2, -1, 3, -7, 5], rows: 2, columns: 3, to: shell.path("negative.npy"))
+    let refused = try shell.tessera("eval", "--found", "found.npy", "--truth", "negative.npy")
+    #expect(refused.status == 65 && refused.output.isEmpty)
+    #expect(refused.errors.contains("negative.npy: id -1 in row 0, column 2"), "\(refused.errors)")
+    #expect(refused.errors.contains("lower -k to 2"))
+    let some = try shell.tessera(
+      "eval", "--found", "found.npy", "--truth", "negative.npy", "-k", "1")
+    #expect(some.status == 0, "\(some.errors)")
   }
 
   @Test("without JSON a person reads a table")

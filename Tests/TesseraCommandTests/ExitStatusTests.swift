@@ -30,6 +30,19 @@ import Testing
       Failure(64, "\(search) --metric manhattan", "manhattan"),
       Failure(64, "\(search) --device toaster", "toaster", "choose auto, cpu"),
       Failure(64, "\(search) --threads 0", "--threads is 0"),
+      Failure(64, "\(search) --threads 4611686018427387904", "at most 4096"),
+      Failure(64, "\(search) -k -1", "-k is -1"),
+      Failure(64, "\(search) --limit -5", "--limit is -5"),
+      Failure(64, "\(search) --queries lat$'\\xe9'.npy", "not UTF-8", "ln -s"),
+      Failure(64, "\(kmeans) -k 2 --out out$'\\xe9'.npy", "argument 9", "not UTF-8"),
+      Failure(64, "\(kmeans) -k 3 --threads 9223372036854775807", "at most 4096"),
+      Failure(64, "demo --rows 9223372036854775807", "lower --rows"),
+      Failure(64, "demo --rows 1000000000000", "of memory", "lower --rows"),
+      Failure(64, "demo --dimension 9223372036854775807 --queries 9223372036854775807", "memory"),
+      Failure(64, "demo --threads 4097", "at most 4096"),
+      Failure(64, "bench --threads 9223372036854775807", "at most 4096"),
+      Failure(64, "generate --rows 1 --dimension 9223372036854775807 out.npy", "--dimension"),
+      Failure(64, "generate --rows 1 --dimension 4 --clusters 4611686018427387904 o.npy", "lower"),
       Failure(64, "\(search) --batch 0", "--batch is 0"),
       Failure(64, "\(search) --repeat 0", "--repeat is 0"),
       Failure(64, "\(search) --memory lots", "lots", "512M"),
@@ -85,6 +98,8 @@ import Testing
       Failure(65, "\(search) --ids 5:5", "--ids 5:5", "selects none of the 500 rows of base.npy"),
       Failure(65, "\(search) --ids far.npy", "far.npy", "id 500 in row 1", "500 rows"),
       Failure(65, "\(search) --ids negative.ivecs", "negative.ivecs", "id -1 in row 0"),
+      Failure(65, "\(search) --ids wide.npy", "wide.npy", "shape (1, 3)", "reshape(-1, 1)"),
+      Failure(65, "\(search) --truth wrong.npy", "wrong.npy", "id -7 in row 0", "no row"),
       Failure(65, "\(search) --ids flags.npy", "flags.npy", "3 flags for 500 rows"),
       Failure(65, "\(search) --ids text.npy", "text.npy"),
       Failure(65, "\(search) --ids base.npy", "base.npy", "ids are int32, int64"),
@@ -119,11 +134,21 @@ import Testing
       // Output that cannot be made.
       Failure(
         73, "search --base base.npy --queries queries.npy -k 1 --out no/such/place",
-        "no/such/place", "create it"),
+        "no/such/place", "create the folder"),
       Failure(73, "generate --rows 5 --dimension 4 no/out.npy", "no/out.npy"),
       Failure(73, "generate --rows 5 --dimension 4 out.txt", "out.txt", ".npy"),
       Failure(73, "kmeans --input base.npy -k 2 --out no/out.npy", "no/out.npy"),
-      Failure(73, "kmeans --input base.npy -k 2 --out folder", "folder", "directory"),
+      Failure(73, "\(kmeans) -k 2 --out folder.npy", "folder.npy", "directory"),
+      Failure(73, "\(kmeans) -k 2 --out c.txt", "c.txt", ".npy"),
+      Failure(73, "\(kmeans) -k 2 --out c.bvecs", "c.bvecs", "uint8", "float32", ".fvecs"),
+      Failure(73, "\(kmeans) -k 2 --out c.f16bin", "c.f16bin", "float16"),
+      Failure(73, "\(kmeans) -k 2 --assignments l.xyz", "l.xyz", ".ivecs"),
+      Failure(73, "\(kmeans) -k 2 --assignments ./out.npy", "./out.npy", "same file as out.npy"),
+      Failure(73, "\(kmeans) -k 2 --out ./base.npy", "./base.npy", "is an input too"),
+      Failure(73, "\(kmeans) -k 2 --out pipe.npy", "pipe.npy", "pipe or device"),
+      Failure(73, "\(kmeans) -k 2 --out dangling.npy", "dangling.npy", "link"),
+      Failure(73, "\(kmeans) -k 2 --out $(printf 'n%.0s' {1..252}).npy", "256 bytes", "255"),
+      Failure(73, "search --base base.npy --queries q.ids.npy -k 1 --out q", "q.ids.npy", "input"),
     ])
   func failures(_ failure: Failure) throws {
     let shell = try Shell()
@@ -160,7 +185,17 @@ import Testing
     let flags = try Vectors(
       HostMemory(copying: [1, 0, 1] as [UInt8]), element: .uint8, count: 3, dimension: 1)
     try VectorFile.write(flags, to: shell.path("flags.npy"))
+    let wide = try Vectors(
+      HostMemory(copying: [1, 0, 1] as [UInt8]), element: .uint8, count: 1, dimension: 3)
+    try VectorFile.write(wide, to: shell.path("wide.npy"))
+    try IDFile.write(
+      [Int64](repeating: -7, count: 90), rows: 30, columns: 3, to: shell.path("wrong.npy"))
     try IDFile.write([1, 2, 3], rows: 1, columns: 3, to: shell.path("other.npy"))
+    try FileManager.default.copyItem(
+      atPath: shell.path("queries.npy"), toPath: shell.path("q.ids.npy"))
+    #expect(mkfifo(shell.path("pipe.npy"), 0o600) == 0)
+    try FileManager.default.createSymbolicLink(
+      atPath: shell.path("dangling.npy"), withDestinationPath: "nowhere.npy")
     try VectorFile.write(Vectors([1, 2, 3], dimension: 1), to: shell.path("three.npy"))
     for (name, weights) in [
       ("nan1", [1, .nan, 1]), ("minus2", [1, 1, -1]), ("zero", [0, 0, 0]),
@@ -168,7 +203,7 @@ import Testing
       try ScoreFile.write(weights, rows: 3, columns: 1, to: shell.path("\(name).npy"))
     }
     try FileManager.default.createDirectory(
-      atPath: shell.path("folder"), withIntermediateDirectories: false)
+      atPath: shell.path("folder.npy"), withIntermediateDirectories: false)
   }
 
   @Test(
@@ -191,6 +226,58 @@ import Testing
     #expect(shell.names == before)
     #expect(try String(decoding: shell.bytes("out.npy"), as: UTF8.self) == "precious")
     #expect(try String(decoding: shell.bytes("out.ids.npy"), as: UTF8.self) == "precious")
+  }
+
+  @Test(
+    "74: results that stdout does not take are an error",
+    arguments: [
+      "search --base base.npy --queries queries.npy -k 3 --json --quiet",
+      "search --base base.npy --queries queries.npy -k 3 --plan",
+      "kmeans --input base.npy -k 3 --out out.npy --device cpu",
+      "eval --found ids.npy --truth ids.npy --json", "devices", "devices --json", "doctor",
+      "doctor --json", "--version", "--help", "search --help",
+      "--generate-completion-script bash",
+    ])
+  func fullOutput(_ command: String) throws {
+    let shell = try Shell()
+    try Self.makeInputs(shell)
+    let outcome = try shell.bash("\"$TESSERA\" \(command) > /dev/full")
+    #expect(outcome.status == 74, "\(outcome.errors)")
+    let last = outcome.errors.split(separator: "\n").last ?? ""
+    #expect(last.contains("stdout: the result cannot be written"), "\(outcome.errors)")
+  }
+
+  @Test("files that are replaced keep their mode, and links stay links")
+  func replaced() throws {
+    let shell = try Shell()
+    try shell.makeVectors()
+    let outcome = try shell.bash(
+      """
+      mkdir real; touch real/c.npy; chmod 600 real/c.npy; ln -s real/c.npy c.npy
+      "$TESSERA" kmeans --input base.npy -k 3 --out c.npy --assignments l.ivecs --device cpu --quiet
+      stat -c %a real/c.npy; readlink c.npy
+      """)
+    #expect(outcome.output.hasSuffix("600\nreal/c.npy\n"), "\(outcome.output)\(outcome.errors)")
+    #expect(try VectorFile.open(shell.path("real/c.npy")).count == 3)
+    #expect(try IDFile.open(shell.path("l.ivecs")).rows == 500)
+    #expect(shell.names == ["base.npy", "c.npy", "l.ivecs", "queries.npy", "real"])
+  }
+
+  @Test("a search of nothing, or for nothing, writes arrays of nothing")
+  func nothing() throws {
+    let shell = try Shell()
+    try shell.makeVectors()
+    for rows in ["base", "queries"] {
+      try shell.tessera("generate", "--rows", "0", "--dimension", "24", "none.npy")
+      let (base, queries) = rows == "base" ? ("none", "queries") : ("base", "none")
+      let outcome = try shell.tessera(
+        "search", "--base", "\(base).npy", "--queries", "\(queries).npy", "-k", "5", "--out", "f",
+        "--device", "cpu")
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      let header = try String(decoding: shell.bytes("f.ids.npy").prefix(128), as: UTF8.self)
+      #expect(header.contains(rows == "base" ? "(30, 0)" : "(0, 5)"), "\(header)")
+      #expect(shell.names.contains("f.scores.npy"))
+    }
   }
 
   @Test("killed, a command leaves nothing")

@@ -34,6 +34,18 @@ import Testing
     #expect(throws: TesseraError.self) { try TimeSpan.parse(text) }
   }
 
+  @Test("negative numbers belong to the option before them")
+  func negativeNumbers() {
+    for (typed, joined) in [
+      ("search -k -1", "search -k=-1"), ("x --rows -5 y", "x --rows=-5 y"),
+      ("x --rows=3 -5", "x --rows=3 -5"), ("x -- -5", "x -- -5"), ("-5", "-5"),
+      ("x --a -b --c -1.5", "x --a -b --c=-1.5"), ("x --ids -1:3", "x --ids -1:3"),
+    ] {
+      let words = typed.split(separator: " ").map(String.init)
+      #expect(Arguments.joined(words).joined(separator: " ") == joined)
+    }
+  }
+
   @Test("what looks like a range of rows is one; other names are files")
   func rowSelections() throws {
     #expect(try RowSelection("0:10") == .range(0..<10))

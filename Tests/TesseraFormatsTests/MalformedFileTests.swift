@@ -107,6 +107,21 @@ private let headerCases: [MalformedCase] = [
     "no columns"
   ),
   (
+    "no rows of the most columns there are",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 9223372036854775807)}",
+    "at most 2147483647 are read"
+  ),
+  (
+    "no rows of columns beyond every limit",
+    "{'descr': '|i1', 'fortran_order': False, 'shape': (0, 9223372036854775807)}",
+    "at most 2147483647 are read"
+  ),
+  (
+    "no rows of columns whose products overflow",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 2147483648)}",
+    "at most 2147483647 are read"
+  ),
+  (
     "Fortran order", "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3)}",
     "Fortran order (columns first) (byte 10); save it with np.ascontiguousarray(x, dtype=np.float32)"
   ),
@@ -244,7 +259,17 @@ private let countedCases: [MalformedCase] = [
   .vectors("i8bin: no columns", "v.i8bin", bytes(UInt32(0), 0), "no columns"),
   .ids("ibin: cut short", "i.ibin", bytes(UInt32(2), 3) + [1], "is truncated"),
   .ids(
-    "ibin: distances after the ids", "i.ibin", bytes(UInt32(1), 3) + zeros, "bytes after its data"),
+    "ibin: half of the distances after the ids", "i.ibin", bytes(UInt32(1), 4) + zeros,
+    "bytes after its data: 1 x 4 int32 need 16 bytes, 24 are there"),
+  .ids(
+    "bin: distances and a byte more", "i.bin", bytes(UInt32(1), 3) + zeros + [0], "bytes after"),
+  .vectors(
+    "fbin: twice the data", "v.fbin", bytes(UInt32(1), 3) + zeros, "bytes after its data"),
+  .vectors(
+    "fbin: counts of 64 bits", "v.fbin", bytes(UInt64(2), 3) + zeros,
+    "counts of 64 bits, 2 and 3, and this format has 32"),
+  .ids(
+    "ibin: counts of 64 bits", "i.ibin", bytes(UInt64(1), 6) + zeros, "np.save"),
 ]
 
 /// What people download or pick by mistake; every reader names it.

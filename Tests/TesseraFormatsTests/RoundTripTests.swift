@@ -218,4 +218,27 @@ struct ForeignWriterTests {
       bytes(UInt32(rows), 1) + [UInt8](repeating: 9, count: rows), "v.u8bin")
     #expect(try VectorFile.open(path).count == rows)
   }
+
+  @Test("ids before distances, as in ground truths of big-ann", arguments: ["ibin", "bin"])
+  func truthWithDistances(_ ending: String) throws {
+    let folder = try ScratchFolder()
+    let path = try folder.write(
+      bytes(UInt32(2), 3) + bytes(Int32(5), 6, 7, 8, 9, 10) + bytes(Float(0.5), 1, 2, 3, 4, 5),
+      "truth.\(ending)")
+    let table = try IDFile.open(path)
+    #expect(table.rows == 2 && table.columns == 3)
+    #expect((0..<2).flatMap(table.row) == [5, 6, 7, 8, 9, 10])
+  }
+
+  @Test("an empty .npy of no columns is written: what a search of nothing finds")
+  func noColumns() throws {
+    let folder = try ScratchFolder()
+    try IDFile.write([], rows: 3, columns: 0, to: folder("ids.npy"))
+    try ScoreFile.write([], rows: 0, columns: 7, to: folder("scores.npy"))
+    #expect(String(decoding: try folder.read("ids.npy"), as: UTF8.self).contains("(3, 0)"))
+    #expect(String(decoding: try folder.read("scores.npy"), as: UTF8.self).contains("(0, 7)"))
+    #expect(throws: TesseraError.self) {
+      try IDFile.write([], rows: 3, columns: 0, to: folder("ids.ibin"))
+    }
+  }
 }

@@ -22,15 +22,13 @@ struct SelectorFileTests {
     #expect(try selected(path, of: 100) == [0, 3, 63, 64, 99])
   }
 
-  @Test("one column of bytes is flags, several are ids")
-  func bytesOfBothKinds() throws {
+  @Test("a column of bytes is flags")
+  func flags() throws {
     let flags = (0..<70).map { UInt8($0 % 5 == 2 ? 1 : 0) }
     for shape in ["(70,)", "(70, 1)"] {
       let path = try folder.write(npy("'|u1'", shape: shape, flags), "flags.npy")
       #expect(try selected(path, of: 70) == (0..<70).filter { $0 % 5 == 2 })
     }
-    let path = try folder.write(npy("'|u1'", shape: "(1, 3)", [1, 0, 1]), "ids.npy")
-    #expect(try selected(path, of: 70) == [0, 1])
   }
 
   @Test("no ids and no flags select nothing")
@@ -46,6 +44,12 @@ struct SelectorFileTests {
       (npy("'<i8'", shape: "(2,)", bytes(3 as Int64, -1)), "id -1 in row 1"),
       (npy("'<i8'", shape: "(1,)", bytes(Int64.max)), "id 9223372036854775807 in row 0"),
       (npy("'|u1'", shape: "(3,)", [1, 0, 1]), "3 flags for 9 rows"),
+      (
+        npy("'|u1'", shape: "(1, 9)", [1, 0, 1, 0, 0, 0, 0, 0, 0]),
+        "the shape (1, 9); save x.reshape"
+      ),
+      (npy("'|u1'", shape: "(9, 2)", [UInt8](repeating: 1, count: 18)), "the shape (9, 2)"),
+      (npy("'|u1'", shape: "(3, 3)", [UInt8](repeating: 1, count: 9)), "ids as np.int64"),
       (npy("'|u1'", shape: "(9,)", [1, 0, 1, 7, 0, 0, 0, 0, 0]), "flag 7 in row 3"),
     ] as [([UInt8], String)])
   func refusals(_ file: [UInt8], _ says: String) throws {

@@ -216,6 +216,25 @@ struct StoredArrayFileTests {
     #expect(!error.message.contains { $0.isNewline })
   }
 
+  @Test("tensors that overlap are refused before any is copied")
+  func overlapping() throws {
+    // 2,000 tensors that each claim the same 8 MB: 16 GB, if they were copied.
+    let byteCount = 8 << 20
+    let entries = (0..<2000).map {
+      "\"t\($0)\":{\"dtype\":\"U8\",\"shape\":[\(byteCount)],\"data_offsets\":[0,\(byteCount)]}"
+    }
+    let folder = try ScratchFolder()
+    let path = try folder.write(
+      safetensors(
+        "{\(entries.joined(separator: ","))}", [UInt8](repeating: 0, count: byteCount)),
+      "x.safetensors")
+    let before = HostLimits.current.peakResidentBytes
+    let error = #expect(throws: TesseraError.self) { try StoredArrayFile(path) }
+    #expect(error?.message.contains("overlap") == true)
+    // Other tests take memory meanwhile, but not this much.
+    #expect(HostLimits.current.peakResidentBytes - before < 1 << 30)
+  }
+
   @Test("numbers of a type there is not are named")
   func unsupported() throws {
     let folder = try ScratchFolder()

@@ -22,7 +22,7 @@ public struct StoredArray: Sendable, Hashable {
 
   /// - Throws: `.invalidShape` unless `bytes` holds as many numbers as `shape` says.
   public init(_ scalar: Scalar, shape: [Int], bytes: [UInt8]) throws(TesseraError) {
-    guard let count = Self.count(of: shape, scalar), count == bytes.count else {
+    guard let count = Self.byteCount(of: shape, scalar), count == bytes.count else {
       throw TesseraError(
         .invalidShape, "tensor: \(bytes.count) bytes are not \(shape) numbers of type \(scalar)")
     }
@@ -52,8 +52,8 @@ public struct StoredArray: Sendable, Hashable {
     }
   }
 
-  /// Bytes of numbers of this shape, or nil where there is no such array.
-  private static func count(of shape: [Int], _ scalar: Scalar) -> Int? {
+  /// Returns the bytes of numbers of this shape, or nil where there is no such array.
+  package static func byteCount(of shape: [Int], _ scalar: Scalar) -> Int? {
     var count = scalar.byteCount
     for side in shape {
       let (product, overflow) = count.multipliedReportingOverflow(by: side)

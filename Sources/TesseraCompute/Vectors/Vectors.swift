@@ -22,7 +22,10 @@ public struct Vectors: Sendable {
   ) throws(TesseraError) {
     let (rowBytes, rowOverflow) = dimension.multipliedReportingOverflow(by: element.byteCount)
     let stride = rowStride ?? rowBytes
-    guard byteOffset >= 0, count >= 0, dimension >= 0, !rowOverflow, stride >= rowBytes else {
+    // Sizes that follow from the dimension of an empty set must not overflow either.
+    guard byteOffset >= 0, count >= 0, dimension >= 0, dimension <= Int(Int32.max), !rowOverflow,
+      stride >= rowBytes
+    else {
       throw TesseraError(
         .invalidShape,
         "vectors: \(count) rows of \(dimension) numbers, \(stride) bytes apart, is not a layout")

@@ -6,10 +6,14 @@ internal import Synchronization
 /// All pools draw on the same threads of the process, which are never more than it has cores, so
 /// many calls at once do not start many times the threads. The calling thread works too.
 package struct WorkerPool: Sendable {
-  /// Most tasks of one call that run at once · 1 or more.
+  /// Most tasks of one call that run at once · 1 to ``limit``.
   package let count: Int
 
-  package init(count: Int) { self.count = max(1, count) }
+  /// More threads than any machine has cores; numbers of options that are beyond it count as this,
+  /// so that sizes that follow from them do not overflow.
+  package static let limit = 4096
+
+  package init(count: Int) { self.count = min(max(1, count), Self.limit) }
 
   /// The threads that host work gets where nobody says otherwise: `TESSERA_THREADS`, else one for
   /// each core that the process may use.
