@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#pragma clang assume_nonnull begin
-
 /// The values of CBLAS_ORDER and CBLAS_TRANSPOSE in use.
 enum { COPENBLAS_ROW_MAJOR = 101, COPENBLAS_PLAIN = 111, COPENBLAS_TRANSPOSED = 112 };
 
@@ -20,7 +18,7 @@ typedef struct copenblas_api {
   /// Sets how many threads the next products have, and starts those that are missing.
   void (*openblas_set_num_threads)(int count);
   /// How the library was built.
-  char *_Nonnull (*openblas_get_config)(void);
+  char *(*openblas_get_config)(void);
 } copenblas_api;
 
 /// Opens the library at `path` (a file, or a name for the system's search) and fills `api`.
@@ -28,7 +26,5 @@ typedef struct copenblas_api {
 /// The library starts no threads of its own before it is told to, unless OPENBLAS_NUM_THREADS is
 /// set. It stays loaded. On failure returns false and writes the reason into `message`.
 bool copenblas_open(const char *path, copenblas_api *api, char *message, size_t message_bytes);
-
-#pragma clang assume_nonnull end
 
 #endif

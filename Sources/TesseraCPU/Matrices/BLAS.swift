@@ -67,7 +67,7 @@ final class BLAS: Sendable {
     guard let a, let b, let result, sides.allSatisfy({ $0 <= Int(Int32.max) }),
       lend(threads)
     else { return false }
-    api.cblas_sgemm(
+    api.cblas_sgemm?(
       Int32(COPENBLAS_ROW_MAJOR),
       Int32(aTransposed ? COPENBLAS_TRANSPOSED : COPENBLAS_PLAIN),
       Int32(bTransposed ? COPENBLAS_TRANSPOSED : COPENBLAS_PLAIN),
@@ -83,7 +83,7 @@ final class BLAS: Sendable {
     grantedThreads.withLock { granted in
       guard count <= granted || ThreadProbe.canStart(count - 1) else { return false }
       granted = max(granted, count)
-      api.openblas_set_num_threads(Int32(clamping: count))
+      api.openblas_set_num_threads?(Int32(clamping: count))
       return true
     }
   }
