@@ -24,6 +24,7 @@ struct MultiplyTests {
         (15, 17, 16), (16, 16, 17), (17, 15, 15),  // around a vector width
         (31, 33, 32), (33, 31, 48), (2, 3, 1021),  // around a sub-group; a long sum
         (129, 130, 131),  // one past several tiles
+        (230, 33, 519),  // one past a block of rows, and several runs of terms
       ].map {
         Input(rows: $0.0, columns: $0.1, inner: $0.2, alpha: alpha, beta: beta)
       }
