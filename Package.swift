@@ -23,8 +23,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
-    .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(name: "COpenBLAS"),
     .target(name: "CSIMD"),
     .target(name: "TesseraHost", swiftSettings: strict),
     .target(name: "TesseraCompute", dependencies: ["TesseraHost"], swiftSettings: strict),

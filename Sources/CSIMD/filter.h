@@ -60,9 +60,10 @@ INLINE void keep(const csimd_panels *panels, const floats *values, float cut, si
 INLINE floats load_floats(const float *source) { return *(const floats_anywhere *)source; }
 
 // The products of `query_count` queries, a constant once inlined, with COLUMNS registers of rows of
-// a Float32 panel.
-INLINE void multiply_step(const float *values, const float *packed, const size_t query_count,
-                          size_t dimension, floats sums[QUERY_BLOCK][COLUMNS]) {
+// a Float32 panel, whose dimensions are `stride` floats apart.
+INLINE void multiply_step(const float *values, const size_t stride, const float *packed,
+                          const size_t query_count, size_t dimension,
+                          floats sums[QUERY_BLOCK][COLUMNS]) {
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++)
 #pragma clang loop unroll(full)
@@ -73,7 +74,7 @@ INLINE void multiply_step(const float *values, const float *packed, const size_t
     floats rows[COLUMNS];
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < COLUMNS; j++)
-      rows[j] = load_floats(values + d * CSIMD_PANEL + j * WIDTH);
+      rows[j] = load_floats(values + d * stride + j * WIDTH);
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < query_count; i++) {
       floats query = packed[d * query_count + i] - (floats){0};  // x - 0 folds to a broadcast
@@ -89,7 +90,7 @@ INLINE void filter_step(const csimd_panels *panels, const float *packed, const s
   const float *values = (const float *)panels->values +
                         row / CSIMD_PANEL * panels->dimension * CSIMD_PANEL + row % CSIMD_PANEL;
   floats sums[QUERY_BLOCK][COLUMNS];
-  multiply_step(values, packed, query_count, panels->dimension, sums);
+  multiply_step(values, CSIMD_PANEL, packed, query_count, panels->dimension, sums);
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++) {
     floats results[COLUMNS];
@@ -253,7 +254,7 @@ INLINE void project_panel(const float *panel, const float *packed, const size_t 
                           size_t dimension, float *target, size_t width) {
   for (size_t r = 0; r < CSIMD_PANEL; r += COLUMNS * WIDTH) {
     floats sums[QUERY_BLOCK][COLUMNS];
-    multiply_step(panel + r, packed, count, dimension, sums);
+    multiply_step(panel + r, CSIMD_PANEL, packed, count, dimension, sums);
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < count; i++)
 #pragma clang loop unroll(full)

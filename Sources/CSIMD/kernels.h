@@ -50,6 +50,7 @@ typedef int32_t int16w __attribute__((vector_size(64)));
 #include "hits.h"
 #include "packing.h"
 #include "filter.h"
+#include "multiply.h"
 #include "assign.h"
 #include "encode_float.h"
 #include "encode_whole.h"
@@ -74,6 +75,9 @@ const csimd_kernels KERNELS = {
     .float_cost = FLOAT_COST,
 #endif
     .project = project,
+    .tile_columns = TILE_COLUMNS,
+    .pack_strips = pack_strips,
+    .multiply_strips = multiply_strips,
     .whole_numbers = whole_numbers,
     .score = score,
     .canonical_sums = canonical_sums,

@@ -55,7 +55,8 @@ public final class CPUDevice: Device {
     info = DeviceInfo(
       identifier: "cpu", name: HostLimits.current.processorName, kind: .cpu, vendor: "host",
       driver: BLAS.isOn ? "built in, OpenBLAS where it helps" : "built in",
-      variant: kernels.name, memoryBytes: HostLimits.current.memoryBytes, computeUnits: workers.count,
+      variant: kernels.name, memoryBytes: HostLimits.current.memoryBytes,
+      computeUnits: workers.count,
       accelerated: Set(DeviceOperation.allCases))
   }
 

@@ -24,6 +24,7 @@ struct TesseraCommand: ParsableCommand {
         TESSERA_CPU             the CPU's instruction set: portable, avx2, ...
         TESSERA_THREADS         what --threads is by default
         TESSERA_OPENCL_LIBRARY  the OpenCL library to use, and no other
+        TESSERA_BLAS_LIBRARY    the OpenBLAS to use, and no other; off: none
         TESSERA_CACHE           folder for built programs and measured speeds
         TESSERA_LOG             info tells why a device was chosen
 
@@ -38,7 +39,6 @@ struct TesseraCommand: ParsableCommand {
     ])
 
   static func main() {
-    BLASThreads.end()
     do {
       var command = try parseAsRoot(Arguments.typed())
       try command.run()

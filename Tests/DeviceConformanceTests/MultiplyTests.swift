@@ -26,6 +26,7 @@ struct MultiplyTests {
         (129, 130, 131),  // one past several tiles
         (37, 65, 512), (5, 40, 513), (65, 129, 1030),  // around a block of 512 dimensions
         (300, 150, 20),  // more rows than a work item has
+        (230, 33, 519),  // one past a block of rows, and several runs of terms
       ].map {
         Input(rows: $0.0, columns: $0.1, inner: $0.2, alpha: alpha, beta: beta)
       }

@@ -24,6 +24,12 @@ public struct Subject: Sendable, CustomStringConvertible {
       Subject("cpu avx512vbmi") { () throws(TesseraError) in try cpu("avx512vbmi") },
       Subject("cpu neon") { () throws(TesseraError) in try cpu("neon") },
       Subject("cpu neondot") { () throws(TesseraError) in try cpu("neondot") },
+      Subject("cpu, products by kernels") { () throws(TesseraError) in
+        try CPUDevice(threads: 2, products: .kernels)
+      },
+      Subject("cpu, products by OpenBLAS") { () throws(TesseraError) in
+        try CPUDevice(threads: 2, products: .library)
+      },
       Subject("cpu, one thread") { () throws(TesseraError) in try CPUDevice(threads: 1) },
     ] + KernelBody.allCases.flatMap(openCL)
 

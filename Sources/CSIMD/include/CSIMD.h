@@ -244,6 +244,21 @@ typedef struct {
   void (*project)(const float *directions, size_t dimension, size_t width, const float *rows,
                   size_t count, float *scratch, float *target);
 
+  /// Columns of a tile of `multiply_strips`, whose rows are `query_block`.
+  size_t tile_columns;
+
+  /// Cuts `lines` lines of `depth` numbers into strips of `width` lines, each [depth][width], the
+  /// last one zero padded. Number d of line i is source[i * line_step + d * depth_step].
+  void (*pack_strips)(const float *source, size_t line_step, size_t depth_step, size_t lines,
+                      size_t depth, size_t width, float *packed);
+
+  /// result = alpha * left * right + beta * result, for `rows` lines in strips of `query_block` and
+  /// `columns` lines in strips of `tile_columns`, packed with the same depth; rows of the result are
+  /// `stride` floats apart. Each sum is taken in rising order of depth, from 0, with fused
+  /// multiply-adds where there are any. With beta 0 the old result is not read.
+  void (*multiply_strips)(const float *left, const float *right, size_t rows, size_t columns,
+                          size_t depth, float alpha, float beta, float *result, size_t stride);
+
   /// Packs `count` <= CSIMD_PANEL widened rows into a zero padded Float32 panel.
   void (*pack)(const float *rows, size_t dimension, size_t count, float *panel);
 

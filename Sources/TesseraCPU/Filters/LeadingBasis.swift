@@ -37,7 +37,8 @@ final class LeadingBasis: @unchecked Sendable {
     // 2002, section 3.1). Directions that are orthonormal but for a matrix of norm e are as far
     // from exactly orthonormal ones.
     let rounding = Double(dimension + 8) * roundingUnit * Double(width).squareRoot()
-    slack = rounding + 2 * (try Self.departure(rows, width: width, dimension: dimension, on: device))
+    slack =
+      rounding + 2 * (try Self.departure(rows, width: width, dimension: dimension, on: device))
   }
 
   var residentBytes: Int { panels.byteCount }
