@@ -1,7 +1,7 @@
 public import TesseraCompute
 
 extension FlatSearch {
-  /// How a search would be cut, and what it would hold.
+  /// Describes how a search would be cut into chunks and batches, and what it would hold.
   public struct Plan: Sendable, Hashable {
     /// The device that would search.
     public let device: DeviceInfo
@@ -12,14 +12,14 @@ extension FlatSearch {
     /// The rows that are prepared, one range after the other. Chunks without a selected row are
     /// left out, and the others begin and end with what the selection spans.
     public let chunks: [Range<Int>]
-    /// Whether the rows are more than fit, so that chunks are prepared anew for every search.
+    /// True if the rows are more than fit, so that chunks are prepared anew for every search.
     public let streams: Bool
-    /// What one chunk and one batch hold. A device that finds that rows can be packed tighter keeps
-    /// less.
+    /// The bytes that one chunk and one batch hold. A device that finds that rows can be packed
+    /// tighter keeps less.
     public let cost: SearchCost
   }
 
-  /// What a search of `queryCount` queries would do, without doing it.
+  /// Returns what a search of `queryCount` queries would do, without doing it.
   ///
   /// - Complexity: O(log rows), and one step for each 64 ids of a selection by bits.
   /// - Throws: `.outOfMemory` if not even one row fits.

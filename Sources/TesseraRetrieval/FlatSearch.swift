@@ -11,18 +11,21 @@ internal import TesseraHost
 ///     let search = try FlatSearch(base, metric: .innerProduct, on: Devices.choose(.auto))
 ///     let hits = try search.nearest(queries, k: 10).neighbors
 public final class FlatSearch: Sendable {
+  /// The rows that are searched. A view: a mapped file stays in the file.
   public let vectors: Vectors
+  /// The metric that rows are compared by.
   public let metric: Metric
+  /// The options that every search of this object uses.
   public let options: Options
   private let state: Mutex<State>
 
-  /// Where rows are searched, and what may be held there.
+  /// Names the device that searches and the bytes that may be held there.
   struct Place {
     var device: any Device
     var memoryBudget: Int
   }
 
-  /// What changes from one search to the next.
+  /// Holds what changes from one search to the next.
   private struct State {
     var place: Place
     var prepared: VectorSet?
@@ -59,7 +62,7 @@ public final class FlatSearch: Sendable {
     state = Mutex(State(options.place(on: device)))
   }
 
-  /// Who takes over where `place` failed, if anybody does.
+  /// Returns the fallback with its memory budget if `place` is not the fallback already, else nil.
   func fallback(for place: Place) -> Place? {
     guard let fallback = options.fallback, fallback !== place.device else { return nil }
     return options.place(on: fallback)
@@ -152,7 +155,7 @@ public final class FlatSearch: Sendable {
       $0..<min($0 + plan.batchSize, queries.count)
     }
     if plan.streams { state.prepared = nil }
-    // Without a row to search no device looks at the queries.
+    // No device looks at the queries where there is no row to search, so they are checked here.
     if plan.chunks.isEmpty { try Shapes.requireFinite(queries, options.queriesName) }
     var found = batches.map { Neighbors.none(queryCount: $0.count) }
     var doneRows = 0
@@ -221,8 +224,8 @@ extension FlatSearch.Options {
 }
 
 extension Device {
-  /// What a search may hold. A tenth of a GPU's memory is left to its driver; half of the host's
-  /// to mapped files and everything else that runs.
+  /// The most bytes that a search may hold. A tenth of a GPU's memory is left to its driver; half
+  /// of the host's is left to mapped files and everything else that runs.
   fileprivate var searchableBytes: Int {
     switch info.kind {
     case .gpu, .accelerator: info.memoryBytes / 10 * 9

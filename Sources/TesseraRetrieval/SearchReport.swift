@@ -25,8 +25,10 @@ public struct SearchReport: Sendable {
   public let searchSeconds: Double
 }
 
-/// How far a search is, in pairs of a query and a row of the pieces that are searched.
+/// Tells how far a search is, in pairs of a query and a row of the chunks that are searched.
 public struct SearchProgress: Sendable, Hashable {
+  /// Pairs that have been searched so far.
   public let done: Int
+  /// Pairs of the whole search.
   public let total: Int
 }

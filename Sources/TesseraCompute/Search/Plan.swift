@@ -1,12 +1,19 @@
 /// The sizes that decide what a search costs.
 public struct SearchShape: Sendable, Hashable {
+  /// Rows to be searched.
   public var rows: Int
+  /// Numbers of a row.
   public var dimension: Int
+  /// The type that the rows are stored in.
   public var element: ElementType
+  /// The metric that rows are compared by.
   public var metric: Metric
+  /// Queries given to the device at a time.
   public var queryCount: Int
+  /// Hits wanted for each query.
   public var k: Int
 
+  /// Takes the sizes as they are; nothing is checked.
   public init(
     rows: Int, dimension: Int, element: ElementType, metric: Metric, queryCount: Int, k: Int
   ) {
@@ -19,7 +26,7 @@ public struct SearchShape: Sendable, Hashable {
   }
 }
 
-/// What a search allocates, in bytes.
+/// Tells how many bytes a search allocates.
 public struct SearchCost: Sendable, Hashable {
   /// Kept by the prepared set beyond the caller's rows.
   public var residentBytes: Int
@@ -28,19 +35,22 @@ public struct SearchCost: Sendable, Hashable {
   /// The largest single allocation.
   public var largestAllocationBytes: Int
 
+  /// Takes the sizes in bytes.
   public init(residentBytes: Int, workingBytes: Int, largestAllocationBytes: Int) {
     self.residentBytes = residentBytes
     self.workingBytes = workingBytes
     self.largestAllocationBytes = largestAllocationBytes
   }
 
+  /// The most that is held at once: resident and working bytes together.
   public var peakBytes: Int { residentBytes + workingBytes }
 }
 
-/// How a set of rows is cut so that each piece fits the memory it may use.
+/// Describes how rows are cut into chunks so that each fits the memory it may use.
 public struct SearchPlan: Sendable, Hashable {
-  /// Rows searched at a time; the last piece may hold fewer.
+  /// Rows searched at a time; the last chunk may hold fewer.
   public let rowsPerChunk: Int
+  /// The number of chunks; 0 without rows.
   public let chunkCount: Int
   /// The cost of one chunk.
   public let cost: SearchCost

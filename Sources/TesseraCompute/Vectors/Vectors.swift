@@ -5,8 +5,11 @@ internal import TesseraHost
 /// A `Vectors` is a view. Slicing it copies nothing, and a mapped file is read only where it is
 /// used.
 public struct Vectors: Sendable {
+  /// The type that the numbers are stored in.
   public let element: ElementType
+  /// The number of rows.
   public let count: Int
+  /// Numbers of a row.
   public let dimension: Int
   /// Bytes from one row to the next; at least `dimension * element.byteCount`.
   public let rowStride: Int
@@ -85,7 +88,7 @@ public struct Vectors: Sendable {
       dimension: dimension, rowStride: rowStride * step)
   }
 
-  /// Where row 0 begins. Valid while this value, or a slice of it, is alive.
+  /// The address of row 0. Valid while this value, or a view made from it, is alive.
   public var baseAddress: UnsafeRawPointer? {
     memory.bytes.baseAddress.map { $0 + byteOffset }
   }

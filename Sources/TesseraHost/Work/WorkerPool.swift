@@ -64,7 +64,8 @@ package struct WorkerPool: Sendable {
     }
   }
 
-  /// Where range number `index` of `ranges` equal ones begins, without a product that overflows.
+  /// Returns the start of range number `index` of `ranges` equal ones, without a product that
+  /// overflows.
   private static func position(_ index: Int, of ranges: Int, in count: Int) -> Int {
     count / ranges * index + count % ranges * index / ranges
   }
