@@ -102,7 +102,10 @@ let package = Package(
       name: "TesseraBenchmarkTests", dependencies: ["TesseraBenchmark", "TesseraCompute"],
       swiftSettings: strict),
     .testTarget(
-      name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],
+      name: "TesseraRetrievalTests",
+      dependencies: [
+        "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraOpenCL", "TesseraRetrieval",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraQuantizationTests",

@@ -72,7 +72,7 @@ package struct HostLimits: Sendable {
     return min(ofMachine ?? memoryBytes, ofGroups ?? .max, memoryBytes)
   }
 
-  /// What `ulimit -v` allows; nil if that is no limit.
+  /// The bytes that `ulimit -v` allows; nil without such a limit.
   private var addressSpaceBytes: Int? {
     #if canImport(Glibc)
       Self.resourceLimit(__rlimit_resource_t(RLIMIT_AS.rawValue))
@@ -174,7 +174,7 @@ package struct HostLimits: Sendable {
     #endif
   }
 
-  /// What the operating system calls the processor.
+  /// The processor's name, as the operating system gives it.
   package var processorName: String {
     let lines = SystemFile.text(of: root + "/proc/cpuinfo").split(separator: "\n")
     guard let line = lines.first(where: { $0.hasPrefix("model name") }),

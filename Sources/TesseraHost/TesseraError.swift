@@ -1,11 +1,13 @@
-/// What went wrong, in a form a program can branch on and a person can act on.
+/// Describes a failure in a form that a program can branch on and a person can act on.
 ///
 /// The message names the operation, what it was given and what it expected. Codes are an open set:
 /// new ones may appear, so a `switch` over them needs a `default`.
 public struct TesseraError: Error, Sendable, Hashable {
   /// The family of failure. Numbers never change their meaning; 0 is free for "no error".
   public struct Code: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
+    /// The code's number, as a C caller sees it.
     public let rawValue: Int32
+    /// Makes the code of that number; unknown numbers are allowed.
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
     /// The name of the constant below; the number where there is none.
@@ -67,7 +69,9 @@ public struct TesseraError: Error, Sendable, Hashable {
     ]
   }
 
+  /// The family of failure, for programs.
   public let code: Code
+  /// The sentence for people: the operation, what it was given, what it expected, and the remedy.
   public let message: String
   /// The driver's or operating system's own status, where there is one.
   public let status: Int32?
@@ -77,6 +81,7 @@ public struct TesseraError: Error, Sendable, Hashable {
   /// The error that led to this one, where there is one.
   public var cause: TesseraError? { causes.first }
 
+  /// Makes an error; `status` is what a driver or the operating system returned.
   public init(
     _ code: Code, _ message: String, status: Int32? = nil, cause: TesseraError? = nil
   ) {
@@ -88,7 +93,7 @@ public struct TesseraError: Error, Sendable, Hashable {
 }
 
 extension TesseraError {
-  /// Whether another device might succeed where this one failed.
+  /// True if another device might succeed where this one failed.
   public var isFailureOfDevice: Bool {
     [.outOfMemory, .deviceFailure, .deviceLost, .buildFailure].contains(code)
   }

@@ -1,6 +1,7 @@
 internal import COpenCL
 internal import Synchronization
 public import TesseraCompute
+internal import TesseraHost
 
 /// An OpenCL device: GPU, CPU or accelerator.
 ///
@@ -216,6 +217,7 @@ public final class OpenCLDevice: Device {
   func launch(
     _ kernel: String, of source: KernelSource, _ arguments: [KernelArgument], over grid: Grid
   ) throws(TesseraError) {
+    try StopSignal.check()
     let session = session
     try session.slot(for: source).use(
       build: { [macros, cache] () throws(TesseraError) in

@@ -24,9 +24,3 @@ public struct SearchReport: Sendable {
   /// this includes that.
   public let searchSeconds: Double
 }
-
-/// How far a search is, in pairs of a query and a row of the pieces that are searched.
-public struct SearchProgress: Sendable, Hashable {
-  public let done: Int
-  public let total: Int
-}

@@ -103,7 +103,7 @@ extension CPUDevice {
       let first = blocks * task / tasks * block
       let last = min(blocks * (task + 1) / tasks * block, queries.count)
       var search = try SearchTask(queries, first..<last, in: scope, k: hitCount, kernels: kernels)
-      let done = search.run(
+      let done = try search.run(
         panels, hitCount: hitCount, ids: ids.start(as: Int64.self) + first * hitCount,
         scores: scores.floats + first * hitCount)
       statistics.withLock { $0 = $0 + done }

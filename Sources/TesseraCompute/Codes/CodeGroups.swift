@@ -1,6 +1,7 @@
-/// How codes lie for a fast scan (André, Kermarrec and Le Scouarnec 2015, "Cache locality is not
-/// enough"): in groups of rows, so that one shuffle of a CPU, or one word of an OpenCL device, looks
-/// up many numbers at once. The same on every device, in blocks of 64 bytes:
+/// Describes how codes are stored for a fast scan (André, Kermarrec and Le Scouarnec 2015, "Cache
+/// locality is not enough"): in groups of rows, so that one shuffle of a CPU, or one word of an
+/// OpenCL device, looks up many numbers at once. The layout is the same on every device, in blocks
+/// of 64 bytes:
 ///
 ///     4 bits   32 rows a group   groups[group][part / 4][row % 16][part % 4]
 ///     8 bits   64 rows a group   groups[group][part][row % 64]
@@ -76,7 +77,7 @@ package struct CodeGroups: Sendable {
     }
   }
 
-  /// Where a row's number for a part is, and by how much its byte is to be shifted.
+  /// Returns the byte that holds a row's number for a part, and the bits to shift that byte by.
   package func place(ofRow row: Int, part: Int) -> (byte: Int, shift: Int) {
     let group = row / rows * groupBytes
     return bits == 4

@@ -1,6 +1,7 @@
 /// The codewords of a product quantizer: vectors are cut into `subspaceCount` equal parts, and each
 /// part is replaced by the nearest of that subspace's codewords.
 public struct ProductCodebook: Sendable {
+  /// Equal parts that a vector is cut into, each with codewords of its own.
   public let subspaceCount: Int
   /// Codewords per subspace, at most 256, so that a code is one byte.
   public let codewordCount: Int
@@ -22,5 +23,6 @@ public struct ProductCodebook: Sendable {
     self.codewordCount = codewords.rows / subspaceCount
   }
 
+  /// Numbers of a whole vector: `subspaceCount` times the columns of `codewords`.
   public var dimension: Int { subspaceCount * codewords.columns }
 }

@@ -3,11 +3,13 @@
 /// A code begins with a byte of its own; its numbers have `bits` bits, part 0 the lowest. FAISS's
 /// order.
 public struct ProductCodes: Sendable {
+  /// The number of codes.
   public let count: Int
   /// Numbers of a code.
   public let parts: Int
   /// Bits of a number: 4 or 8.
   public let bits: Int
+  /// All codes, one after the other: `count * byteCount` bytes.
   public let bytes: [UInt8]
 
   /// Bytes of a code.
@@ -44,6 +46,7 @@ public struct ProductCodes: Sendable {
 ///
 /// Safe to share: nothing changes after `prepare` has returned it.
 open class CodeSet: @unchecked Sendable {
+  /// The number of codes.
   public let count: Int
   /// Numbers of a code.
   public let parts: Int
@@ -52,6 +55,8 @@ open class CodeSet: @unchecked Sendable {
   /// The largest number of any code; 0 without codes.
   package let largestNumber: Int
 
+  /// Keeps the sizes of `codes` and finds their largest number; a subclass keeps the codes
+  /// themselves.
   public init(_ codes: ProductCodes) {
     count = codes.count
     parts = codes.parts

@@ -21,12 +21,15 @@ public final class PlainAssigner: Assigner {
   private let metric: Metric
   private let device: any Device
 
+  /// Keeps `points` (rows x dimension) for later calls; nothing is computed yet.
   public init(_ points: Matrix<Float>, metric: Metric, on device: any Device) {
     self.points = points
     self.metric = metric
     self.device = device
   }
 
+  /// Calls ``Device/assignNearest(_:to:metric:into:_:)`` for all points, at its full cost each
+  /// time.
   public func assign(
     to centroids: Matrix<Float>, into labels: Matrix<Int32>, _ scores: Matrix<Float>
   ) throws(TesseraError) {

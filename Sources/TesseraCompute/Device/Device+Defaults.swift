@@ -1,15 +1,19 @@
-/// What a device that has no version of its own does: bring the inputs to the host, let the
-/// reference device work, take the results back. Correct everywhere and fast nowhere, which is why
-/// `info.accelerated` does not list it.
+/// Serves every operation that a device has no version of its own for: brings the inputs to the
+/// host, lets the reference device work, and takes the results back. Correct everywhere and fast
+/// nowhere, so `info.accelerated` does not list such an operation.
 extension Device {
+  /// Empty: a device that overcomes no failures has none to report.
   public var faults: [TesseraError] { [] }
 
+  /// Returns at once: a device that finishes its work within each call has nothing to wait for.
   public func synchronize() throws(TesseraError) {}
 
+  /// Returns the reference device's cost, which also does the search.
   public func cost(of search: SearchShape) -> SearchCost {
     ReferenceDevice.shared.cost(of: search)
   }
 
+  /// Checks the rows and keeps a view of them, as the reference device does.
   public func prepare(
     _ vectors: Vectors, metric: Metric, firstID: Int64
   ) throws(TesseraError) -> VectorSet {
@@ -21,6 +25,7 @@ extension Device {
     try prepare(vectors, metric: metric, firstID: 0)
   }
 
+  /// Searches with the reference device: every selected row is scored canonically.
   public func nearest(
     _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
@@ -34,6 +39,7 @@ extension Device {
     try nearest(queries, in: set, k: k, only: nil)
   }
 
+  /// Copies both matrices to the host, multiplies them in Float64, and copies the scores back.
   public func innerProducts(
     _ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -44,6 +50,7 @@ extension Device {
     try upload(host.download(result), to: scores)
   }
 
+  /// Copies both matrices to the host, scores there, and copies the scores back.
   public func canonicalScores(
     _ queries: Matrix<Float>, _ vectors: Matrix<Float>, metric: Metric, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -54,6 +61,7 @@ extension Device {
     try upload(host.download(result), to: scores)
   }
 
+  /// Copies the scores to the host, sorts each row there, and copies the best back.
   public func topK(
     _ scores: Matrix<Float>, order: ScoreOrder, into values: Matrix<Float>,
     _ columns: Matrix<Int32>
@@ -67,6 +75,7 @@ extension Device {
     try upload(host.download(bestColumns), to: columns)
   }
 
+  /// Copies points and centroids to the host, searches there, and copies labels and scores back.
   public func assignNearest(
     _ points: Matrix<Float>, to centroids: Matrix<Float>, metric: Metric,
     into labels: Matrix<Int32>, _ scores: Matrix<Float>
@@ -81,12 +90,14 @@ extension Device {
     try upload(host.download(hostScores), to: scores)
   }
 
+  /// Returns an assigner that remembers nothing and calls `assignNearest` each time.
   public func assigner(
     for points: Matrix<Float>, metric: Metric
   ) throws(TesseraError) -> any Assigner {
     PlainAssigner(points, metric: metric, on: self)
   }
 
+  /// Copies points and labels to the host, adds there, and copies sums and counts back.
   public func accumulateClusters(
     _ points: Matrix<Float>, _ labels: Matrix<Int32>, into sums: Matrix<Double>,
     _ counts: Matrix<Int32>
@@ -100,6 +111,7 @@ extension Device {
     try upload(host.download(hostCounts), to: counts)
   }
 
+  /// Copies points and codewords to the host, encodes there, and copies the codes back.
   public func encode(
     _ points: Matrix<Float>, _ codebook: ProductCodebook, into codes: Matrix<UInt8>
   ) throws(TesseraError) {
@@ -112,6 +124,7 @@ extension Device {
     try upload(host.download(hostCodes), to: codes)
   }
 
+  /// Copies tables and codes to the host, adds the entries there, and copies the scores back.
   public func lookupScores(
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -122,10 +135,12 @@ extension Device {
     try upload(host.download(result), to: scores)
   }
 
+  /// Keeps the codes on the host, as the reference device does.
   public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
     try ReferenceDevice.shared.prepare(codes)
   }
 
+  /// Copies the tables to the host and scores every code there.
   public func nearestCodes(
     _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
   ) throws(TesseraError) -> Neighbors {
@@ -133,6 +148,7 @@ extension Device {
     return try ReferenceDevice.shared.nearestCodes(onHost(tables), in: set, order: order, k: k)
   }
 
+  /// Copies source and row numbers to the host, gathers there, and copies the rows back.
   public func gather(
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
   ) throws(TesseraError) {
@@ -143,6 +159,7 @@ extension Device {
     try upload(host.download(result), to: target)
   }
 
+  /// Copies the matrices to the host, multiplies them in Float64, and copies the result back.
   public func multiply(
     _ a: Matrix<Float>, transposed aTransposed: Bool, _ b: Matrix<Float>,
     transposed bTransposed: Bool, alpha: Float, beta: Float, into result: Matrix<Float>

@@ -8,7 +8,7 @@ public protocol Device: AnyObject, Sendable {
   /// Name, memory, limits, variant in use and which operations are native.
   var info: DeviceInfo { get }
 
-  /// What went wrong on the device so far and was overcome: for people to read.
+  /// The failures of the device that were overcome so far, as messages for people.
   var faults: [TesseraError] { get }
 
   // MARK: Memory
@@ -29,9 +29,9 @@ public protocol Device: AnyObject, Sendable {
 
   // MARK: Search
 
-  /// What `prepare` and `nearest` will allocate, in bytes, before either is called: within 10 %,
-  /// or less where a device finds that the rows can be packed tighter (``VectorSet/residentBytes``
-  /// says how tight).
+  /// Returns the bytes that `prepare` and `nearest` will allocate, before either is called: within
+  /// 10 %, or too many where a device finds that the rows can be packed tighter
+  /// (``VectorSet/residentBytes`` says how tight).
   func cost(of search: SearchShape) -> SearchCost
 
   /// Makes rows ready to be searched under `metric`. Row i gets the id `firstID + i`.

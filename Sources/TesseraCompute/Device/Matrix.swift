@@ -4,15 +4,21 @@ internal import TesseraHost
 ///
 /// Safe to share: the reference is immutable, and the device that owns it orders all access.
 open class Storage: @unchecked Sendable {
+  /// The size of this memory in bytes.
   public let byteCount: Int
+  /// Records the size; a subclass allocates the memory.
   public init(byteCount: Int) { self.byteCount = byteCount }
 }
 
 /// A dense row-major view of device memory: `rows` x `columns`, starting `offset` elements in.
 public struct Matrix<Element: DeviceScalar>: Sendable {
+  /// The memory that the elements lie in, shared with other views.
   public let storage: Storage
+  /// The first element's position in `storage`, in elements.
   public let offset: Int
+  /// The number of rows, 0 or more.
   public let rows: Int
+  /// The number of columns, which is also the distance from one row to the next, in elements.
   public let columns: Int
 
   /// - Precondition: the view lies inside `storage`.
@@ -27,8 +33,11 @@ public struct Matrix<Element: DeviceScalar>: Sendable {
     self.columns = columns
   }
 
+  /// The number of elements: `rows * columns`.
   public var count: Int { rows * columns }
+  /// The size of the elements in bytes.
   public var byteCount: Int { count * MemoryLayout<Element>.stride }
+  /// The first element's position in `storage`, in bytes.
   public var byteOffset: Int { offset * MemoryLayout<Element>.stride }
 
   /// The rows of `range`, without copying.
@@ -43,8 +52,9 @@ public struct Matrix<Element: DeviceScalar>: Sendable {
 public final class HostStorage: Storage, @unchecked Sendable {
   // Safe: callers of one device do not run conflicting operations on the same matrix at once,
   // which is the rule every `Device` states.
+  /// The memory itself, aligned for every element type.
   public let bytes: UnsafeMutableRawBufferPointer
-  /// Whose bytes they are, if not this object's.
+  /// The owner of the bytes, if this object is not.
   private let owner: Vectors?
 
   /// - Throws: `.outOfMemory` if the host refuses `byteCount` bytes.

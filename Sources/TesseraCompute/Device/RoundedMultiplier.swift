@@ -18,11 +18,14 @@ public protocol RoundedMultiplier: Device {
 public struct RoundedProducts {
   /// Computes every product, and keeps those of the first query. Ends when the work is queued.
   public let run: () throws(TesseraError) -> Void
-  /// What of the last run is kept is not the exact products; nil if it is.
+  /// Compares the kept products of the last run with the exact ones. Returns the first difference,
+  /// as a sentence, or nil if there is none.
   public let mistake: () throws(TesseraError) -> String?
   /// Products that are kept.
   public let keptCount: Int
 
+  /// Takes the two functions of a multiplication whose inputs are ready, and how many products it
+  /// keeps.
   public init(
     keptCount: Int, run: @escaping () throws(TesseraError) -> Void,
     mistake: @escaping () throws(TesseraError) -> String?

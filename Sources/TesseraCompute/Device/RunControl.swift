@@ -7,7 +7,7 @@ public import TesseraHost
 ///     control.fallback = cpu
 ///     let clusters = try KMeans(options).cluster(points, on: gpu, control: control)
 public struct RunControl: Sendable {
-  /// How far a call has come.
+  /// Tells how far a call has come.
   public struct Progress: Sendable, Hashable {
     /// What is being done: `search`, `iteration 3 of 20`, `rotation 2 of 20`.
     public let stage: String
@@ -16,6 +16,7 @@ public struct RunControl: Sendable {
     /// The objective so far, where there is one: smaller is better.
     public let objective: Double?
 
+    /// Takes a report as it is: `done` is a share of the whole call, from 0 to 1.
     public init(_ stage: String, done: Double, objective: Double? = nil) {
       self.stage = stage
       self.done = done
@@ -25,13 +26,14 @@ public struct RunControl: Sendable {
 
   /// Ends the call when it is raised or its deadline has passed.
   public var stop: StopSignal
-  /// Who takes over if the device fails · nil lets the error through.
+  /// The device that takes over if the chosen one fails · nil lets the error through.
   public var fallback: (any Device)?
   /// Hears after each step how far the call is, on the thread that called.
   public var progress: @Sendable (Progress) -> Void
   /// Hears, in a sentence, of every shortage or failure that was overcome.
   public var note: @Sendable (String) -> Void
 
+  /// Takes what should differ from the defaults: no deadline, no fallback, and nobody who listens.
   public init(
     stop: StopSignal = StopSignal(), fallback: (any Device)? = nil,
     note: @escaping @Sendable (String) -> Void = { _ in },

@@ -1,4 +1,5 @@
 extension ReferenceDevice {
+  /// Multiplies in Float64 and rounds each score once.
   public func innerProducts(
     _ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -7,6 +8,7 @@ extension ReferenceDevice {
       queries, transposed: false, vectors, transposed: true, alpha: 1, beta: 0, into: scores)
   }
 
+  /// Scores each pair by ``CanonicalScore`` itself, which is the definition.
   public func canonicalScores(
     _ queries: Matrix<Float>, _ vectors: Matrix<Float>, metric: Metric, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -28,6 +30,7 @@ extension ReferenceDevice {
     }
   }
 
+  /// Sorts each row of scores whole.
   public func topK(
     _ scores: Matrix<Float>, order: ScoreOrder, into values: Matrix<Float>,
     _ columns: Matrix<Int32>
@@ -48,6 +51,7 @@ extension ReferenceDevice {
     }
   }
 
+  /// Searches the centroids for each point with `nearest` and k = 1.
   public func assignNearest(
     _ points: Matrix<Float>, to centroids: Matrix<Float>, metric: Metric,
     into labels: Matrix<Int32>, _ scores: Matrix<Float>
@@ -68,6 +72,7 @@ extension ReferenceDevice {
     }
   }
 
+  /// Collects each cluster's rows first, then adds them in runs of 256.
   public func accumulateClusters(
     _ points: Matrix<Float>, _ labels: Matrix<Int32>, into sums: Matrix<Double>,
     _ counts: Matrix<Int32>
@@ -102,6 +107,7 @@ extension ReferenceDevice {
     }
   }
 
+  /// Scores each part of each point against every codeword canonically.
   public func encode(
     _ points: Matrix<Float>, _ codebook: ProductCodebook, into codes: Matrix<UInt8>
   ) throws(TesseraError) {
@@ -128,6 +134,7 @@ extension ReferenceDevice {
     }
   }
 
+  /// Adds the table entries of each code in rising order of its parts.
   public func lookupScores(
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -151,11 +158,13 @@ extension ReferenceDevice {
     }
   }
 
+  /// Keeps the codes as they are.
   public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
     try Shapes.prepare(codes)
     return ReferenceCodeSet(codes)
   }
 
+  /// Scores every code with `lookupScores` and sorts the scores.
   public func nearestCodes(
     _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
   ) throws(TesseraError) -> Neighbors {
@@ -172,6 +181,7 @@ extension ReferenceDevice {
     return try bestColumns(of: scores, order: order, k: k)
   }
 
+  /// Checks all row numbers, then copies row by row.
   public func gather(
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
   ) throws(TesseraError) {
@@ -190,6 +200,7 @@ extension ReferenceDevice {
     }
   }
 
+  /// Adds each product in Float64 in rising order of the inner side and rounds once.
   public func multiply(
     _ a: Matrix<Float>, transposed aTransposed: Bool, _ b: Matrix<Float>,
     transposed bTransposed: Bool, alpha: Float, beta: Float, into result: Matrix<Float>

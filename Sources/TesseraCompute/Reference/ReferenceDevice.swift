@@ -1,10 +1,14 @@
+internal import TesseraHost
+
 /// The specification, executable: every operation in the plainest Swift that is right.
 ///
 /// Other devices are compared with it, borrow it where they have nothing of their own, and a new
 /// device starts as a copy of it. It is slow on purpose.
 public final class ReferenceDevice: Device {
+  /// The only instance; it has no state.
   public static let shared = ReferenceDevice()
 
+  /// Describes one worker in plain Swift, with all of the operations as its own.
   public let info = DeviceInfo(
     identifier: "reference", name: "Reference (plain Swift, Float64)", kind: .reference,
     vendor: "Tessera", variant: "swift", memoryBytes: .max, computeUnits: 1,
@@ -14,16 +18,19 @@ public final class ReferenceDevice: Device {
 
   // MARK: Memory
 
+  /// Allocates host memory. Throws `.outOfMemory` if the host refuses.
   public func allocate(byteCount: Int) throws(TesseraError) -> Storage {
     try HostStorage(allocating: byteCount)
   }
 
+  /// Copies within host memory.
   public func upload(
     _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
   ) throws(TesseraError) {
     try HostStorage.copy(source, to: target, at: byteOffset)
   }
 
+  /// Copies within host memory.
   public func download(
     _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
   ) throws(TesseraError) {
@@ -32,6 +39,7 @@ public final class ReferenceDevice: Device {
 
   // MARK: Search
 
+  /// Counts every row widened to Float32 and every score twice, since all rows are sorted at once.
   public func cost(of search: SearchShape) -> SearchCost {
     // Every row as an array of its own, and its score twice: as found, and sorted.
     let perRow = search.dimension * MemoryLayout<Float>.stride + 40 + 2 * 16
@@ -40,6 +48,7 @@ public final class ReferenceDevice: Device {
       largestAllocationBytes: search.rows * 16)
   }
 
+  /// Checks that all rows are finite and keeps a view of them.
   public func prepare(
     _ vectors: Vectors, metric: Metric, firstID: Int64
   ) throws(TesseraError) -> VectorSet {
@@ -48,6 +57,7 @@ public final class ReferenceDevice: Device {
     return VectorSet(vectors, metric: metric, firstID: firstID)
   }
 
+  /// Scores every selected row canonically and sorts all scores.
   public func nearest(
     _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
@@ -62,10 +72,13 @@ public final class ReferenceDevice: Device {
     var scores: [Float] = []
     for index in 0..<queries.count {
       let query = queries.row(index)
-      let ranked =
-        vectors
-        .map { (score: CanonicalScore.score(set.metric, query, $0.values), id: $0.id) }
-        .sorted { set.metric.order.ranks($0, ahead: $1) }
+      var ranked: [(score: Float, id: Int64)] = []
+      ranked.reserveCapacity(vectors.count)
+      for (place, vector) in vectors.enumerated() {
+        if place % 256 == 0 { try StopSignal.check() }
+        ranked.append((CanonicalScore.score(set.metric, query, vector.values), vector.id))
+      }
+      ranked.sort { set.metric.order.ranks($0, ahead: $1) }
       ids += ranked.prefix(hitCount).map(\.id)
       scores += ranked.prefix(hitCount).map(\.score)
     }

@@ -1,4 +1,4 @@
-/// Which rows a search may return, by id: a range, or one bit for each id.
+/// Selects the rows that a search may return, by id: a range, or one bit for each id.
 ///
 /// It limits what is searched, not what is found: the hits are the k nearest of the selected rows.
 /// Ids that no row has select nothing.
@@ -33,17 +33,24 @@ public struct IDSelector: Sendable {
     IDSelector(form: .bitmap(try IDBitmap(ids)))
   }
 
+  /// The ids listed, as ``ids(_:)-swift.type.method`` for numbers of type `Int`.
+  ///
+  /// - Throws: `.invalidArgument` if they are more than 2^35 apart.
+  public static func ids(_ ids: some Collection<Int>) throws(TesseraError) -> IDSelector {
+    try self.ids(ids.map { Int64($0) })
+  }
+
   /// Id `firstID + 64 * w + b` where bit b of `words[w]` is set, bit 0 being the lowest.
   public static func bitmap(_ words: [UInt64], firstID: Int64 = 0) -> IDSelector {
     IDSelector(form: .bitmap(IDBitmap(words, firstID: firstID)))
   }
 
-  /// Whether a row with this id may be returned.
+  /// Tells whether a row with this id may be returned.
   ///
   /// - Complexity: O(1).
   public func contains(_ id: Int64) -> Bool { mask32(from: id) & 1 != 0 }
 
-  /// How many of `ids` are selected.
+  /// Returns how many of `ids` are selected.
   ///
   /// - Complexity: O(1) for a range, one step for each 64 of `ids` for bits.
   public func count(in ids: Range<Int64>) -> Int {
@@ -73,12 +80,12 @@ public struct IDSelector: Sendable {
 }
 
 extension Range<Int64> {
-  /// How many ids there are; `count` would trap beyond 63 bits.
+  /// The number of ids; `count` would trap beyond 63 bits.
   fileprivate var length: Int { Int(clamping: upperBound.distance(above: lowerBound)) }
 }
 
 extension Int64 {
-  /// How far this is above `other`, 0 if it is not. Never overflows.
+  /// Returns the distance from `other` up to this number, 0 if it is not above. Never overflows.
   package func distance(above other: Int64) -> UInt64 {
     self > other ? UInt64(bitPattern: self &- other) : 0
   }

@@ -1,12 +1,13 @@
-/// How much work a search did and what it proved.
+/// Tells how much work a search did and what it proved.
 public struct SearchStatistics: Sendable, Hashable {
-  /// Whether a bound proves that nothing better than the hits was dropped.
+  /// True if a bound proves that nothing better than the hits was dropped.
   public var certified: Bool
   /// Rows that passed the filter, summed over the queries.
   public var candidates: Int
   /// Rows scored canonically, summed over the queries.
   public var rescored: Int
 
+  /// Takes the counts as they are.
   public init(certified: Bool, candidates: Int, rescored: Int) {
     self.certified = certified
     self.candidates = candidates
@@ -16,6 +17,7 @@ public struct SearchStatistics: Sendable, Hashable {
   /// Of a search that has not begun.
   package static let none = SearchStatistics(certified: true, candidates: 0, rescored: 0)
 
+  /// Adds the counts; the sum is certified only if both are.
   public static func + (a: Self, b: Self) -> Self {
     Self(
       certified: a.certified && b.certified, candidates: a.candidates + b.candidates,
@@ -25,6 +27,7 @@ public struct SearchStatistics: Sendable, Hashable {
 
 /// The hits of a batch of queries, best first, ties by lower id.
 public struct Neighbors: Sendable, Hashable {
+  /// The number of queries.
   public private(set) var queryCount: Int
   /// Hits per query: `k`, or the number of rows searched where there are fewer. Never padded.
   public private(set) var hitCount: Int
@@ -32,6 +35,7 @@ public struct Neighbors: Sendable, Hashable {
   public private(set) var ids: [Int64]
   /// The canonical scores, in the same places.
   public private(set) var scores: [Float]
+  /// The work that all queries of the batch took together.
   public private(set) var statistics: SearchStatistics
 
   /// - Precondition: `ids` and `scores` hold `queryCount * hitCount` entries.

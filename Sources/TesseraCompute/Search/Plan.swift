@@ -1,12 +1,19 @@
 /// The sizes that decide what a search costs.
 public struct SearchShape: Sendable, Hashable {
+  /// Rows to be searched.
   public var rows: Int
+  /// Numbers of a row.
   public var dimension: Int
+  /// The type that the rows are stored in.
   public var element: ElementType
+  /// The metric that rows are compared by.
   public var metric: Metric
+  /// Queries given to the device at a time.
   public var queryCount: Int
+  /// Hits wanted for each query.
   public var k: Int
 
+  /// Takes the sizes as they are; nothing is checked.
   public init(
     rows: Int, dimension: Int, element: ElementType, metric: Metric, queryCount: Int, k: Int
   ) {
@@ -19,7 +26,7 @@ public struct SearchShape: Sendable, Hashable {
   }
 }
 
-/// What a search allocates, in bytes.
+/// Tells how many bytes a search allocates.
 public struct SearchCost: Sendable, Hashable {
   /// Kept by the prepared set beyond the caller's rows.
   public var residentBytes: Int
@@ -28,19 +35,22 @@ public struct SearchCost: Sendable, Hashable {
   /// The largest single allocation.
   public var largestAllocationBytes: Int
 
+  /// Takes the sizes in bytes.
   public init(residentBytes: Int, workingBytes: Int, largestAllocationBytes: Int) {
     self.residentBytes = residentBytes
     self.workingBytes = workingBytes
     self.largestAllocationBytes = largestAllocationBytes
   }
 
+  /// The most that is held at once: resident and working bytes together.
   public var peakBytes: Int { residentBytes + workingBytes }
 }
 
-/// How a set of rows is cut so that each piece fits the memory it may use.
+/// Describes how rows are cut into chunks so that each fits the memory it may use.
 public struct SearchPlan: Sendable, Hashable {
-  /// Rows searched at a time; the last piece may hold fewer.
+  /// Rows searched at a time; the last chunk may hold fewer.
   public let rowsPerChunk: Int
+  /// The number of chunks; 0 without rows.
   public let chunkCount: Int
   /// The cost of one chunk.
   public let cost: SearchCost
@@ -49,13 +59,22 @@ public struct SearchPlan: Sendable, Hashable {
   /// allocation is one the device can make.
   ///
   /// - Throws: `.outOfMemory`, with what a single row needs, if no chunk fits.
-  public init(_ shape: SearchShape, on device: some Device, memoryBudget: Int)
-    throws(TesseraError)
-  {
+  public init(
+    _ shape: SearchShape, on device: some Device, memoryBudget: Int
+  ) throws(TesseraError) {
+    try self.init(shape, on: device, memoryBudget: memoryBudget, copyBytesPerRow: 0)
+  }
+
+  /// The plan where `copyBytesPerRow` bytes of each row are held beside what the device needs.
+  package init(
+    _ shape: SearchShape, on device: some Device, memoryBudget: Int, copyBytesPerRow: Int
+  ) throws(TesseraError) {
     func cost(_ rows: Int) -> SearchCost {
       var chunk = shape
       chunk.rows = rows
-      return device.cost(of: chunk)
+      var cost = device.cost(of: chunk)
+      cost.workingBytes += rows * copyBytesPerRow
+      return cost
     }
     var fits = 0
     var tooMany = min(shape.rows, Int(Int32.max)) + 1

@@ -1,4 +1,5 @@
-/// How the numbers of a vector are stored. Every value is widened to Float32 exactly before use.
+/// Names the type that the numbers of a vector are stored in. Every value is widened to Float32
+/// exactly before use.
 ///
 /// The raw value is shared with the C and OpenCL kernels.
 public enum ElementType: Int32, Sendable, Hashable, CaseIterable {
@@ -17,7 +18,7 @@ public enum ElementType: Int32, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Whether stored values can be NaN or infinite.
+  /// True if stored values can be NaN or infinite.
   public var isFloatingPoint: Bool {
     switch self {
     case .float32, .float16, .bfloat16: true

@@ -1,4 +1,5 @@
-/// How two vectors are compared. The raw value is what the command line and files call it.
+/// Defines how two vectors are compared. The raw value is the name in the command line and in
+/// files.
 public enum Metric: String, Sendable, Hashable, CaseIterable {
   /// Sum of products. Larger is better.
   case innerProduct = "ip"
@@ -8,16 +9,16 @@ public enum Metric: String, Sendable, Hashable, CaseIterable {
   /// better.
   case cosine
 
-  /// Which end of the scores is best.
+  /// The end of the scores that is best.
   public var order: ScoreOrder { self == .squaredL2 ? .smallestFirst : .largestFirst }
 }
 
-/// Which end of a list of scores is best.
+/// Names the end of a list of scores that is best.
 public enum ScoreOrder: Sendable, Hashable, CaseIterable {
   case largestFirst
   case smallestFirst
 
-  /// Whether score `a` ranks strictly ahead of score `b`. NaN ranks behind everything.
+  /// Returns true if score `a` ranks strictly ahead of score `b`. NaN ranks behind everything.
   @inlinable
   public func ranks(_ a: Float, ahead b: Float) -> Bool {
     if b.isNaN { return !a.isNaN }

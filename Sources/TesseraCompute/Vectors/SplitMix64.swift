@@ -6,6 +6,7 @@
 public struct SplitMix64: RandomNumberGenerator, Sendable, Hashable {
   private var state: UInt64
 
+  /// Starts the sequence of `seed`; every seed is allowed.
   public init(seed: UInt64) { state = seed }
 
   /// The stream that belongs to `stream` under `seed`; streams of one seed do not overlap in
@@ -15,6 +16,7 @@ public struct SplitMix64: RandomNumberGenerator, Sendable, Hashable {
     self.init(seed: seed ^ keys.next())
   }
 
+  /// Returns 64 pseudo-random bits and moves on by one.
   public mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var bits = state

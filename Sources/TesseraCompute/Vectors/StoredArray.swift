@@ -6,6 +6,7 @@ public struct StoredArray: Sendable, Hashable {
   public enum Scalar: Sendable, Hashable, CaseIterable {
     case float32, float64, float16, bfloat16, int8, uint8, int32, int64
 
+    /// Bytes of one number.
     public var byteCount: Int {
       switch self {
       case .int8, .uint8: 1
@@ -16,8 +17,11 @@ public struct StoredArray: Sendable, Hashable {
     }
   }
 
+  /// The type of every number.
   public let scalar: Scalar
+  /// The length of each side, the outermost first; empty for a single number.
   public let shape: [Int]
+  /// The numbers, row-major and little-endian.
   public let bytes: [UInt8]
 
   /// - Throws: `.invalidShape` unless `bytes` holds as many numbers as `shape` says.
@@ -66,12 +70,31 @@ public struct StoredArray: Sendable, Hashable {
 
 /// A number that a ``StoredArray`` can hold.
 public protocol StoredNumber: BitwiseCopyable, Sendable {
+  /// The scalar type that stores this Swift type.
   static var scalar: StoredArray.Scalar { get }
 }
 
-extension Float: StoredNumber { public static var scalar: StoredArray.Scalar { .float32 } }
-extension Double: StoredNumber { public static var scalar: StoredArray.Scalar { .float64 } }
-extension Int8: StoredNumber { public static var scalar: StoredArray.Scalar { .int8 } }
-extension UInt8: StoredNumber { public static var scalar: StoredArray.Scalar { .uint8 } }
-extension Int32: StoredNumber { public static var scalar: StoredArray.Scalar { .int32 } }
-extension Int64: StoredNumber { public static var scalar: StoredArray.Scalar { .int64 } }
+extension Float: StoredNumber {
+  /// `.float32`.
+  public static var scalar: StoredArray.Scalar { .float32 }
+}
+extension Double: StoredNumber {
+  /// `.float64`.
+  public static var scalar: StoredArray.Scalar { .float64 }
+}
+extension Int8: StoredNumber {
+  /// `.int8`.
+  public static var scalar: StoredArray.Scalar { .int8 }
+}
+extension UInt8: StoredNumber {
+  /// `.uint8`.
+  public static var scalar: StoredArray.Scalar { .uint8 }
+}
+extension Int32: StoredNumber {
+  /// `.int32`.
+  public static var scalar: StoredArray.Scalar { .int32 }
+}
+extension Int64: StoredNumber {
+  /// `.int64`.
+  public static var scalar: StoredArray.Scalar { .int64 }
+}

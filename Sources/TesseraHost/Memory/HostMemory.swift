@@ -3,6 +3,7 @@
 ///
 /// Safe to share: the bytes never change after `init`, and `release` runs once, in `deinit`.
 public final class HostMemory: @unchecked Sendable {
+  /// The bytes, which stay valid while this object is alive.
   public let bytes: UnsafeRawBufferPointer
   private let release: @Sendable (UnsafeRawBufferPointer) -> Void
   private let evict: (@Sendable (UnsafeRawBufferPointer) -> Void)?

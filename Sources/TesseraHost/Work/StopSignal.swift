@@ -26,6 +26,11 @@ public final class StopSignal: Sendable {
     self.others = others
   }
 
+  /// Makes a signal that is raised by itself, or together with `parent`.
+  package convenience init(under parent: StopSignal?) {
+    self.init(anyOf: parent.map { [$0] } ?? [])
+  }
+
   /// Asks the calls that have this signal to end. May be called from any thread, more than once.
   public func raise() { raised.store(true, ordering: .relaxed) }
 

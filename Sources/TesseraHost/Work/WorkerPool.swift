@@ -29,16 +29,19 @@ package struct WorkerPool: Sendable {
   ) throws(TesseraError) {
     let next = Atomic<Int>(0)
     let failure = Mutex<TesseraError?>(nil)
-    let signal = StopSignal.current
+    // Raised by the first failure, so that tasks that look at their signal end early too.
+    let signal = StopSignal(under: StopSignal.current)
+    let meter = ProgressMeter.current
     @Sendable func drain() {
       while true {
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
         guard index < taskCount, failure.withLock({ $0 == nil }) else { return }
         do throws(TesseraError) {
-          if let signal { try signal.check() } else { try StopSignal.check() }
+          try signal.check()
           try task(index)
         } catch {
           failure.withLock { $0 = $0 ?? error }
+          signal.raise()
         }
       }
     }
@@ -47,10 +50,12 @@ package struct WorkerPool: Sendable {
     if threads > 1, ThreadProbe.coresCanStart {
       DispatchQueue.concurrentPerform(iterations: threads) { _ in
         // A thread of the pool is in no task; what the call is told must be told to it.
-        StopSignal.$current.withValue(signal) { drain() }
+        StopSignal.$current.withValue(signal) {
+          ProgressMeter.$current.withValue(meter) { drain() }
+        }
       }
     } else {
-      drain()
+      StopSignal.$current.withValue(signal) { drain() }
     }
     if let error = failure.withLock({ $0 }) { throw error }
   }
@@ -73,7 +78,8 @@ package struct WorkerPool: Sendable {
     }
   }
 
-  /// Where range number `index` of `ranges` equal ones begins, without a product that overflows.
+  /// Returns the start of range number `index` of `ranges` equal ones, without a product that
+  /// overflows.
   private static func position(_ index: Int, of ranges: Int, in count: Int) -> Int {
     count / ranges * index + count % ranges * index / ranges
   }
