@@ -1,7 +1,7 @@
 internal import COpenCL
 
-/// What the driver knows a context by, apart from the object that owns it: a call that is given up
-/// may outlive that.
+/// Holds the driver's handles of a context, apart from the object that owns it: a call that is
+/// given up may outlive that object.
 ///
 /// Safe to share: the handles never change, and OpenCL lets any thread use them.
 struct DriverHandles: @unchecked Sendable {

@@ -42,8 +42,8 @@ struct Probe {
       workGroupSize: groupSize, localMemoryBytes: localBytes, hasFloat64: computesFloat64())
   }
 
-  /// Whether a group of this size sees its local memory and atomics. A launch that fails is an
-  /// answer, unless nothing smaller is left to try.
+  /// Tells whether a group of this size sees its local memory and atomics. A launch that fails is
+  /// an answer, unless nothing smaller is left to try.
   private func works(
     _ program: Program, groupSize: Int, localBytes: Int, _ result: OpenCLStorage
   ) throws(TesseraError) -> Bool {
@@ -64,8 +64,8 @@ struct Probe {
     }
   }
 
-  /// Whether Float64 kernels build and fuse: (1 + 2^-30)^2 - (1 + 2^-29) is 2^-60, or 0 if rounded
-  /// twice.
+  /// Tells whether Float64 kernels build and fuse: (1 + 2^-30)^2 - (1 + 2^-29) is 2^-60, or 0 if
+  /// rounded twice.
   private func computesFloat64() -> Bool {
     do throws(TesseraError) {
       let program = try Program.build(

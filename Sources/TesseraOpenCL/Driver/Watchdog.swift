@@ -6,13 +6,13 @@ internal import Synchronization
 /// Calls that wait run on a thread of their own. One that does not come back is given up together
 /// with its thread, so such a call must use no memory that its caller might give back.
 final class Watchdog: Sendable {
-  /// How long a call may go on without a step · nil waits for ever.
+  /// The longest time that a call may go on without a step · nil waits for ever.
   let limit: Duration?
   private let thread = DispatchQueue(label: "tessera.opencl.wait")
 
   init(limit: Duration?) { self.limit = limit }
 
-  /// How far a call has come. Each step starts the time anew.
+  /// Counts the steps of a call. Each step starts the time anew.
   final class Progress: Sendable {
     private let count = Atomic(0)
 
@@ -20,7 +20,7 @@ final class Watchdog: Sendable {
     func step() { count.wrappingAdd(1, ordering: .relaxed) }
   }
 
-  /// What one call returned, for both threads.
+  /// Holds the status that one call returned, for both threads.
   private final class Answer: Sendable {
     let status = Atomic<Int32>(0)
     let isThere = DispatchSemaphore(value: 0)

@@ -128,7 +128,7 @@ final class Program {
       .buildFailure, "\(name).cl did not compile with \(options):\n\(log)", status: status)
   }
 
-  /// What the driver needs to skip compiling next time, if it says.
+  /// Returns the binary with which the driver can skip compiling next time; nil if it gives none.
   private func binary() -> [UInt8]? {
     var count = 0
     guard

@@ -1,7 +1,7 @@
 internal import TesseraCompute
 
-/// What a searched batch tells the host, in one piece of device memory of 32-bit words: how many
-/// queries are not finite, the queries' states, then their hits' rows and scores.
+/// Holds what a searched batch tells the host, in one range of device memory of 32-bit words: the
+/// number of queries that are not finite, the queries' states, then their hits' rows and scores.
 struct BatchReport {
   private static let stateWords = 4
   /// The count of refusals has sixteen bytes of its own.
@@ -36,7 +36,7 @@ struct BatchReport {
   }
 
   var nonFiniteCount: Int { Int(words[0]) }
-  /// Whether a query's list was too short, and its hits are missing.
+  /// True if a query's list was too short, and its hits are missing.
   var hasOverflow: Bool { (0..<queryCount).contains { state($0, 3) != 0 } }
 
   var statistics: SearchStatistics {

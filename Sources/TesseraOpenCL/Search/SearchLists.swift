@@ -15,7 +15,7 @@ struct SearchLists {
   let thresholds: OpenCLStorage
   let counts: OpenCLStorage
   let entries: OpenCLStorage
-  /// What the host reads back, all words of 32 bits: see ``BatchReport``.
+  /// The words of 32 bits that the host reads back: see ``BatchReport``.
   let report: OpenCLStorage
 
   init(_ device: OpenCLDevice, _ size: Size, hitCount: Int) throws(TesseraError) {

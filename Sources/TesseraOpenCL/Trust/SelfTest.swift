@@ -9,7 +9,7 @@ struct SelfTest: Sendable {
   /// The bits of the result.
   let problem: @Sendable (any Device) throws(TesseraError) -> [UInt32]
 
-  /// Whether the host does the operation if its kernels are wrong. Searches are too much for the
+  /// True if the host does the operation where its kernels are wrong. Searches are too much for the
   /// plain reference: the caller takes another device.
   var isLeftToHost: Bool { ![.nearest, .assignNearest].contains(operation) }
 

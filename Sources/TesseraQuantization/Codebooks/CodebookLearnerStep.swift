@@ -1,5 +1,5 @@
 extension CodebookLearner {
-  /// What a codebook makes of one batch.
+  /// Holds the codes, losses and gradients of one batch.
   ///
   /// Losses are means over all numbers of the batch, so gradients are of those means.
   public struct Step: Sendable {

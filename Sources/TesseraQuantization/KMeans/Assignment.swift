@@ -1,6 +1,6 @@
 import TesseraCompute
 
-/// Which cluster each point belongs to.
+/// Holds the cluster of each point.
 struct Assignment {
   let labels: [Int32]
   let distances: [Double]
@@ -127,7 +127,7 @@ extension TrainingPoints {
     return found
   }
 
-  /// How far points, from `first` on, are from a centroid, from canonical scores.
+  /// Returns the distances of points, from `first` on, to their centroids, from canonical scores.
   ///
   /// Unit vectors in Float32 have a similarity to themselves that is off 1 by 2^-23 at most, so
   /// what is within 2^-22 of 1 counts as the same direction.

@@ -1,7 +1,7 @@
 import TesseraCompute
 internal import TesseraHost
 
-/// What a run from one start came to.
+/// Holds the result of a run from one start.
 struct KMeansRun {
   var centroids: [Float]
   var assignment: Assignment

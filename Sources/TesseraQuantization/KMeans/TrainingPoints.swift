@@ -8,7 +8,7 @@ final class TrainingPoints {
   let metric: Metric
   let device: any Device
   let memoryLimit: Int?
-  /// How much each point counts; nil: 1.
+  /// The weight of each point; nil: 1.
   let weights: [Float]?
   /// Only for inner products: the length of each point.
   let lengths: [Double]

@@ -82,7 +82,8 @@ struct LowRankCoder {
 
   private typealias Lanes = SIMD4<Float>
 
-  /// What the codewords of one part should stand for, row by row.
+  /// Returns the numbers that the codewords of one part should come near to, row by row: what the
+  /// other parts leave over.
   private func targets(of part: Int, _ numbers: [UInt16], _ latents: [Float]) -> [Float] {
     let chunks = (width + 3) / 4
     let table = contributions(to: part, chunks: chunks)
@@ -110,8 +111,8 @@ struct LowRankCoder {
     }
   }
 
-  /// What each codeword of the other parts adds to the latent numbers of `part`; the part's own
-  /// add nothing.
+  /// Returns what each codeword of the other parts adds to the latent numbers of `part`; the part's
+  /// own codewords add nothing.
   private func contributions(to part: Int, chunks: Int) -> [Lanes] {
     var table = [Lanes](repeating: Lanes(), count: partCount * codewordCount * chunks)
     let columns = partCount * width

@@ -6,6 +6,7 @@ public import TesseraCompute
 ///   O(latent * (codewords + parts)) a vector, where latent counts the numbers of all parts;
 ///   decoding is one product, O(dimension * latent).
 public struct LowRankQuantizer: Quantizer {
+  /// `lowrank`.
   public static let kind = "lowrank"
 
   /// Numbers of the vector for each number of the code: m.
@@ -22,14 +23,19 @@ public struct LowRankQuantizer: Quantizer {
   /// `partCount * 2^bits` x `latent`, part by part.
   public let codewords: [Float]
 
+  /// `LRVQ<m>_<d>x<bits>`, always with the number of latent numbers that training chose.
   public var specification: String { "LRVQ\(blockLength)_\(latent)x\(bits)" }
+  /// Numbers of a vector.
   public var dimension: Int { mean.count }
+  /// Bytes of a code: `partCount * bits` bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
   /// Numbers of a code.
   public var partCount: Int { (dimension + blockLength - 1) / blockLength }
 
   var packing: BitPacking { BitPacking(bits: bits, perRow: partCount) }
 
+  /// Projects blocks of vectors on the device, takes each part's nearest codeword, and then
+  /// improves every number of the code twice, given the others.
   public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
     try vectors.requireDimension(dimension, "\(specification) encode")
     try Shapes.requireFinite(vectors, "\(specification) encode")
@@ -48,9 +54,12 @@ public struct LowRankQuantizer: Quantizer {
     return try Codes(bytes, byteCount: codeByteCount)
   }
 
-  /// How often every number of a code is chosen anew, given the others.
+  /// Passes over all numbers of a code, in each of which every number is chosen anew, given the
+  /// others.
   private static let passCount = 2
 
+  /// Looks up the codewords, multiplies them with the transposed projection on the device, and adds
+  /// the mean.
   public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
     try requireOwn(codes)
     let numbers = packing.unpack(codes.bytes)
@@ -72,6 +81,7 @@ public struct LowRankQuantizer: Quantizer {
     return latents
   }
 
+  /// The mean, the projection and the codewords, as Float32.
   public var arrays: [String: StoredArray] {
     [
       "mean": .of(mean, shape: [dimension]),
@@ -80,6 +90,8 @@ public struct LowRankQuantizer: Quantizer {
     ]
   }
 
+  /// Reads the mean, the projection and the codewords; the specification must name the latent
+  /// numbers.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let recipe = try LowRankRecipe(parsing: specification), let latent = recipe.latent else {

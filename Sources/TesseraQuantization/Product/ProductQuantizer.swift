@@ -6,8 +6,10 @@ public import TesseraCompute
 /// A code holds one number of `bits` bits a part, part 0 in the lowest bits. Parts differ by one
 /// dimension where they cannot be equal.
 public struct ProductQuantizer: Quantizer {
+  /// `product`.
   public static let kind = "product"
 
+  /// `PQ<parts>x<bits>`.
   public let specification: String
   /// Parts a vector is cut into.
   public let subspaceCount: Int
@@ -17,10 +19,13 @@ public struct ProductQuantizer: Quantizer {
   public let codewords: [Float]
   let layout: SubspaceLayout
 
+  /// Numbers of a vector.
   public var dimension: Int { layout.dimension }
+  /// Codewords of a part: `2^bits`.
   public var codewordCount: Int { 1 << bits }
   /// Numbers of the longest part.
   public var width: Int { layout.width }
+  /// Bytes of a code: `subspaceCount * bits` bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
   var packing: BitPacking { BitPacking(bits: bits, perRow: subspaceCount) }
 
@@ -45,6 +50,7 @@ public struct ProductQuantizer: Quantizer {
     return try Codes(bytes, byteCount: codeByteCount)
   }
 
+  /// Copies the codewords that the numbers of each code name, on the host.
   public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
     try requireOwn(codes)
     let numbers = packing.unpack(codes.bytes)
@@ -66,6 +72,7 @@ public struct ProductQuantizer: Quantizer {
     }
   }
 
+  /// The padded codewords, and the numbers of each part.
   public var arrays: [String: StoredArray] {
     let widths = (0..<subspaceCount).map { Int32(layout.range($0).count) }
     return [
@@ -74,6 +81,7 @@ public struct ProductQuantizer: Quantizer {
     ]
   }
 
+  /// Reads the codewords and the widths of the parts.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let recipe = try ProductRecipe(parsing: specification) else {

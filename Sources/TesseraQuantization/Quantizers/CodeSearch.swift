@@ -11,7 +11,9 @@ public import TesseraCompute
 ///     let search = try CodeSearch(codes, of: quantizer, metric: .squaredL2, on: device)
 ///     let hits = try search.nearest(queries, k: 10)
 public struct CodeSearch: Sendable {
+  /// The quantizer that made the codes.
   public let quantizer: any Quantizer
+  /// The metric that queries and codes are compared by.
   public let metric: Metric
   private let device: any Device
   private let way: Way
@@ -43,7 +45,7 @@ public struct CodeSearch: Sendable {
     }
   }
 
-  /// How many codes there are.
+  /// The number of codes.
   public let codeCount: Int
 
   /// Bytes kept for the search, on the device and on the host together.

@@ -35,16 +35,16 @@ public protocol Quantizer: Sendable {
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float]
 
-  /// What a file keeps of it, besides the specification.
+  /// The arrays that a file keeps, besides the specification.
   var arrays: [String: StoredArray] { get }
 
-  /// From what a file kept.
+  /// Makes the quantizer from the arrays that a file kept.
   ///
   /// - Throws: `.malformedFile` where a tensor is missing, or of the wrong type or shape.
   init(specification: String, arrays: [String: StoredArray]) throws(TesseraError)
 }
 
-/// What to train: the parameters that a factory string such as `PQ48x8` spells.
+/// Names what to train: the parameters that a factory string such as `PQ48x8` spells.
 public protocol QuantizerRecipe: Sendable {
   /// The factory string; reading it back gives an equal recipe.
   var specification: String { get }
@@ -62,9 +62,11 @@ public protocol QuantizerRecipe: Sendable {
 
 /// Vectors as codes, one after the other.
 public struct Codes: Sendable, Hashable {
+  /// The number of codes.
   public let count: Int
   /// Bytes of one code.
   public let byteCount: Int
+  /// All codes, one after the other: `count * byteCount` bytes.
   public let bytes: [UInt8]
 
   /// - Throws: `.invalidShape` unless `bytes` holds whole codes.

@@ -10,15 +10,20 @@ public import TesseraCompute
 /// - Complexity: encoding and decoding take O(dimension * log dimension) a vector, besides about
 ///   19 trials of a grid step when there is more than one bit.
 public struct RaBitQ: Quantizer {
+  /// `rabitq`.
   public static let kind = "rabitq"
 
+  /// Bits of a dimension: 1 to 9.
   public let bits: Int
   /// The mean of the training points.
   public let center: [Float]
   let rotation: HadamardRotation
 
+  /// `RaBitQ<bits>`, or `RaBitQ` for one bit.
   public var specification: String { bits == 1 ? "RaBitQ" : "RaBitQ\(bits)" }
+  /// Numbers of a vector.
   public var dimension: Int { center.count }
+  /// Bytes of a code: `dimension * bits` bits, rounded up to whole bytes, and 12 bytes of factors.
   public var codeByteCount: Int { levels.bytesPerRow + RaBitQFactors.byteCount }
 
   var levels: BitPacking { BitPacking(bits: bits, perRow: dimension) }
@@ -85,6 +90,7 @@ public struct RaBitQ: Quantizer {
     return (numbers, factors)
   }
 
+  /// Scales each grid point to lie nearest to its vector, turns it back, and adds the center.
   public func decode(
     _ codes: Codes, on device: any Device
   ) throws(TesseraError) -> [Float] {

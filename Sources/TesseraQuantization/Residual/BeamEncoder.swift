@@ -109,7 +109,7 @@ private struct BeamSearch {
     }
   }
 
-  /// What each codeword of `stage` makes of a choice's cost.
+  /// Computes the cost that each codeword of `stage` would give to a choice.
   private mutating func extend(
     _ parent: Int, _ cost: Float, _ stage: Int, _ scores: [Float], _ start: Int,
     _ products: [Float], _ rowCount: Int

@@ -115,7 +115,7 @@ private struct ScalarEncoder: Sendable {
     }
   }
 
-  /// Whether `count` numbers are finite: 0 times any other is NaN.
+  /// Tells whether `count` numbers are finite: 0 times any other is NaN.
   private func isFinite(_ values: UnsafePointer<Float>, _ count: Int) -> Bool {
     var zeros = SIMD8<Float>()
     var index = 0

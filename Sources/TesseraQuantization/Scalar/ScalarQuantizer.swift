@@ -7,16 +7,21 @@ public import TesseraCompute
 /// level i = floor(n * (x - least) / range), from 0 to n, stands for least + range * (i + 0.5) / n.
 /// Codes are computed on the host, in Float32.
 public struct ScalarQuantizer: Quantizer {
+  /// `scalar`.
   public static let kind = "scalar"
 
+  /// The form in which each number is stored.
   public let scalarKind: ScalarKind
   /// The least number of each dimension; empty for 16-bit kinds.
   public let minimums: [Float]
   /// The greatest number of each dimension less the least; empty for 16-bit kinds.
   public let ranges: [Float]
+  /// Numbers of a vector.
   public let dimension: Int
 
+  /// The name of the kind: `SQ8`, `SQfp16`, ...
   public var specification: String { scalarKind.rawValue }
+  /// Bytes of a code: `dimension` numbers of the kind's bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
   var packing: BitPacking { BitPacking(bits: scalarKind.bits, perRow: dimension) }
 
@@ -27,6 +32,8 @@ public struct ScalarQuantizer: Quantizer {
     self.ranges = ranges
   }
 
+  /// Computes each number on the host from its level or its 16 bits; refuses codes that stand for
+  /// NaN or infinity.
   public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
     try requireOwn(codes)
     let numbers = packing.unpack(codes.bytes)
@@ -56,6 +63,7 @@ public struct ScalarQuantizer: Quantizer {
       .invalidArgument, "decode: a code of \(specification) stands for NaN or infinity")
   }
 
+  /// The dimension, and the minimums and ranges, which are empty for 16-bit kinds.
   public var arrays: [String: StoredArray] {
     [
       "dimension": .of([Int64(dimension)], shape: [1]),
@@ -64,6 +72,7 @@ public struct ScalarQuantizer: Quantizer {
     ]
   }
 
+  /// Reads the dimension, minimums and ranges; no range may be negative.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let kind = ScalarKind(rawValue: specification) else {

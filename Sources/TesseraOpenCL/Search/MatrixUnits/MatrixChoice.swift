@@ -1,7 +1,7 @@
 internal import COpenCL
 internal import TesseraCompute
 
-/// Where products of rounded numbers are computed.
+/// Chooses the unit that multiplies rounded numbers.
 public enum MatrixUnits: String, Sendable, Hashable, CaseIterable {
   /// By the device's matrix unit, if it has one that is found to work.
   case automatic = "auto"
@@ -16,7 +16,7 @@ struct MatrixChoice {
   let unit: MatrixUnit?
   let filter: SearchFilter
 
-  /// What `options` ask for, of what the device turns out to have.
+  /// Takes what `options` ask for, of what the device turns out to have.
   ///
   /// - Throws: `.invalidArgument` for a filter there is no unit for.
   init(
@@ -42,7 +42,7 @@ struct MatrixChoice {
     filter = unit == nil ? .float32 : wanted
   }
 
-  /// What a device says of itself: `tile`, or `tile, float16 on nvidia`.
+  /// Returns the device's variant, as people read it: `tile`, or `tile, float16 on nvidia`.
   func variant(of body: KernelBody) -> String {
     guard let unit else { return body.rawValue }
     return "\(body.rawValue), \(filter.rawValue) on \(unit.name)"

@@ -1,6 +1,8 @@
 public import TesseraCompute
 
 extension OpenCLDevice {
+  /// Counts the packed panels as resident, and the memory of one batch, or of the rows on their way
+  /// while they are packed, as working memory.
   public func cost(of search: SearchShape) -> SearchCost {
     cost(of: search, limits: SearchLimits())
   }
@@ -84,7 +86,7 @@ extension OpenCLDevice {
     }
   }
 
-  /// What shows that searches among rows of `dimension` numbers work.
+  /// Returns the self-test which shows that searches among rows of `dimension` numbers work.
   func trial(
     _ element: ElementType, dimension: Int, isSelected: Bool = false
   ) -> SelfTest {
