@@ -27,6 +27,6 @@ enum Console {
     }
   }
 
-  /// Whether a person watches stderr.
+  /// True if a person watches stderr.
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }

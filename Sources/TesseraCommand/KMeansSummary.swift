@@ -2,7 +2,7 @@ import Tessera
 internal import TesseraHost
 
 extension KMeansCommand {
-  /// What `kmeans` prints: as JSON under these names, or as a table.
+  /// The result that `kmeans` prints: as JSON under these names, or as a table.
   struct Summary: Encodable {
     let device: String
     let variant: String

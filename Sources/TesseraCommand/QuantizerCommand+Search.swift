@@ -119,7 +119,7 @@ extension QuantizerCommand {
       return (hits, prepareSeconds)
     }
 
-    /// What `search` prints: as JSON under these names, or as a table.
+    /// The result that `search` prints: as JSON under these names, or as a table.
     struct Summary: Encodable {
       let device: String
       let variant: String

@@ -63,7 +63,8 @@ extension QuantizerCommand {
       if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
     }
 
-    /// What the options ask for; those that the quantizer does not have are refused.
+    /// Returns the recipe that the options ask for; options that the quantizer does not have are
+    /// refused.
     private func recipe() throws(TesseraError) -> any QuantizerRecipe {
       let recipe = try QuantizerFactory.recipe(spec)
       let given = [
@@ -89,7 +90,7 @@ extension QuantizerCommand {
       return try recipe.train(points, on: device) { step in progress.update(step.done) }
     }
 
-    /// What `train` prints: as JSON under these names, or as a table.
+    /// The result that `train` prints: as JSON under these names, or as a table.
     struct Summary: Encodable {
       let device: String
       let variant: String

@@ -1,6 +1,6 @@
 import Tessera
 
-/// How much of the truth a search found.
+/// Measures how much of the truth a search found.
 struct Recall: Encodable {
   let queries: Int
   /// Hits compared per query.

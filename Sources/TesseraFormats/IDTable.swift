@@ -2,7 +2,9 @@ internal import TesseraHost
 
 /// Integers in rows: the ids a search found, true neighbours, labels. A view of a mapped file.
 public struct IDTable: Sendable {
+  /// The number of rows.
   public let rows: Int
+  /// Ids of a row.
   public let columns: Int
   private let table: MappedTable
 
@@ -12,9 +14,10 @@ public struct IDTable: Sendable {
     self.table = table
   }
 
-  /// Whether this is one column of bytes: too short for ids, and how NumPy keeps flags.
+  /// True if this is one column of bytes: too short for ids, and the way NumPy keeps flags.
   var holdsFlags: Bool { columns == 1 && table.number == .uint8 }
 
+  /// The id in a row and column, widened to 64 bits; both must exist.
   public subscript(row: Int, column: Int) -> Int64 {
     precondition(
       row >= 0 && row < rows && column >= 0 && column < columns,

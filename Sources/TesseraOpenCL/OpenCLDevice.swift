@@ -102,8 +102,8 @@ public final class OpenCLDevice: Device {
     return info
   }
 
-  /// The failures that were overcome, oldest first: kernels found wrong, and programs that did not
-  /// compile.
+  /// The failures that were overcome, oldest first: kernels that are wrong or do not compile, and
+  /// contexts that were lost and started anew.
   public var faults: [TesseraError] { trust.faults }
 
   // MARK: Memory

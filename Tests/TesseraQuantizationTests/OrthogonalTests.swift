@@ -10,7 +10,7 @@ struct OrthogonalTests {
     return (0..<count).map { _ in Double(random.nextGaussian()) }
   }
 
-  /// How far the rows are from orthonormal, at worst.
+  /// Returns the largest departure of the rows from orthonormal ones.
   static func skew(_ matrix: [Double], rows: Int, columns: Int) -> Double {
     let products = Orthogonal.multiply(
       matrix, Orthogonal.transpose(matrix, rows: rows, columns: columns), rows, columns, rows)
