@@ -3,7 +3,7 @@ public import TesseraCompute
 /// Names the device to use, as people write it: `auto`, `cpu`, `opencl`, `opencl:1`, `opencl:all`,
 /// `reference`.
 public enum DeviceChoice: Sendable, Hashable {
-  /// The device expected to be done first; the CPU where there is no other.
+  /// The device expected to finish first; the CPU where there is no other.
   case auto
   case cpu
   /// An OpenCL device by its number; the first one if nil.

@@ -26,7 +26,7 @@ public enum Devices {
 
   /// The device for a search, or for a large one if no search is given.
   ///
-  /// `.auto` takes the device that should be done first, by speeds measured once and kept in the
+  /// `.auto` takes the device expected to finish first, by speeds measured once and kept in the
   /// user's cache folder (about a fifth of a second a device); it is the CPU where no other works.
   ///
   /// - Throws: `.deviceUnavailable` if the device asked for is not there, with what to do about it;

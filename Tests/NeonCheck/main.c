@@ -231,8 +231,7 @@ static void value_plainly(const csimd_panels *panels, size_t p, const csimd_poin
 }
 
 // Compares what a panel says about points with its contract in Float64. Rows within rounding of the
-// cut
-// may be listed or not.
+// cut may be listed or not.
 static void check_assign(const csimd_kernels *tested, size_t dimension, size_t count,
                          int32_t metric) {
   int squared_l2 = metric == CSIMD_SQUARED_L2;
