@@ -177,7 +177,7 @@ extension BenchmarkTask {
 }
 
 extension String {
-  /// As HTML shows it: names come from drivers and from files.
+  /// The text with HTML's special characters escaped: names come from drivers and from files.
   var escaped: String {
     var text = ""
     for character in self {

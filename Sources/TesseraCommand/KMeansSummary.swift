@@ -16,20 +16,20 @@ extension KMeansCommand {
     /// After each update.
     let objective: [Double]
     let movedPoints: [Int]
-    /// Of all vectors and the centroids written.
+    /// The objective of all vectors and the centroids that were written.
     let finalObjective: Double
     let imbalance: Double
     let emptyClusters: Int
     let restartObjectives: [Double]
     let notes: [Note]
-    /// Only with --choose.
+    /// The numbers of clusters that were tried; only with --choose.
     let trials: [Trial]?
     let peakBytes: Int
 
     struct Seconds: Encodable {
       let load: Double
       let cluster: Double
-      /// Of each update.
+      /// The seconds of each update.
       let iterations: [Double]
     }
 

@@ -134,7 +134,7 @@ extension QuantizerCommand {
       /// Codes that a fast scan could not rule out, and those that were scored.
       let candidatesPerQuery: Double
       let rescoredPerQuery: Double
-      /// Only with --truth.
+      /// The share of the true neighbors that was found; only with --truth.
       let recall: Double?
 
       struct Seconds: Encodable {

@@ -11,7 +11,7 @@ struct DeviceRecord: Codable, Hashable {
 struct TuningRecord: Codable, Hashable {
   /// The kernels it was measured with.
   var kernels = LaunchTuning.kernelFingerprint
-  /// By ``LaunchClass``.
+  /// The record of each ``LaunchClass``, by its name.
   var classes: [String: ClassRecord] = [:]
 
   /// One class of shapes.

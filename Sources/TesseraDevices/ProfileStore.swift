@@ -48,7 +48,7 @@ struct ProfileStore {
 
   /// Gives devices the launch parameters that were found for them.
   ///
-  /// - Returns: What kept records from being used.
+  /// - Returns: The faults that kept records from being used.
   func tune(_ devices: [OpenCLDevice]) -> [TesseraError] {
     let (records, damage) = read()
     var problems = damage.map { [$0] } ?? []

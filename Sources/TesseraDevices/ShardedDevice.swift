@@ -37,7 +37,7 @@ public final class ShardedDevice: Device {
     info = DeviceInfo(identifier: identifier, devices.map(\.info), shares: self.shares)
   }
 
-  /// Those of the first device, then of the second, and so on.
+  /// The faults of the first device, then of the second, and so on.
   public var faults: [TesseraError] { devices.flatMap(\.faults) }
 
   /// Adds the bytes of all devices; the largest allocation is that of one device.

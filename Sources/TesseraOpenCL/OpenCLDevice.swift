@@ -35,7 +35,7 @@ public final class OpenCLDevice: Device {
     .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .nearestCodes, .gather,
     .multiply,
   ]
-  /// Their arithmetic is fixed in Float64; the host does them for a device without it.
+  /// Operations whose arithmetic is fixed in Float64; the host does them for a device without it.
   private static let nativeInFloat64: Set<DeviceOperation> = [
     .accumulateClusters, .canonicalScores, .encode,
   ]

@@ -15,7 +15,7 @@ extension FlatSearch {
     public var vectorsName: String
     /// The name of the queries in messages.
     public var queriesName: String
-    /// Hears, in a sentence, of every shortage or failure that was overcome.
+    /// Is told, in a sentence, of every shortage or failure that was overcome.
     public var note: @Sendable (String) -> Void
 
     /// Takes what should differ from the defaults; values are checked by `FlatSearch`.

@@ -63,9 +63,10 @@ typedef struct {
   const void *values;
   const float *scale;
   const float *offset;
-  /// Only uint8 panels: what a query's `middle` is multiplied by.
+  /// The number that a query's `middle` is multiplied by; only for uint8 panels.
   const float *sum;
-  /// Only of leading dimensions, else NULL.
+  /// The number that a query's `reach` is multiplied by, of each row; NULL but for panels of leading
+  /// dimensions.
   const float *reach;
   const float *e, *f, *g;
   /// Bit r of word p is set if row r of panel p may pass; NULL if all may.
@@ -164,7 +165,7 @@ typedef struct {
 
 /// A point that looks for its nearest row: what is rounded of it, and what is known so far.
 typedef struct {
-  /// As `quantize_query` makes them, one after the other, zero padded to a multiple of four.
+  /// Codes made by `quantize_query`, one after the other, zero padded to a multiple of four.
   const int8_t *codes;
   float step, middle;
   int32_t code_sum;
@@ -175,7 +176,7 @@ typedef struct {
   /// it left.
   float residual;
   double squares;
-  /// Only the other metrics: one over the point's length, or 0.
+  /// One over the point's length, or 0; not for squared L2.
   float inverse;
   /// The row it belongs to, which is left out; -1 for none.
   int32_t own;

@@ -12,7 +12,7 @@ struct PackedQueries {
   private let passed: HostStorage
   private let whole: HostStorage?
   private let bounds: HostStorage
-  /// Of a filter on leading directions: the queries' coordinates.
+  /// The queries' coordinates, for a filter on leading directions.
   private let coordinates: HostStorage?
   private let set: CPUVectorSet
   private let filter: Filter

@@ -43,7 +43,7 @@ final class PackedRows: @unchecked Sendable {
   var scale: UnsafeMutablePointer<Float> { rowFloats(0) }
   var offset: UnsafeMutablePointer<Float> { rowFloats(1) }
   var sum: UnsafeMutablePointer<Float> { rowFloats(2) }
-  /// Only of leading directions.
+  /// The rows' reach; only for a filter on leading directions.
   var reach: UnsafeMutablePointer<Float>? {
     if case .leading = filter { rowFloats(3) } else { nil }
   }

@@ -142,7 +142,7 @@ final class OpenCLContext: Sendable {
       isAbandoned: true)
   }
 
-  /// Of several threads, the first one's reason is kept.
+  /// Records why the context is lost, and keeps the first reason if several threads report one.
   private func lose(_ error: TesseraError, isAbandoned: Bool) -> TesseraError {
     lossState.withLock { loss in
       loss = Loss(

@@ -26,8 +26,8 @@ struct SelfTest: Sendable {
 
   /// - Parameters:
   ///   - isSelected: Whether only some rows are searched.
-  ///   - filter: What the filter computes in.
-  ///   - unit: What multiplies for a filter on rounded numbers.
+  ///   - filter: The numbers that the filter computes in.
+  ///   - unit: The unit that multiplies for a filter on rounded numbers.
   static func nearest(
     _ element: ElementType, isSelected: Bool = false, _ filter: SearchFilter, on unit: MatrixUnit?
   ) -> SelfTest {

@@ -44,7 +44,7 @@ public struct LaunchClass: Sendable, Hashable {
 }
 
 extension LaunchClass: LosslessStringConvertible {
-  /// As files have it: `search many some few`.
+  /// The name in files: `search many some few`.
   public var description: String {
     [operation.rawValue, height.rawValue, depth.rawValue, width.rawValue].joined(separator: " ")
   }

@@ -20,7 +20,7 @@ public struct LaunchValues: Sendable, Hashable {
     }
   }
 
-  /// By name, as files have them.
+  /// The chosen values under the knobs' names, for files.
   public var byName: [String: Int] {
     Dictionary(uniqueKeysWithValues: chosen.map { ($0.key.rawValue, $0.value) })
   }

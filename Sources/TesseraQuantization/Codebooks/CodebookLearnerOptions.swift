@@ -3,9 +3,9 @@ import TesseraCompute
 extension CodebookLearner {
   /// Chooses the rule by which codewords follow their vectors.
   public enum Update: Sendable, Hashable {
-    /// By moving averages of the vectors: no learning rate, and the usual choice.
+    /// Codewords become moving averages of their vectors: no learning rate, and the usual choice.
     case movingAverages
-    /// By the gradient of the codebook loss, which the caller applies.
+    /// Codewords follow the gradient of the codebook loss, which the caller applies.
     case gradient
   }
 

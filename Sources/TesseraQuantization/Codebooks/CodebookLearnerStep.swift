@@ -5,7 +5,7 @@ extension CodebookLearner {
   public struct Step: Sendable {
     /// The codeword of each vector.
     public let labels: [Int32]
-    /// Those codewords, in the order of the batch, row-major: what the network goes on with.
+    /// The codewords that `labels` names, row-major: the network goes on with these.
     public let quantized: [Float]
     /// Vectors of the batch for each codeword.
     public let counts: [Int32]

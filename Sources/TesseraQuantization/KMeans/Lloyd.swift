@@ -9,7 +9,7 @@ struct KMeansRun {
   var converged = false
 }
 
-/// Hears of each iteration and may end the work by throwing.
+/// Is called after each iteration and may end the work by throwing.
 typealias KMeansProgress = (_ iteration: Int, _ objective: Double) throws(TesseraError) -> Void
 
 /// Lloyd's algorithm from given centroids.

@@ -10,7 +10,7 @@ final class TrainingPoints {
   let memoryLimit: Int?
   /// The weight of each point; nil: 1.
   let weights: [Float]?
-  /// Only for inner products: the length of each point.
+  /// The length of each point; only for inner products.
   let lengths: [Double]
   /// Points of length 0 under cosine and inner product: near to nothing, so they start no cluster.
   let directionless: Set<Int>

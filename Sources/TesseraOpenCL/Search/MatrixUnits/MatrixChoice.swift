@@ -3,11 +3,11 @@ internal import TesseraCompute
 
 /// Chooses the unit that multiplies rounded numbers.
 public enum MatrixUnits: String, Sendable, Hashable, CaseIterable {
-  /// By the device's matrix unit, if it has one that is found to work.
+  /// The device's matrix unit, if it has one that is found to work.
   case automatic = "auto"
-  /// Nowhere: filters compute in Float32.
+  /// No unit: filters compute in Float32.
   case none
-  /// By a unit's instructions written out in OpenCL C, on any device: to test, not to be fast.
+  /// A unit whose instructions are written out in OpenCL C, for any device: to test, not to be fast.
   case emulated
 }
 
