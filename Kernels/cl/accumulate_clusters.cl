@@ -50,7 +50,7 @@
 #define DIGITS (1 << DIGIT)
 #define DIGIT_OF(label) (((uint)(label) >> shift) & (DIGITS - 1))
 
-// Where this item's points begin and end.
+// The range of this item's points.
 static inline uint item_start(uint count) {
   return min((uint)get_global_id(0) * PER_ITEM, count);
 }

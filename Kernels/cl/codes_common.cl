@@ -1,4 +1,5 @@
-// What scans of codes share: parameters, which sums pass, and how rows get onto lists. A scan sums
+// The common part of scans of codes: their parameters, the test that sums must pass, and the way
+// that rows get onto lists. Goes before the file of each scan. A scan sums
 // the bytes of rounded tables, and appends the rows that may be among the k best to the queries'
 // lists: those with v + e >= threshold. Sums that do not pass are never written.
 //

@@ -1,5 +1,5 @@
-// What the scan of codes leaves to exact arithmetic; `codes_scan.cl` and `codes_scan_bytes.cl` have
-// the layout of groups.
+// Computes the exact scores of the rows that a scan of codes lets pass; `codes_scan.cl` and
+// `codes_scan_bytes.cl` have the layout of groups.
 //
 // codes_rescore  gives the entries of one segment's rows their score: they become keys, in place.
 //

@@ -39,7 +39,8 @@
 #define PARTS 8
 #endif
 
-// What the rows of a panel have come to: for each, sums of the even queries and of the odd ones.
+// The sums so far of the rows of a panel: for each row, those of the even queries and of the odd
+// ones.
 typedef struct {
   ushort16 even, odd;
 } Sums;

@@ -11,14 +11,14 @@
 //   UNIT     one of UNIT_*
 //   BYTES    2: halves, summed in Float32; 1: signed bytes, summed in 32-bit integers
 //   EMULATE  the unit's instructions, written in OpenCL C 1.2: lanes hand each other their words
-//            through local memory, so all of a work-group must take the same way. Every lane holds
-//            what the instruction's description says it holds, and no more.
+//            through local memory, so all items of a work-group must take the same branches. Every
+//            lane holds what the instruction's description says it holds, and no more.
 //
 // Defined for each unit
 //   LANES, UNIT_QUERIES, UNIT_ROWS, UNIT_DEPTH, and UNIT_ELEMENTS sums in each lane
 //   QUERY_WORDS, ROW_WORDS  32-bit words of operands in each lane
 //   load_queries, load_rows  a block's words, from byte `depth` of its lines on
-//   multiply                 what is above
+//   multiply                 adds a block's products to `sums`, as above
 // None of them uses subnormal halves, which some units flush to zero.
 //
 // The maps from lanes to numbers are those of: NVIDIA, PTX ISA, "Matrix fragments for mma.m16n8k16"
@@ -53,7 +53,7 @@ typedef int accumulator;
 #define UNROLL_DEPTH UNROLL
 #endif
 
-// Where byte `byte` of a line is.
+// The place of byte `byte` of a line.
 static inline uint line_place(uint line, uint byte) {
   return line * LINE_BYTES + (byte ^ (line << 3 & 48u));
 }
@@ -115,7 +115,7 @@ static inline accumulator add_products(uint a, uint b, accumulator sum) {
 #define EXCHANGE_WORDS 1
 #endif
 
-// What a kernel that uses the unit has to say of itself.
+// Attributes that a kernel which uses the unit must have.
 #if (UNIT == UNIT_INTEL_16 || UNIT == UNIT_INTEL_8) && !defined(EMULATE)
 #define UNIT_ATTRIBUTES __attribute__((intel_reqd_sub_group_size(LANES)))
 #else

@@ -1,4 +1,4 @@
-// What the kernels of the certified search share; goes before each of them.
+// The common part of the kernels of the certified search; goes before the file of each of them.
 //
 // Filter value  v = fma(dot, scale, offset), larger is better under every metric:
 //                   ip: q.x      l2: q.x - |x|^2 / 2      cosine: q.x / |x|

@@ -13,7 +13,8 @@
 
 #define PACKED float
 
-// Whether any of these queries is searched at all: a threshold of infinity says that it is not.
+// Tells whether any of these queries is searched at all: a threshold of infinity says that one is
+// not.
 static inline bool any_searched(__global const float *thresholds, uint first, uint end) {
   bool searched = false;
   for (uint query = first; query < end; query++) searched |= thresholds[query] < INFINITY;

@@ -1,5 +1,5 @@
-// What `search_filter.cl` does, on rows and queries rounded to halves or bytes (`search_round.cl`),
-// by the matrix unit of the device (`matrix_units.cl`).
+// Does the work of `search_filter.cl` on rows and queries rounded to halves or bytes
+// (`search_round.cl`), with the matrix unit of the device (`matrix_units.cl`).
 //
 // A work-group takes TILE_QUERIES x TILE_ROWS values, SUBGROUPS_DOWN x SUBGROUPS_ACROSS groups of
 // LANES items sharing them out; each group holds BLOCKS_DOWN x BLOCKS_ACROSS blocks of its unit. 64

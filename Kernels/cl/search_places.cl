@@ -1,4 +1,5 @@
-// What filters share: their parameters, and which rows a launch goes over. Comes before each.
+// The common part of filters: their parameters, and the rows that a launch goes over. Goes before
+// the file of each filter.
 //
 // A launch covers places `first` up to `end` of one segment, place i standing for panel
 // i * stride mod panel_count, so that every launch sees a fair sample of rows that were stored in

@@ -104,7 +104,7 @@ static inline void blank_row(uint dimension, __global uint4 *target) {
   }
 }
 
-// Where a row begins among the rounded ones.
+// The first piece of a row among the rounded ones.
 static inline size_t rounded_place(uint row, uint dimension) {
   uint steps = (dimension * BYTES + 63) / 64;
   return ((size_t)(row / PANEL_ROWS) * steps * PANEL_ROWS + row % PANEL_ROWS) * LINE_PIECES;

@@ -1,5 +1,5 @@
-// What the filter knows of rows and queries besides their numbers, all from their norms; see
-// `search_common.cl`.
+// Computes what the filter knows of rows and queries besides their numbers, all of it from their
+// norms; see `search_common.cl`.
 //
 // search_row_terms     scales and offsets of rows, and the panel's lengths, T being 0 until rows
 //                      are rounded. Item = one panel.

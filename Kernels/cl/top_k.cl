@@ -53,7 +53,7 @@ static inline uint key(uint bits) {
   return LARGEST_FIRST ? ~rising : rising;
 }
 
-// How many items of the group came to this counter before.
+// The number of items of the group that came to this counter before.
 static inline uint take_place(__local uint *counter) {
 #if GROUP == 1
   return (*counter)++;

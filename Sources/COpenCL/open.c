@@ -30,7 +30,8 @@ static const char *fill_from_exports(void *library, copencl_api *api) {
 typedef void *(*extension_lookup)(const char *);
 typedef __typeof__(clGetPlatformIDs) *platform_lookup;
 
-// What an ICD loader does: the first word of every platform is the address of its dispatch table.
+// Takes the entry points as an ICD loader does: the first word of every platform is the address of
+// its dispatch table.
 static bool fill_from_dispatch(void *library, copencl_api *api) {
   extension_lookup extension =
       (extension_lookup)dlsym(library, "clGetExtensionFunctionAddress");

@@ -1,4 +1,5 @@
-// What the kernels for AVX-512 have in common: 28 of 32 registers accumulate, a whole panel at a time.
+// The common part of the kernels for AVX-512: 28 of 32 registers accumulate, a whole panel at a
+// time.
 // Bytes multiply as in avx2.c, or with USE_VNNI defined by its dot products, four times as fast as
 // floats.
 #include <immintrin.h>

@@ -56,7 +56,7 @@ INLINE void encode_points(const csimd_codebook *book, const float *points, const
   }
 }
 
-// Whether the codeword of the smallest key is surely the canonical one.
+// Tells whether the codeword of the smallest key is surely the canonical one.
 //
 // Distances are computed in Float32 after `middle` is taken from points and codewords. With
 // u = 2^-24, X and C the lengths of a point and of the longest codeword then, and w the width, half

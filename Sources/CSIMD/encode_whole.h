@@ -36,7 +36,7 @@ INLINE void compare_whole(const csimd_codebook *book, const int32_t *points, int
   }
 }
 
-// As `surely_nearest`, for values in whole numbers.
+// Tells the same as `surely_nearest`, for values in whole numbers.
 //
 // Let s be the scale of codewords c, z that of points x, a and b what they were rounded to, and p and
 // q the lengths of z x - a and s c - b. Of s z c.x at most |a| q + |s c| p is lost, with

@@ -171,8 +171,8 @@ INLINE size_t count_from(const float *values, size_t count, int32_t least) {
   return total;
 }
 
-// What the exact merit surely reaches where the estimate is `value`; the other way round, an exact
-// `value` is estimated at no less.
+// Returns the least value that the exact merit can have where the estimate is `value`; the other
+// way round, an exact `value` is estimated at no less.
 INLINE float surely(const csimd_scorer *scorer, float value) {
   if (scorer->exact) return value;
   // Squares of tiny differences may have underflowed: no relative error holds there.

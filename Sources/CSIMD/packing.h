@@ -96,7 +96,8 @@ INLINE query_codes choose_codes(const float *row, size_t dimension, int whole, f
                                 float high) {
   float middle = low / 2 + high / 2;
   if (whole) middle = rintf(middle);
-  // Where few numbers are far from zero, these decide; else all of them do.
+  // Codes count from zero if no group is larger from there than from the middle: then a few numbers
+  // far from zero decide. Else they count from the middle of all numbers.
   float group = largest_group(row, dimension, middle);
   float group_at_zero = largest_group(row, dimension, 0);
   if (group_at_zero <= group) {

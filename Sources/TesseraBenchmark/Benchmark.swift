@@ -7,9 +7,9 @@ public import TesseraCompute
 /// Inputs are generated and the same everywhere. Of every result a part is compared with the
 /// reference device: a device that is fast and wrong gets an error, not a figure.
 public struct Benchmark: Sendable {
-  /// What to time, in this order.
+  /// The tasks to time, in this order.
   public var tasks = BenchmarkTask.allCases
-  /// How much work to give.
+  /// The amounts of work to give, smallest first.
   public var sizes: [BenchmarkSize] = [.small, .medium, .large]
   /// Seconds of warm calls that are enough · 0 times one.
   public var targetSeconds = 0.25
@@ -58,7 +58,7 @@ public struct Benchmark: Sendable {
     return result
   }
 
-  /// How many measurements one device gets.
+  /// The number of measurements that one device gets.
   public var stepCount: Int { tasks.count * sizes.count }
 
   private func measure(

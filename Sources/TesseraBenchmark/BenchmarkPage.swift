@@ -6,9 +6,12 @@ import TesseraCompute
 public struct BenchmarkPage: Sendable {
   /// One run, and what to call it: `this run`, or the name of the file it is from.
   public struct Entry: Sendable {
+    /// The run's name in the charts.
     public var label: String
+    /// The figures to show.
     public var run: BenchmarkRun
 
+    /// Takes a run and its name as they are.
     public init(label: String, run: BenchmarkRun) {
       self.label = label
       self.run = run
@@ -27,6 +30,7 @@ public struct BenchmarkPage: Sendable {
   private let entries: [Entry]
   private let series: [Series]
 
+  /// Prepares a page with one colour for each device of each run.
   public init(_ entries: [Entry]) {
     self.entries = entries
     var series: [Series] = []
@@ -42,6 +46,7 @@ public struct BenchmarkPage: Sendable {
     self.series = series
   }
 
+  /// The whole page as one HTML document.
   public var html: String {
     """
     <!doctype html>
@@ -172,7 +177,7 @@ extension BenchmarkTask {
 }
 
 extension String {
-  /// As HTML shows it: names come from drivers and from files.
+  /// The text with HTML's special characters escaped: names come from drivers and from files.
   var escaped: String {
     var text = ""
     for character in self {

@@ -1,4 +1,4 @@
-/// What a benchmark times. The raw value is what the command line and files call it.
+/// Names a piece of work that is timed. The raw value is its name in the command line and in files.
 public enum BenchmarkTask: String, Sendable, Hashable, CaseIterable, Codable {
   /// Rows copied on the device, every one of them (`gather`): the measured memory bandwidth.
   case copy
@@ -27,7 +27,7 @@ public enum BenchmarkTask: String, Sendable, Hashable, CaseIterable, Codable {
   /// Codes of 4 bits scanned for the best (`nearestCodes`), as table entries that all sums have.
   case nearestCodes
 
-  /// What `rate` of this task counts.
+  /// The unit that `rate` of this task counts.
   public var unit: BenchmarkUnit {
     switch self {
     case .copy, .upload, .download, .read, .topK: .bytes
@@ -48,7 +48,7 @@ public enum BenchmarkTask: String, Sendable, Hashable, CaseIterable, Codable {
   }
 }
 
-/// What a rate counts, in a second.
+/// The unit of work that a rate counts, in a second.
 public enum BenchmarkUnit: String, Sendable, Hashable, Codable {
   case bytes = "B/s"
   /// Multiplications and additions that the plain algorithm needs.
@@ -57,7 +57,7 @@ public enum BenchmarkUnit: String, Sendable, Hashable, Codable {
   case lookups = "lookups/s"
 }
 
-/// How much work a task is given.
+/// The amount of work that a task is given.
 public enum BenchmarkSize: String, Sendable, Hashable, CaseIterable, Codable {
   case small, medium, large
   /// Gigabytes: for GPUs, measured only if it is asked for.

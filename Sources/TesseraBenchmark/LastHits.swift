@@ -1,14 +1,14 @@
 import TesseraCompute
 
-/// What the last call of a search found.
+/// Holds the hits that the last call of a search found.
 final class LastHits {
   var neighbors = Neighbors.none(queryCount: 0)
 }
 
 extension Workload {
-  /// Whether the hits of the first and last query are in order, the largest scores first, have their
-  /// scores, and whether no row of a sample should have been among them. Returns how many numbers
-  /// were compared.
+  /// Checks that the hits of the first and last query are in order, the largest scores first, that
+  /// they have their scores, and that no row of a sample should have been among them. Returns how
+  /// many numbers were compared.
   static func check(
     _ found: Neighbors, _ task: BenchmarkTask, queries: Int, rows: Int, k: Int,
     on device: any Device, score: (_ query: Int, _ row: Int) -> Float

@@ -58,7 +58,7 @@ extension Workload {
     }
   }
 
-  /// Whether `matrix` holds exactly `expected`; returns how many numbers that are.
+  /// Checks that `matrix` holds exactly `expected`; returns how many numbers that are.
   ///
   /// - Parameter reader: Whose memory the matrix is, if not `device`'s.
   static func compare<Element: DeviceScalar & Equatable>(

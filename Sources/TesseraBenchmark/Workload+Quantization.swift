@@ -44,7 +44,7 @@ extension Workload {
     }
   }
 
-  /// Whether the cluster of the first point has the sum and count of its points, bit for bit.
+  /// Checks that the cluster of the first point has the sum and count of its points, bit for bit.
   private static func checkCluster(
     of labels: [Int32], _ values: [Float], dimension: Int, _ sums: Matrix<Double>,
     _ counts: Matrix<Int32>, on device: any Device

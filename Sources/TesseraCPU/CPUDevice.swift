@@ -2,9 +2,9 @@ internal import CSIMD
 public import TesseraCompute
 internal import TesseraHost
 
-/// Which filter a search runs over all rows before it scores some of them canonically.
+/// Chooses the filter that a search runs over all rows before it scores some of them canonically.
 public enum FilterPolicy: String, Sendable, CaseIterable {
-  /// What a sample of the rows says is fastest.
+  /// The filter that a sample of the rows shows to be fastest.
   case auto
   /// All dimensions as Float32: the path to compare the others with.
   case float32
@@ -19,6 +19,7 @@ public enum FilterPolicy: String, Sendable, CaseIterable {
 /// library to use, or is `off`; without it, and where memory or threads may be refused
 /// (`ulimit -v`, `ulimit -u`), the kernels multiply.
 public final class CPUDevice: Device {
+  /// Describes the processor; `variant` is the instruction set in use.
   public let info: DeviceInfo
   let kernels: Kernels
   let workers: WorkerPool
@@ -98,16 +99,19 @@ public final class CPUDevice: Device {
 
   // MARK: Memory
 
+  /// Allocates host memory. Throws `.outOfMemory` if the host refuses.
   public func allocate(byteCount: Int) throws(TesseraError) -> Storage {
     try HostStorage(allocating: byteCount)
   }
 
+  /// Copies within host memory.
   public func upload(
     _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
   ) throws(TesseraError) {
     try HostStorage.copy(source, to: target, at: byteOffset)
   }
 
+  /// Copies within host memory.
   public func download(
     _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
   ) throws(TesseraError) {

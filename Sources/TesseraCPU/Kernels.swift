@@ -9,10 +9,10 @@ struct Kernels: @unchecked Sendable {
   var name: String { String(cString: table.pointee.name) }
   var queryBlock: Int { table.pointee.query_block }
 
-  /// Whether there is a filter on bytes.
+  /// True if there is a filter on bytes.
   var canQuantize: Bool { table.pointee.filter_quantized != nil }
 
-  /// How many multiply-adds of bytes take as long as one of floats.
+  /// The number of multiply-adds of bytes that take as long as one of floats.
   var floatCost: Double { Double(table.pointee.float_cost) }
 
   /// The canonical sum of squares of one vector.

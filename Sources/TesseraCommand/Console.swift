@@ -59,6 +59,6 @@ enum Console {
     return 0
   }
 
-  /// Whether a person watches stderr.
+  /// True if a person watches stderr.
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }

@@ -76,7 +76,7 @@ struct DemoCommand: ParsableCommand {
     if output.json { try JSONOutput.print(results) } else { show(results) }
   }
 
-  /// What a device made of the task.
+  /// Holds the figures of one device.
   struct Result: Encodable {
     let device: String
     let name: String
@@ -87,7 +87,7 @@ struct DemoCommand: ParsableCommand {
     let searchSeconds: Double
     let queriesPerSecond: Double
     let recall: Double
-    /// Whether ids and scores are the reference's, bit for bit.
+    /// True if ids and scores are the reference's, bit for bit.
     let identical: Bool
     /// The share of queries proved to have lost nothing.
     let certifiedShare: Double

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Tessera
 
-/// How a command that failed ends: one line on stderr and an exit status of sysexits.h.
+/// Ends a command that failed: with one line on stderr and an exit status of sysexits.h.
 enum Failure {
   static func report(_ error: any Error) -> Never {
     let ending = TesseraCommand.exitCode(for: error)

@@ -1,7 +1,7 @@
 public import ArgumentParser
 public import Tessera
 
-/// How `kmeans` groups.
+/// The options of `kmeans` that decide how points are grouped.
 struct KMeansArguments: ParsableArguments {
   @Option(name: .customShort("k"), help: "Clusters to make; with --choose, the most to try.")
   var k: Int

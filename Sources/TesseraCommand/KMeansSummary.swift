@@ -2,7 +2,7 @@ import Tessera
 internal import TesseraHost
 
 extension KMeansCommand {
-  /// What `kmeans` prints: as JSON under these names, or as a table.
+  /// The result that `kmeans` prints: as JSON under these names, or as a table.
   struct Summary: Encodable {
     let device: String
     let variant: String
@@ -16,13 +16,13 @@ extension KMeansCommand {
     /// After each update.
     let objective: [Double]
     let movedPoints: [Int]
-    /// Of all vectors and the centroids written.
+    /// The objective of all vectors and the centroids that were written.
     let finalObjective: Double
     let imbalance: Double
     let emptyClusters: Int
     let restartObjectives: [Double]
     let notes: [Note]
-    /// Only with --choose.
+    /// The numbers of clusters that were tried; only with --choose.
     let trials: [Trial]?
     let peakBytes: Int
 

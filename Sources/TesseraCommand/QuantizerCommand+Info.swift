@@ -20,7 +20,7 @@ extension QuantizerCommand {
       if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
     }
 
-    /// What `info` prints: as JSON under these names, or as a table.
+    /// The result that `info` prints: as JSON under these names, or as a table.
     struct Summary: Encodable {
       let kind: String
       let specification: String

@@ -134,7 +134,7 @@ extension QuantizerCommand {
       return (hits, prepareSeconds)
     }
 
-    /// What `search` prints: as JSON under these names, or as a table.
+    /// The result that `search` prints: as JSON under these names, or as a table.
     struct Summary: Encodable {
       let device: String
       let variant: String
@@ -149,7 +149,7 @@ extension QuantizerCommand {
       /// Codes that a fast scan could not rule out, and those that were scored.
       let candidatesPerQuery: Double
       let rescoredPerQuery: Double
-      /// Only with --truth.
+      /// The share of the true neighbors that was found; only with --truth.
       let recall: Double?
 
       struct Seconds: Encodable {

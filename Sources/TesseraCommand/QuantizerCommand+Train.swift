@@ -61,7 +61,8 @@ extension QuantizerCommand {
       if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
     }
 
-    /// What the options ask for; those that the quantizer does not have are refused.
+    /// Returns the recipe that the options ask for; options that the quantizer does not have are
+    /// refused.
     private func recipe() throws(TesseraError) -> any QuantizerRecipe {
       let recipe = try QuantizerFactory.recipe(spec)
       let given = [
@@ -87,7 +88,7 @@ extension QuantizerCommand {
       return try recipe.train(points, on: device, control: progress.control(output))
     }
 
-    /// What `train` prints: as JSON under these names, or as a table.
+    /// The result that `train` prints: as JSON under these names, or as a table.
     struct Summary: Encodable {
       let device: String
       let variant: String

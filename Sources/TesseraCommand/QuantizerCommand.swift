@@ -35,7 +35,7 @@ extension QuantizerCommand {
   }
 }
 
-/// What `encode` and `decode` print: as JSON under these names, or as a table.
+/// The result that `encode` and `decode` print: as JSON under these names, or as a table.
 struct CodingSummary: Encodable {
   let device: String
   let variant: String

@@ -1,7 +1,7 @@
 import Tessera
 internal import TesseraHost
 
-/// How much of the truth a search found.
+/// Measures how much of the truth a search found.
 struct Recall: Encodable {
   let queries: Int
   /// Hits compared per query.

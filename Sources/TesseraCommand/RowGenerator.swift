@@ -9,7 +9,7 @@ struct RowGenerator {
   private let centers: [Float]
   private let clusterCount: Int
 
-  /// How far rows stray from their cluster's center; centers have deviation 1.
+  /// The deviation of rows from their cluster's center; centers have deviation 1.
   private static let spread: Float = 0.25
 
   init(seed: UInt64, dimension: Int, clusterCount: Int) {

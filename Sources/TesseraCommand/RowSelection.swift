@@ -1,6 +1,6 @@
 import Tessera
 
-/// What `--ids` was given: a range of rows, or a file of them.
+/// Holds the rows that `--ids` names: a range of rows, or a file of them.
 enum RowSelection: Equatable {
   case range(Range<Int64>)
   case file(String)

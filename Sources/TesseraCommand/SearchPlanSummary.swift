@@ -1,7 +1,7 @@
 import Tessera
 
 extension SearchCommand {
-  /// What `search --plan` prints: as JSON under these names, or as a table.
+  /// The plan that `search --plan` prints: as JSON under these names, or as a table.
   struct PlanSummary: Encodable {
     let device: String
     let variant: String

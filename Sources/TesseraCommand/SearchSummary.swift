@@ -3,7 +3,7 @@ import TesseraDevices
 internal import TesseraHost
 
 extension SearchCommand {
-  /// What `search` prints: as JSON under these names, or as a table.
+  /// The result that `search` prints: as JSON under these names, or as a table.
   struct Summary: Encodable {
     let device: String
     let variant: String

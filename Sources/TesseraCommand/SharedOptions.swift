@@ -3,7 +3,7 @@ public import Tessera
 import TesseraDevices
 internal import TesseraHost
 
-/// Where the work is done.
+/// The options that choose the device.
 struct DeviceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -53,8 +53,8 @@ struct DeviceOptions: ParsableArguments {
 }
 
 extension DeviceSelection {
-  /// What `work` returns and the device that did it: under auto the CPU takes over from one that
-  /// fails. Errors that data cause name `input`.
+  /// Runs `work`; under auto the CPU takes over from a device that fails. Returns the result and
+  /// the device that made it. Errors that data cause name `input`.
   func run<Result>(
     _ input: String, _ output: OutputOptions,
     _ work: (any Device) throws(TesseraError) -> Result
@@ -68,7 +68,7 @@ extension DeviceSelection {
   }
 }
 
-/// What is said, and how.
+/// The options of what a command prints.
 struct OutputOptions: ParsableArguments {
   @Flag(help: "Print the result as one JSON object.")
   var json = false
@@ -87,7 +87,7 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
-/// How a search is cut, repeated and kept.
+/// The options of how a search is cut, repeated and kept.
 struct SearchOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(

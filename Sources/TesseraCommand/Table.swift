@@ -38,7 +38,7 @@ extension Double {
 }
 
 extension Int {
-  /// As a size: 512 B, 1.5 MiB, 4 GiB.
+  /// The number as a size: 512 B, 1.5 MiB, 4 GiB.
   var asBytes: String {
     var value = Double(self)
     for unit in ["B", "KiB", "MiB", "GiB"] {

@@ -132,7 +132,7 @@ struct TokensCommand: ParsableCommand {
     return reduced
   }
 
-  /// What `tokens` prints: as JSON under these names, or as a table.
+  /// The result that `tokens` prints: as JSON under these names, or as a table.
   struct Summary: Encodable {
     let device: String
     let variant: String

@@ -61,7 +61,7 @@ struct TuneCommand: ParsableCommand {
         + (report.path.map { "; kept in \($0)" } ?? "; not kept: there is no cache folder"))
   }
 
-  /// What `tune` prints as JSON, under these names.
+  /// The result that `tune` prints as JSON, under these names.
   struct Summary: Encodable {
     let device: String
     let name: String

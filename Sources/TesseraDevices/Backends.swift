@@ -2,7 +2,7 @@ import TesseraCPU
 import TesseraCompute
 import TesseraOpenCL
 
-/// Where devices come from and how fast they are; tests put others in place of the machine's own.
+/// Finds devices and measures how fast they are; tests put others in place of the machine's own.
 struct Backends {
   var cpu: () throws(TesseraError) -> any Device
   var openCL: () -> (devices: [any Device], problems: [TesseraError])
@@ -80,7 +80,7 @@ struct Backends {
     let (devices, problems) = openCL()
     var notes = problems.map(\.message)
     var estimates: [(device: any Device, seconds: Double)] = []
-    // What a device leaves to the host, the host does without the detour.
+    // The host does what a device leaves to it, without the detour.
     let rivals = devices.filter { $0.info.accelerated.contains(.nearest) }
     for device in rivals.isEmpty ? [] : [cpu] + rivals {
       do throws(TesseraError) {

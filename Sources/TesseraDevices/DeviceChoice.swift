@@ -1,9 +1,9 @@
 public import TesseraCompute
 
-/// Which device to use, as people write it: `auto`, `cpu`, `opencl`, `opencl:1`,
-/// `opencl:all`, `reference`.
+/// Names the device to use, as people write it: `auto`, `cpu`, `opencl`, `opencl:1`, `opencl:all`,
+/// `reference`.
 public enum DeviceChoice: Sendable, Hashable {
-  /// The device expected to be done first; the CPU where there is no other.
+  /// The device expected to finish first; the CPU where there is no other.
   case auto
   case cpu
   /// An OpenCL device by its number; the first one if nil.
@@ -35,6 +35,7 @@ public enum DeviceChoice: Sendable, Hashable {
 }
 
 extension DeviceChoice: CustomStringConvertible {
+  /// The choice as people write it; `init` reads it back.
   public var description: String {
     switch self {
     case .auto: "auto"

@@ -1,6 +1,6 @@
 public import TesseraCompute
 
-/// How fast a device was found to be: three numbers that place the crossover between devices.
+/// Holds the measured speed of a device: three numbers that place the crossover between devices.
 public struct DeviceProfile: Sendable, Hashable, Codable {
   /// Seconds a search takes that has next to nothing to do.
   public var overheadSeconds: Double
@@ -9,6 +9,7 @@ public struct DeviceProfile: Sendable, Hashable, Codable {
   /// Multiply-adds of a search in a second: queries * rows * dimension.
   public var productsPerSecond: Double
 
+  /// Takes the numbers as they are.
   public init(
     overheadSeconds: Double, preparedBytesPerSecond: Double, productsPerSecond: Double
   ) {
@@ -22,14 +23,14 @@ public struct DeviceProfile: Sendable, Hashable, Codable {
     overheadSeconds + Double(search.rows) * secondsPerRow(of: search)
   }
 
-  /// What every row of a search adds.
+  /// Returns the seconds that every row of a search adds.
   func secondsPerRow(of search: SearchShape) -> Double {
     Double(search.dimension)
       * (Double(search.element.byteCount) / preparedBytesPerSecond
         + Double(search.queryCount) / productsPerSecond)
   }
 
-  /// Whether the numbers can be times at all; a damaged file may hold others.
+  /// True if the numbers can be times at all; a damaged file may hold others.
   var isPlausible: Bool {
     overheadSeconds.isFinite && overheadSeconds >= 0
       && preparedBytesPerSecond.isFinite && preparedBytesPerSecond > 0

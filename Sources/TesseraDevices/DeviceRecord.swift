@@ -1,7 +1,7 @@
 import TesseraCompute
 import TesseraOpenCL
 
-/// What is kept of a device between runs.
+/// Holds what is kept of a device between runs.
 struct DeviceRecord: Codable, Hashable {
   var speeds: DeviceProfile?
   var tuning: TuningRecord?
@@ -11,13 +11,13 @@ struct DeviceRecord: Codable, Hashable {
 struct TuningRecord: Codable, Hashable {
   /// The kernels it was measured with.
   var kernels = LaunchTuning.kernelFingerprint
-  /// By ``LaunchClass``.
+  /// The record of each ``LaunchClass``, by its name.
   var classes: [String: ClassRecord] = [:]
 
   /// One class of shapes.
   struct ClassRecord: Codable, Hashable {
     var trials: [Trial] = []
-    /// What to launch with: the defaults where this is empty.
+    /// The values to launch with: the defaults where this is empty.
     var chosen: [String: Int] = [:]
     /// Time with the defaults over time with what was chosen, when it was last confirmed.
     var gain = 1.0

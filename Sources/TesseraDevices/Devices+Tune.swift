@@ -39,7 +39,7 @@ extension Devices {
   ) throws(TesseraError) -> TuningReport {
     let info = tuner.device.info
     let known = afresh ? nil : store.tuning(for: info)
-    // What was measured with other kernels, or is not a tuning at all, is worth nothing.
+    // A record that was measured with other kernels, or is not a tuning at all, is worth nothing.
     var record = known.flatMap { (try? $0.launchTuning()) == nil ? nil : $0 } ?? TuningRecord()
     let trialCount = try tuner.run(
       &record, budget: budgetSeconds, save: { store.save($0, for: info) }, progress: progress)
@@ -56,25 +56,29 @@ extension Devices {
   }
 }
 
-/// What is known of a device's launch parameters.
+/// Reports what is known of a device's launch parameters.
 public struct TuningReport: Sendable {
+  /// The device that was tuned.
   public let device: DeviceInfo
   /// Measurements made by this call; the others are from calls before.
   public let newTrials: Int
-  /// Where it is kept; nil if there is no cache folder.
+  /// The file that keeps the tuning; nil if there is no cache folder.
   public let path: String?
+  /// The classes of shapes, the most used first.
   public let classes: [Class]
 
-  /// Whether nothing is left to try.
+  /// True if nothing is left to try.
   public var isComplete: Bool { classes.allSatisfy(\.isFinished) }
 
   /// One class of shapes.
   public struct Class: Sendable {
+    /// The name of the class in files: `search many some few`.
     public let name: String
     /// The work that stands for the class.
     public let work: String
     /// Values tried so far.
     public let trials: Int
+    /// True if nothing is left to try for this class.
     public let isFinished: Bool
     /// The values in use, by name; empty for the defaults.
     public let chosen: [String: Int]

@@ -26,7 +26,7 @@ public enum Devices {
 
   /// The device for a search, or for a large one if no search is given.
   ///
-  /// `.auto` takes the device that should be done first, by speeds measured once and kept in the
+  /// `.auto` takes the device expected to finish first, by speeds measured once and kept in the
   /// user's cache folder (about a fifth of a second a device); it is the CPU where no other works.
   ///
   /// - Throws: `.deviceUnavailable` if the device asked for is not there, with what to do about it;
@@ -44,7 +44,7 @@ public enum Devices {
     try Backends.live(threads: threads).select(choice, for: search ?? typicalSearch)
   }
 
-  /// What a device is chosen for if nothing is known: much work.
+  /// The search that a device is chosen for if nothing is known: much work.
   static let typicalSearch = SearchShape(
     rows: 1_000_000, dimension: 128, element: .float32, metric: .innerProduct, queryCount: 1000,
     k: 10)
@@ -52,10 +52,11 @@ public enum Devices {
 
 /// A device and the reasons for it.
 public struct DeviceSelection: Sendable {
+  /// The device that was chosen.
   public let device: any Device
-  /// Who can take over should the device fail: the CPU, under `.auto` only.
+  /// The device that can take over should the chosen one fail: the CPU, under `.auto` only.
   public let fallback: (any Device)?
-  /// What stood in the way of other devices, in sentences.
+  /// The reasons why other devices could not be used, in sentences.
   public let notes: [String]
   /// The seconds each device was expected to need; empty where there was nothing to compare.
   public let estimates: [(identifier: String, seconds: Double)]

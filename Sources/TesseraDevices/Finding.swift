@@ -1,5 +1,6 @@
 /// One thing a check of this machine found.
 public struct Finding: Sendable, Hashable {
+  /// The result of one check.
   public enum State: String, Sendable, Hashable {
     case ok
     /// Works, but not as well as it could.
@@ -8,12 +9,13 @@ public struct Finding: Sendable, Hashable {
     case missing
   }
 
-  /// What was looked at.
+  /// The thing that was looked at.
   public let subject: String
+  /// The result.
   public let state: State
-  /// What was found.
+  /// The details of what was found.
   public let detail: String
-  /// What mends it: a command where there is one. Nil if nothing is wrong, or `detail` says it.
+  /// The remedy: a command where there is one. Nil if nothing is wrong, or `detail` says it.
   public let remedy: String?
 
   static func ok(_ subject: String, _ detail: String) -> Finding {

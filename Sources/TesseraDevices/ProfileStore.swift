@@ -8,7 +8,7 @@ import TesseraOpenCL
   import Foundation
 #endif
 
-/// What was measured of devices before, speeds and launch parameters, as a JSON file.
+/// Keeps what was measured of devices, speeds and launch parameters, in a JSON file.
 ///
 /// A file that cannot be read, or is damaged, is as good as none, and ``problem`` says so; one that
 /// cannot be written means measuring again next time.
@@ -48,7 +48,7 @@ struct ProfileStore {
 
   /// Gives devices the launch parameters that were found for them.
   ///
-  /// - Returns: What kept records from being used.
+  /// - Returns: The faults that kept records from being used.
   func tune(_ devices: [OpenCLDevice]) -> [TesseraError] {
     let (records, damage) = read()
     var problems = damage.map { [$0] } ?? []
@@ -67,7 +67,7 @@ struct ProfileStore {
     return problems
   }
 
-  /// What is wrong with the file; nil if it is in order, or not there.
+  /// The fault of the file; nil if it is in order, or not there.
   var problem: TesseraError? { read().problem }
 
   private func update(_ info: DeviceInfo, _ change: (inout DeviceRecord) -> Void) {

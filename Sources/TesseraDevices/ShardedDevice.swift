@@ -10,9 +10,10 @@ public import TesseraCompute
 ///
 ///     let both = try ShardedDevice([first, second], shares: [2, 1])
 public final class ShardedDevice: Device {
+  /// Describes all devices as one; `variant` names the devices and their shares of the rows.
   public let info: DeviceInfo
   let devices: [any Device]
-  /// What part of the rows each device gets; they add up to 1.
+  /// The part of the rows that each device gets; they add up to 1.
   let shares: [Double]
 
   /// - Parameters:
@@ -36,9 +37,10 @@ public final class ShardedDevice: Device {
     info = DeviceInfo(identifier: identifier, devices.map(\.info), shares: self.shares)
   }
 
-  /// Those of the first device, then of the second, and so on.
+  /// The faults of the first device, then of the second, and so on.
   public var faults: [TesseraError] { devices.flatMap(\.faults) }
 
+  /// Adds the bytes of all devices; the largest allocation is that of one device.
   public func cost(of search: SearchShape) -> SearchCost {
     var sum = SearchCost(residentBytes: 0, workingBytes: 0, largestAllocationBytes: 0)
     for part in parts(of: search.rows) {
@@ -139,16 +141,20 @@ private final class ShardedVectorSet: VectorSet, @unchecked Sendable {
 // MARK: Memory
 
 extension ShardedDevice {
+  /// Throws `.unsupported`: only searches are divided among devices.
   public func allocate(byteCount: Int) throws(TesseraError) -> Storage { throw noMemory }
 
+  /// Throws `.unsupported`: only searches are divided among devices.
   public func upload(
     _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
   ) throws(TesseraError) { throw noMemory }
 
+  /// Throws `.unsupported`: only searches are divided among devices.
   public func download(
     _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
   ) throws(TesseraError) { throw noMemory }
 
+  /// Waits for one device after the other.
   public func synchronize() throws(TesseraError) {
     for device in devices { try device.synchronize() }
   }
@@ -161,7 +167,7 @@ extension ShardedDevice {
 }
 
 extension DeviceInfo {
-  /// What several devices are together.
+  /// Describes several devices together.
   fileprivate init(identifier: String, _ devices: [DeviceInfo], shares: [Double]) {
     let percents = shares.map { "\(Int(($0 * 100).rounded())) %" }
     // Devices that are processors of the host share its memory.

@@ -10,7 +10,7 @@ import TesseraOpenCL
 struct Tuner {
   let device: OpenCLDevice
   var tasks: [TuningTask]
-  /// What a choice must gain to be kept.
+  /// The gain that a choice must have to be kept.
   var margin = 1.05
   /// Turns of a trial and of a confirmation.
   var trialTurns = 3

@@ -22,7 +22,7 @@ extension TuningTask {
     kind == .gpu ? large + common : common
   }
 
-  /// What only a GPU does often, or in reasonable time.
+  /// The work that only a GPU does often, or in reasonable time.
   private static var large: [TuningTask] {
     [
       search(queries: 8192, rows: 1_000_000, dimension: 128),

@@ -1,6 +1,7 @@
 internal import TesseraHost
 
-/// What people hand in by mistake in place of a file of numbers, known by its first bytes.
+/// Recognizes by its first bytes a file that people hand in by mistake in place of a file of
+/// numbers.
 struct ForeignContent: Sendable {
   let name: String
   let remedy: String

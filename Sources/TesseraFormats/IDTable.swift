@@ -2,7 +2,9 @@ internal import TesseraHost
 
 /// Integers in rows: the ids a search found, true neighbours, labels. A view of a mapped file.
 public struct IDTable: Sendable {
+  /// The number of rows.
   public let rows: Int
+  /// Ids of a row.
   public let columns: Int
   private let table: MappedTable
 
@@ -15,6 +17,7 @@ public struct IDTable: Sendable {
   /// Whether these are bytes: too short for ids, and how NumPy keeps flags.
   var holdsFlags: Bool { table.number == .uint8 }
 
+  /// The id in a row and column, widened to 64 bits; both must exist.
   public subscript(row: Int, column: Int) -> Int64 {
     precondition(
       row >= 0 && row < rows && column >= 0 && column < columns,

@@ -124,7 +124,7 @@ private struct JSONParser {
     throw failure("a string without an end")
   }
 
-  /// What stands for the characters after a backslash.
+  /// Reads the character that stands after a backslash, and returns the bytes that it stands for.
   private mutating func escaped() throws(JSONValue.SyntaxError) -> [UInt8] {
     guard position < text.count else { throw failure("a string without an end") }
     let letter = text[position]

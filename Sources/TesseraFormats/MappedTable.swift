@@ -7,7 +7,7 @@ struct MappedTable {
   let number: NumberType
   let rows: Int
   let columns: Int
-  /// Where row 0 begins.
+  /// The first byte of row 0 in the file.
   let byteOffset: Int
   /// Bytes from one row to the next.
   let rowStride: Int

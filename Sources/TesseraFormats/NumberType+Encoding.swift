@@ -1,4 +1,4 @@
-/// What to do with a number that a file's type does not have.
+/// Chooses what to do with a number that a file's type does not have.
 public enum Rounding: Sendable, Hashable {
   /// Refuse it: what is read back is what was written.
   case exact

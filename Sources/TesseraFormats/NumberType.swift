@@ -4,7 +4,7 @@ import TesseraCompute
   #error("files are little-endian and used as they are mapped: a big-endian host needs copies")
 #endif
 
-/// How one number is stored in a file.
+/// Names the type that a number is stored as in a file.
 enum NumberType: Sendable, Hashable, CaseIterable {
   case float32, float16, int8, uint8, int32, int64
 

@@ -50,7 +50,7 @@ struct NumpyHeader {
     byteOffset = text.upperBound
   }
 
-  /// Where the dictionary stands.
+  /// Returns the range of bytes that holds the dictionary.
   private static func text(of file: MappedFile) throws(TesseraError) -> Range<Int> {
     guard file.bytes.starts(with: magic) else {
       throw file.malformed(

@@ -50,7 +50,7 @@ enum NumpyType {
       remedy)
   }
 
-  /// What the types no table takes are called.
+  /// Returns the name of a type that no table takes, for messages.
   private static func name(_ code: Substring) -> String {
     switch code.first {
     case "O": "Python objects"

@@ -86,7 +86,7 @@ extension StoredArrayFile {
     return metadata
   }
 
-  /// What the header says of one tensor, its place inside `byteCount` bytes.
+  /// Returns what the header says of one tensor, its place inside `byteCount` bytes.
   private static func place(
     _ name: String, _ entry: JSONValue, _ file: MappedFile, in byteCount: Int
   ) throws(TesseraError) -> (StoredArray.Scalar, shape: [Int], range: Range<Int>) {

@@ -7,10 +7,12 @@ package import TesseraHost
 /// and place; the tensors' numbers follow without gaps. Files written here keep a checksum of each
 /// tensor in the metadata, under `checksum.<name>`, and numbers begin where their size divides.
 public struct StoredArrayFile: Sendable, Hashable {
+  /// The arrays, by name.
   public var arrays: [String: StoredArray]
   /// Any text, by name; without the checksums, which belong to the file.
   public var metadata: [String: String]
 
+  /// Takes arrays and text as they are; `write` checks the names.
   public init(arrays: [String: StoredArray], metadata: [String: String] = [:]) {
     self.arrays = arrays
     self.metadata = metadata

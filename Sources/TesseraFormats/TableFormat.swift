@@ -1,7 +1,7 @@
 import TesseraCompute
 internal import TesseraHost
 
-/// How a file lays out a table of numbers. All are row-major and little-endian.
+/// Names the layout of a table of numbers in a file. All are row-major and little-endian.
 enum TableFormat: Sendable, Hashable {
   /// NumPy's own: a header that describes the array, then the numbers.
   case npy
@@ -42,13 +42,13 @@ enum TableFormat: Sendable, Hashable {
   }
 }
 
-/// What a table is read or written as.
+/// Says what a table is read or written as.
 struct TableKind: Sendable {
   let noun: String
   let extensions: [String]
   /// The number types an .npy file of this kind may have.
   let numbers: [NumberType]
-  /// Whether a one-dimensional array is a table of one column.
+  /// True if a one-dimensional array is a table of one column.
   let mayBeFlat: Bool
   /// Whether distances may follow the table, as in ground truths of big-ann.
   var mayHaveDistances = false

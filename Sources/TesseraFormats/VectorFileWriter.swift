@@ -15,7 +15,7 @@ public final class VectorFileWriter {
   /// - Parameters:
   ///   - path: Its extension says the format, as for ``VectorFile``.
   ///   - element: How numbers are stored. Only .npy leaves a choice.
-  ///   - rounding: What happens to numbers that `element` does not have.
+  ///   - rounding: Decides about numbers that `element` does not have.
   /// - Throws: `.cannotCreate` for an unknown extension or a folder that is missing or refuses,
   ///   `.invalidArgument` if the format does not have `element`, `.invalidShape` for sizes it
   ///   cannot hold.

@@ -25,11 +25,11 @@ public final class OpenCLDevice: Device {
   let loopLimit: Int
   let cache: ProgramCache
   let trust: KernelTrust
-  /// What multiplies rounded numbers, if anything does.
+  /// The unit that multiplies rounded numbers; nil if the device has none.
   let matrixUnit: MatrixUnit?
-  /// What the filter of a search computes in, if the dimension allows.
+  /// The numbers that the filter of a search computes in, if the dimension allows.
   let filter: SearchFilter
-  /// Whether the filter was asked for, and is used where it does not pay too.
+  /// True if the filter was asked for; it is then used where it does not pay, too.
   let isFilterForced: Bool
   let launchTuning = Mutex(LaunchTuning())
   private let description: DeviceInfo
@@ -43,7 +43,7 @@ public final class OpenCLDevice: Device {
     .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .nearestCodes, .gather,
     .multiply,
   ]
-  /// Their arithmetic is fixed in Float64; the host does them for a device without it.
+  /// Operations whose arithmetic is fixed in Float64; the host does them for a device without it.
   private static let nativeInFloat64: Set<DeviceOperation> = [
     .accumulateClusters, .canonicalScores, .encode,
   ]
@@ -122,21 +122,25 @@ public final class OpenCLDevice: Device {
         : Self.native.union(abilities.hasFloat64 ? Self.nativeInFloat64 : []))
   }
 
-  /// What the device is. Operations whose kernels turned out wrong are not among the native ones.
+  /// Describes the device. Operations whose kernels turned out wrong are not among the native ones.
   public var info: DeviceInfo {
     var info = description
     info.accelerated.subtract(trust.distrusted)
     return info
   }
 
+  /// The failures that were overcome, oldest first: kernels that are wrong or do not compile, and
+  /// contexts that were lost and started anew.
   public var faults: [TesseraError] { trust.faults }
 
   // MARK: Memory
 
+  /// Takes a range of a shared block for small sizes, else a buffer of its own.
   public func allocate(byteCount: Int) throws(TesseraError) -> Storage {
     try reserve(byteCount)
   }
 
+  /// Copies through staging memory, a range at a time; returns when all bytes are moved.
   public func upload(
     _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
   ) throws(TesseraError) {
@@ -145,6 +149,7 @@ public final class OpenCLDevice: Device {
     try context.write(source, to: target.buffer, at: target.start + byteOffset)
   }
 
+  /// Waits for the work queued before, then copies through staging memory, a range at a time.
   public func download(
     _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
   ) throws(TesseraError) {
@@ -153,6 +158,7 @@ public final class OpenCLDevice: Device {
     try context.read(source.buffer, at: source.start + byteOffset, to: target)
   }
 
+  /// Waits for the queue and throws what the driver reports.
   public func synchronize() throws(TesseraError) { try context.finish() }
 
   private func checkBounds(

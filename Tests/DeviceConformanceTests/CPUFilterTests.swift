@@ -38,7 +38,7 @@ struct CPUFilterTests {
     let search = try Search(
       SearchCase(
         metric, .float32, rows: 20_000, dimension: 64, queries: 30, content: .biasedSample))
-    // What the guess is made from holds all the hits.
+    // The rows that the guess is made from hold all the hits.
     #expect(search.truth.best(64).ids.allSatisfy { $0 / 32 % 16 == 0 })
     for device in try devices(threads: [1, 2]) { try search.expectExact(on: device, k: [64]) }
   }

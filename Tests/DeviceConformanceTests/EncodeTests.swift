@@ -10,7 +10,7 @@ struct EncodeTests {
     var codewords: Int
     var width: Int
     var content: Content
-    /// How much farther out than the codewords every third point lies.
+    /// The factor that every third point is multiplied by, so that it lies outside the codewords.
     var stretch: Float = 1
     var dimension: Int { subspaces * width }
     var work: Int { points * codewords * dimension }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("nearestCodes")
 struct NearestCodesTests {
-  /// What the tables and codes look like.
+  /// The kind of tables and codes.
   enum Content: String, Sendable {
     case random
     /// Every code is the same, so that all rows tie.

@@ -22,7 +22,7 @@ struct SelectedNearestTests {
       let all: Set = [1, 10, selected - 1, selected, selected + 7]
       for k in counts ?? all where k > 0 {
         let found = try device.nearest(queries.vectors, in: set, k: k, only: selector)
-        // Without queries there is nothing to count hits by.
+        // No query means no hits to count.
         if queries.count > 0 {
           #expect(
             found.difference(from: expected.best(k)) == nil, "\(input), \(selection), k = \(k)")

@@ -13,12 +13,12 @@ struct Fault: Sendable, CustomTestStringConvertible {
   var work: Work?
   /// Calls that work before the first that does not.
   var skipped = 0
-  /// How often it strikes.
+  /// The number of times that it strikes.
   var count = Int.max
-  /// Whether the device's kernels have been tried before: by a process before this one.
+  /// True if the device's kernels have been tried before: by a process before this one.
   var isTried = true
-  /// What an operation that nobody repeats throws, nil if it is right all the same. Searches and
-  /// clusterings, which can start again, are always right.
+  /// The error that an operation which nobody repeats throws; nil if its result is right all the
+  /// same. Searches and clusterings, which can start again, are always right.
   let error: TesseraError.Code?
 
   var testDescription: String { name }

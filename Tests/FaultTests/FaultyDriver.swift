@@ -16,7 +16,7 @@ enum FaultyDriver {
     case setArgument, launch, flush, finish, read, write
   }
 
-  /// What a faulty call does.
+  /// The effect of a faulty call.
   enum Effect: Sendable, Hashable {
     /// Returns this status.
     case fails(Int32)
@@ -33,7 +33,7 @@ enum FaultyDriver {
   struct State {
     var fault: Fault?
     var matchingCalls = 0
-    /// How often the fault has struck.
+    /// The number of times that the fault has struck.
     var strikes = 0
     /// Contexts, queues, programs and kernels.
     var known: Set<OpaquePointer> = []
@@ -108,7 +108,7 @@ enum FaultyDriver {
     for _ in 0..<hanging { released.signal() }
   }
 
-  /// What `call` returns without asking the driver; nil if the driver is to be asked.
+  /// Returns the status of `call` without asking the driver; nil if the driver is to be asked.
   static func answer(
     _ call: Call, _ handle: OpaquePointer?, kernel: OpaquePointer? = nil
   ) -> Int32? {

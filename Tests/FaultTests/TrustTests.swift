@@ -38,7 +38,7 @@ extension FaultTests {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     var options = OpenCLOptions()
     options.cacheDirectory = folder
-    // What failed is not remembered: a driver may be mended without a new name.
+    // A failed trial is not remembered: a driver may be mended without a new name.
     for _ in 0..<2 {
       let device = try FaultyDriver.device(options)
       #expect(device.info.accelerated.contains(.gather))

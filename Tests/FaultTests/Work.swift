@@ -12,10 +12,10 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
 
   var description: String { rawValue }
 
-  /// Whether it starts again, on another device if need be.
+  /// True if it starts again, on another device if need be.
   var recovers: Bool { [.nearest, .cluster].contains(self) }
 
-  /// What was said while it was done.
+  /// Collects what was said while it was done.
   final class Notes: Sendable {
     private let notes = Mutex<[String]>([])
     var all: [String] { notes.withLock { $0 } }

@@ -230,8 +230,8 @@ static void value_plainly(const csimd_panels *panels, size_t p, const csimd_poin
   }
 }
 
-// What a panel says about points, against its contract in Float64. Rows within rounding of the cut
-// may be listed or not.
+// Compares what a panel says about points with its contract in Float64. Rows within rounding of the
+// cut may be listed or not.
 static void check_assign(const csimd_kernels *tested, size_t dimension, size_t count,
                          int32_t metric) {
   int squared_l2 = metric == CSIMD_SQUARED_L2;
@@ -393,7 +393,7 @@ static void check_encode(const csimd_kernels *tested, const float *points, size_
   free(middle), free(panels), free(exact), free(codes[0]), free(codes[1]), free(scratch);
 }
 
-// Where a row's byte for a part is in codes of groups, and the number it holds.
+// Returns the number that a row holds for a part, in codes of groups.
 static uint32_t number_of(const csimd_codes *codes, size_t row, size_t m) {
   size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
   if (codes->bits == 8) return codes->groups[row / 64 * stride + m * CSIMD_CODE_BLOCK + row % 64];

@@ -2,7 +2,7 @@ import Foundation
 import Tessera
 import Testing
 
-/// What ends how: one line on stderr, a status of sysexits.h, and nothing half-written.
+/// Every failure ends with one line on stderr, a status of sysexits.h, and nothing half-written.
 @Suite struct ExitStatusTests {
   struct Failure: CustomTestStringConvertible {
     let status: Int32

@@ -5,7 +5,8 @@ import Testing
 /// Runs the built `tessera` in a folder of its own, which goes when this does.
 final class Shell {
   let folder: String
-  /// What the program sees beside PATH and HOME. Measured speeds are kept for the next test.
+  /// The variables that the program sees beside PATH and HOME. Measured speeds are kept for the
+  /// next test.
   var environment: [String: String]
 
   struct Outcome {
@@ -30,7 +31,7 @@ final class Shell {
     try? FileManager.default.removeItem(atPath: folder)
   }
 
-  /// Where drivers keep what they built, for the next test.
+  /// The folder in which drivers keep what they built, for the next test.
   private static let home = FileManager.default.temporaryDirectory
     .appending(path: "tessera-test-home").path
 

@@ -272,7 +272,7 @@ private let countedCases: [MalformedCase] = [
     "ibin: counts of 64 bits", "i.ibin", bytes(UInt64(1), 6) + zeros, "np.save"),
 ]
 
-/// What people download or pick by mistake; every reader names it.
+/// Files that people download or pick by mistake; every reader names them.
 private let foreignCases: [MalformedCase] = [
   ("Git LFS", text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "git lfs pull"),
   ("gzip", [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3], "gunzip"),

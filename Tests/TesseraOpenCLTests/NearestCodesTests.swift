@@ -12,7 +12,7 @@ import Testing
     var queries: Int
     var k: Int
     var order = ScoreOrder.smallestFirst
-    /// How many values an entry can have; few make ties.
+    /// The number of values an entry can have; few make ties.
     var kinds = Int.max
     /// Queries whose tables have an entry that bytes cannot hold.
     var wild: Set<Int> = []

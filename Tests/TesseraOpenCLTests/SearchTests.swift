@@ -123,7 +123,7 @@ struct SearchSize: Sendable, CustomTestStringConvertible {
       let queries = [Float](repeating: 0.5, count: 9 * 4) + numbers.floats(9 * 4)
       let counted = try SearchInput(rows, queries, dimension: 4, metric: metric, k: k)
         .expectReference(subject, subject.limits(capacity: 64), comment: "\(metric), seed 13")
-      // Where the equal rows are the nearest, all are candidates to the end.
+      // If the equal rows are the nearest, all are candidates to the end.
       if metric != .innerProduct { #expect(counted.rescored >= 9 * 900) }
     }
   }

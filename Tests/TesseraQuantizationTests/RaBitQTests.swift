@@ -128,7 +128,8 @@ import Testing
     let spread = (squares / Double(400 * rotationCount)).squareRoot()
     let bias =
       (sums.reduce(0) { $0 + $1 * $1 } / 400).squareRoot() / Double(rotationCount)
-    // Without a bias this is about 1; that of decoded vectors, which are shorter, makes it 3.
+    // The ratio is about 1 if there is no bias; that of decoded vectors, which are shorter, makes
+    // it 3.
     let ratio = bias / spread * Double(rotationCount).squareRoot()
     #expect(ratio < 1.2, "\(ratio)")
   }

@@ -1,6 +1,6 @@
 import TesseraCompute
 
-/// What the numbers of a sample look like. Each kind has broken some search at some time.
+/// Names the kind of numbers in a sample. Each kind has broken some search at some time.
 public enum Content: String, Sendable, CaseIterable {
   /// Nothing special.
   case uniform

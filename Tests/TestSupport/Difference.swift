@@ -1,6 +1,6 @@
 public import TesseraCompute
 
-/// Where `found` first departs from `expected`, bit for bit, or nil if it nowhere does.
+/// Describes where `found` first departs from `expected`, bit for bit; nil if it nowhere does.
 ///
 /// Write `#expect(difference(a, b, columns: n) == nil)`: the failure shows the text.
 public func difference<Element: BitwiseCopyable>(
@@ -22,7 +22,8 @@ public func difference<Element: BitwiseCopyable>(
 }
 
 extension Neighbors {
-  /// Where these hits first depart from `expected`, ids and scores bit for bit, or nil.
+  /// Describes where these hits first depart from `expected`, ids and scores bit for bit; nil if
+  /// nowhere.
   public func difference(from expected: Neighbors) -> String? {
     guard queryCount == expected.queryCount, hitCount == expected.hitCount else {
       return "\(queryCount) queries with \(hitCount) hits, "

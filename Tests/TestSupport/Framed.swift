@@ -5,6 +5,7 @@ public import TesseraCompute
 /// Inputs so placed show a device that ignores a matrix's offset; outputs show one that writes
 /// outside.
 public struct Framed<Element: DeviceScalar & Equatable>: Sendable {
+  /// The matrix inside the frame, for the operation under test.
   public let matrix: Matrix<Element>
   private let device: any Device
   private let whole: Matrix<Element>

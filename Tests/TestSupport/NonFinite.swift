@@ -2,11 +2,15 @@ public import TesseraCompute
 
 /// A bit pattern that is no number, in one of the floating-point element types.
 public struct NonFinite: Sendable, CustomStringConvertible {
+  /// The type of which this is a number.
   public let element: ElementType
+  /// The pattern, in the lowest bits.
   public let bits: UInt32
 
+  /// The type and the pattern in hexadecimal.
   public var description: String { "\(element) 0x\(String(bits, radix: 16))" }
 
+  /// Infinities and NaNs of every floating-point type.
   public static let cases: [NonFinite] =
     // Infinity, minus infinity, a quiet NaN, a signalling NaN with a sign.
     [0x7F80_0000, 0xFF80_0000, 0x7FC0_0000, 0xFF80_0001].map { NonFinite(.float32, $0) }

@@ -1,8 +1,8 @@
 import COracle
 public import TesseraCompute
 
-/// What the right answers are, found by brute force in Float64. Shares no arithmetic and no
-/// ordering with the code under test.
+/// Finds the right answers by brute force in Float64. Shares no arithmetic and no ordering with the
+/// code under test.
 public enum Oracle {
   /// The canonical score of every query with every vector, row-major.
   public static func scores(

@@ -1,7 +1,7 @@
 /// The error bound that `innerProducts` and `multiply` state.
 public enum ProductBound {
-  /// Whether `found` is as near to `exact` as a sum of `count` Float32 products has to be, after
-  /// `extraRoundings` of numbers no larger than `magnitude`.
+  /// Tells whether `found` is as near to `exact` as a sum of `count` Float32 products has to be,
+  /// after `extraRoundings` of numbers no larger than `magnitude`.
   ///
   /// `magnitude` is the product of the two vectors' lengths.
   public static func holds(

@@ -2,8 +2,10 @@
 public struct RepeatableGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
+  /// Starts the sequence of `seed`.
   public init(seed: UInt64) { state = seed }
 
+  /// Returns 64 bits and moves on by one.
   public mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var mixed = state
@@ -20,8 +22,10 @@ public struct RepeatableGenerator: RandomNumberGenerator, Sendable {
   /// Uniform in 0..<limit.
   public mutating func below(_ limit: Int) -> Int { Int(next() >> 33) % limit }
 
+  /// Returns one of `choices`, which must not be empty.
   public mutating func pick<Choice>(_ choices: [Choice]) -> Choice { choices[below(choices.count)] }
 
+  /// Returns `count` numbers, uniform in -1..<1.
   public mutating func units(_ count: Int) -> [Float] {
     var values: [Float] = []
     values.reserveCapacity(count)

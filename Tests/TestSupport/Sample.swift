@@ -2,7 +2,7 @@ public import TesseraCompute
 
 /// Rows as they are stored, and the numbers they stand for.
 public struct Sample: Sendable {
-  /// How rows lie in memory.
+  /// The order of rows in memory.
   public enum Layout: String, Sendable, CaseIterable {
     /// Row after row.
     case packed
@@ -12,11 +12,14 @@ public struct Sample: Sendable {
     case unaligned
   }
 
+  /// The rows as they are stored.
   public let vectors: Vectors
   /// Row-major. What every device must read out of `vectors`.
   public let values: [Float]
 
+  /// The number of rows.
   public var count: Int { vectors.count }
+  /// Numbers of a row.
   public var dimension: Int { vectors.dimension }
 
   /// Rows of `element` that hold `wanted`, rounded to what the type can hold.

@@ -2,15 +2,24 @@ public import TesseraCompute
 
 /// One search: its sizes, what its numbers are, and the seed they come from.
 public struct SearchCase: Workload, CustomStringConvertible {
+  /// The metric that rows are compared by.
   public var metric: Metric
+  /// The type that rows and queries are stored in.
   public var element: ElementType
+  /// The number of rows.
   public var rows: Int
+  /// Numbers of a row.
   public var dimension: Int
+  /// The number of queries.
   public var queries: Int
+  /// The kind of numbers.
   public var content: Content
+  /// The order of the rows in memory.
   public var layout: Sample.Layout
+  /// Decides all numbers.
   public var seed: UInt64
 
+  /// Makes a case of given sizes; by default uniform numbers, row after row.
   public init(
     _ metric: Metric, _ element: ElementType, rows: Int, dimension: Int, queries: Int,
     content: Content = .uniform, layout: Sample.Layout = .packed, seed: UInt64 = 1
@@ -25,18 +34,22 @@ public struct SearchCase: Workload, CustomStringConvertible {
     self.seed = seed
   }
 
+  /// Multiply-adds of a search by brute force.
   public var work: Int { rows * dimension * queries }
 
+  /// All parameters in one line, enough to repeat the case.
   public var description: String {
     "\(metric.rawValue) \(element) \(content) \(layout), \(rows) rows of \(dimension), "
       + "\(queries) queries, seed \(seed)"
   }
 
+  /// Makes the rows; equal cases give equal rows.
   public func makeRows() throws(TesseraError) -> Sample {
     try Sample(
       content, count: rows, dimension: dimension, element: element, seed: seed, layout: layout)
   }
 
+  /// Makes queries that suit the kind of content, near rows of `base` where that matters.
   public func makeQueries(_ base: Sample) throws(TesseraError) -> Sample {
     try Sample(
       content.queries(queries, for: base, element: element, seed: seed), dimension: dimension,

@@ -2,6 +2,7 @@ public import TesseraCompute
 
 /// Some rows of a set, said in one of the ways a search can be told.
 public struct Selection: Sendable, CustomStringConvertible {
+  /// The name of the selection in failures.
   public let description: String
   private let selects: @Sendable (_ row: Int, _ count: Int) -> Bool
   private let make: @Sendable ([Bool], Int64) throws(TesseraError) -> IDSelector

@@ -33,6 +33,7 @@ public struct Subject: Sendable, CustomStringConvertible {
       Subject("cpu, one thread") { () throws(TesseraError) in try CPUDevice(threads: 1) },
     ] + KernelBody.allCases.flatMap(openCL)
 
+  /// The name of the subject in failures.
   public let description: String
   private let outcome: Result<any Device, TesseraError>
 
@@ -69,12 +70,14 @@ public struct Subject: Sendable, CustomStringConvertible {
     get throws(TesseraError) { try outcome.get() }
   }
 
-  /// Why the device cannot be used on this machine, or nil if it can.
+  /// The reason why the device cannot be used on this machine; nil if it can be used.
   public var absence: String? {
     if case .failure(let error) = outcome { error.description } else { nil }
   }
 
+  /// The subjects that this machine has.
   public static var present: [Subject] { all.filter { $0.absence == nil } }
+  /// The subjects that this machine lacks.
   public static var absent: [Subject] { all.filter { $0.absence != nil } }
 }
 
@@ -86,8 +89,11 @@ public protocol Workload: Sendable {
 
 /// One case run on one subject.
 public struct Trial<Case: Workload>: Sendable, CustomStringConvertible {
+  /// The subject that runs the case.
   public let subject: Subject
+  /// The case.
   public let input: Case
+  /// The subject and the case, for failures.
   public var description: String { "\(subject): \(input)" }
 }
 
@@ -102,8 +108,8 @@ extension Subject {
     }
   }
 
-  /// Where the reference device does the work, in plain Swift that the tests do not optimise, it
-  /// manages about two million multiply-adds a second.
+  /// Returns the most work that a case may have. If the reference device does the work, in plain
+  /// Swift that the tests do not optimise, it manages about two million multiply-adds a second.
   private func affordableWork(_ operation: DeviceOperation) -> Int {
     guard case .success(let device) = outcome, device.info.kind != .reference,
       device.info.accelerated.contains(operation)

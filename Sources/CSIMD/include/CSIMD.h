@@ -14,7 +14,7 @@
 /// The most queries any table works on at once.
 #define CSIMD_MAX_QUERY_BLOCK 16
 
-/// How numbers are stored; the values of Tessera's ElementType.
+/// The type that numbers are stored as; the values of Tessera's ElementType.
 enum csimd_element {
   CSIMD_FLOAT32 = 0,
   CSIMD_FLOAT16 = 1,
@@ -31,7 +31,7 @@ typedef struct {
   int32_t element;
 } csimd_rows;
 
-/// How scores are formed; the values of Tessera's Metric.
+/// The kind of score; the values of Tessera's Metric.
 enum csimd_metric { CSIMD_INNER_PRODUCT = 0, CSIMD_SQUARED_L2 = 1, CSIMD_COSINE = 2 };
 
 /// Appending writes whole registers: lists need this much room past their last row.
@@ -50,7 +50,7 @@ typedef struct {
   /// `code_sum`.
   float step, middle;
   int32_t code_sum;
-  /// What the panels' `reach` is multiplied by.
+  /// The number that the panels' `reach` is multiplied by.
   float reach;
 } csimd_query;
 
@@ -63,9 +63,10 @@ typedef struct {
   const void *values;
   const float *scale;
   const float *offset;
-  /// Only uint8 panels: what a query's `middle` is multiplied by.
+  /// The number that a query's `middle` is multiplied by; only for uint8 panels.
   const float *sum;
-  /// Only of leading dimensions, else NULL.
+  /// The number that a query's `reach` is multiplied by, of each row; NULL but for panels of leading
+  /// dimensions.
   const float *reach;
   const float *e, *f, *g;
   /// Bit r of word p is set if row r of panel p may pass; NULL if all may.
@@ -75,7 +76,7 @@ typedef struct {
   int32_t zero;
 } csimd_panels;
 
-/// What packing a row as uint8 did to it.
+/// Describes the error of a row that was packed as uint8.
 typedef struct {
   /// The row is about `step * (code - zero)`.
   float step;
@@ -83,14 +84,14 @@ typedef struct {
   double residual, length, sum;
 } csimd_quantized;
 
-/// What rounding a query did: the length of the difference, the sum of squares of the
-/// approximation, and what the rounding of sums is measured by, `step * |codes| + |middle| *
+/// Describes the error of a rounded query: the length of the difference, the sum of squares of the
+/// approximation, and the size that bounds the rounding of sums, `step * |codes| + |middle| *
 /// sqrt(dimension)`.
 typedef struct {
   double residual, squares, size;
 } csimd_rounded_query;
 
-/// What the canonical score of one query against rows needs.
+/// Holds what the canonical score of one query against rows needs.
 typedef struct {
   const float *query;
   /// The query as 16-bit numbers where those and the rows are whole numbers, else NULL: such sums
@@ -101,11 +102,11 @@ typedef struct {
   /// Canonical sums of squares of the query and the rows; only the cosine reads them.
   double squares;
   const double *row_squares;
-  /// Whether hits get canonical merits at once. Else they get Float32 estimates: sixteen lanes,
+  /// True if hits get canonical merits at once. Else they get Float32 estimates: sixteen lanes,
   /// added as a tree.
   int32_t exact;
-  /// How far an estimate can be from the canonical merit: relative to it for squared L2 (but for
-  /// underflow), absolute otherwise.
+  /// The largest error of an estimate of the canonical merit: relative to it for squared L2 (but
+  /// for underflow), absolute otherwise.
   float tolerance;
 } csimd_scorer;
 
@@ -117,7 +118,7 @@ typedef struct {
   size_t count;
   /// The least merit that may still be a hit; -infinity at first.
   float least;
-  /// How many rows have been scored canonically.
+  /// The number of rows that have been scored canonically.
   size_t scored;
 } csimd_hits;
 
@@ -135,8 +136,8 @@ static inline size_t csimd_padded_codewords(size_t count) {
 /// The codewords of one part of the vectors, of `width` dimensions, all finite.
 typedef struct {
   size_t width, count;
-  /// What is taken from points and codewords before they are compared in Float32: near the
-  /// codewords' mean, or else fewer comparisons are certain.
+  /// A vector that is subtracted from points and codewords before they are compared in Float32:
+  /// near the codewords' mean, or else fewer comparisons are certain.
   const float *middle;
   /// Per CSIMD_CODEWORDS codewords c - middle in Float32, [width + 1][CSIMD_CODEWORDS]: half the sum
   /// of squares, then each coordinate negated. Padding: infinity, then zeros.
@@ -164,7 +165,7 @@ typedef struct {
 
 /// A point that looks for its nearest row: what is rounded of it, and what is known so far.
 typedef struct {
-  /// As `quantize_query` makes them, one after the other, zero padded to a multiple of four.
+  /// Codes made by `quantize_query`, one after the other, zero padded to a multiple of four.
   const int8_t *codes;
   float step, middle;
   int32_t code_sum;
@@ -175,12 +176,12 @@ typedef struct {
   /// it left.
   float residual;
   double squares;
-  /// Only the other metrics: one over the point's length, or 0.
+  /// One over the point's length, or 0; not for squared L2.
   float inverse;
   /// The row it belongs to, which is left out; -1 for none.
   int32_t own;
-  /// What the best row known surely has: at most this distance for squared L2, at least this value
-  /// for the others.
+  /// A bound that the best known row surely meets: at most this distance for squared L2, at least
+  /// this value for the others.
   float reached;
 } csimd_point;
 
@@ -230,7 +231,8 @@ typedef struct {
   const char *name;
   /// The most queries `filter` takes at once.
   size_t query_block;
-  /// How many multiply-adds of bytes take as long as one of floats; 0 without `filter_quantized`.
+  /// The number of multiply-adds of bytes that take as long as one of floats; 0 without
+  /// `filter_quantized`.
   float float_cost;
 
   /// Widens `count` rows from `first` on, and writes each one's canonical sum of squares, which is

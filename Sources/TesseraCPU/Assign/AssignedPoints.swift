@@ -72,7 +72,8 @@ final class AssignedPoints: @unchecked Sendable {
     }
   }
 
-  /// What a point's best row surely has, from its canonical merit, as `csimd_point.reached`.
+  /// Returns what a point's best row surely has, from its canonical merit, as
+  /// `csimd_point.reached`.
   func reached(_ index: Int, merit: Float) -> Float {
     guard metric == .squaredL2 else {
       return Filter.threshold(metric, score: merit, querySquares: values.squares[index])
@@ -80,8 +81,8 @@ final class AssignedPoints: @unchecked Sendable {
     return (Double(-merit) * (1 + 0x1p-22) + 0x1p-148).squareRoot().roundedUp
   }
 
-  /// What no row of a group may be near, for the group to be left out: `reached` in the terms of
-  /// the groups' bounds, and room for rounding sums with numbers up to `moved`.
+  /// Returns the limit that no row of a group may be near, for the group to be left out: `reached`
+  /// in the terms of the groups' bounds, and room for rounding sums with numbers up to `moved`.
   func limit(_ index: Int, moved: Float) -> Float {
     let point = points[index]
     let limit =

@@ -3,6 +3,8 @@ public import TesseraCompute
 internal import TesseraHost
 
 extension CPUDevice {
+  /// Returns an assigner that keeps bounds and bytes of the points, if the instruction set
+  /// multiplies bytes and the dimension is small enough; else one that remembers nothing.
   public func assigner(
     for points: Matrix<Float>, metric: Metric
   ) throws(TesseraError) -> any Assigner {
@@ -26,7 +28,7 @@ final class CPUAssigner: Assigner, @unchecked Sendable {
   private let workers: WorkerPool
   private var centroids: MovingCentroids?
   private var bounds: HostStorage?
-  /// Whether near centroids lie together as they are, not as they were at first.
+  /// True if the order of the centroids follows where they lie now, not where they lay at first.
   private var isRearranged = false
 
   /// - Throws: `.nonFinite`, `.outOfMemory`.
@@ -48,7 +50,7 @@ final class CPUAssigner: Assigner, @unchecked Sendable {
     let scores = try scores.hostElements("assignNearest")
     let vectors = try target.hostVectors("assignNearest")
     let (centroids, bounds) = try moved(to: vectors)
-    // What is half done is forgotten.
+    // A call that ends halfway leaves nothing behind.
     (self.centroids, self.bounds) = (nil, nil)
     let largest = AssignTask.pointsPerChunk(
       dimension: points.dimension, centroids: centroids.count)
@@ -68,7 +70,7 @@ final class CPUAssigner: Assigner, @unchecked Sendable {
     }
   }
 
-  /// What is known of the centroids, and room for bounds.
+  /// Returns what is known of the centroids after their move, and room for bounds.
   private func moved(
     to target: Vectors
   ) throws(TesseraError) -> (MovingCentroids, bounds: HostStorage) {

@@ -22,7 +22,7 @@ final class MovingCentroids: @unchecked Sendable {
   /// For each group, the sum of its farthest moves; and that rounded up.
   private(set) var moved: [Double]
   private(set) var movedUp: [Float]
-  /// Which rows are not as they were a call before.
+  /// For each row, true if it is not as it was a call before.
   private(set) var hasMoved: [Bool]
   private let kernels: Kernels
   private let workers: WorkerPool
@@ -96,7 +96,7 @@ final class MovingCentroids: @unchecked Sendable {
     }
   }
 
-  /// How far a row has moved, 0 only if it has not.
+  /// Returns the distance that a row has moved, 0 only if it has not.
   private func distance(_ place: Int, _ from: CPUVectorSet, _ to: CPUVectorSet) -> Double {
     let (old, new) = (
       from.vectors.floats + place * dimension, to.vectors.floats + place * dimension

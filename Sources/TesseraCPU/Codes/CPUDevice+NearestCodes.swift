@@ -48,7 +48,7 @@ extension CPUDevice {
   }
 }
 
-/// How queries and groups are shared out: groups only where there are too few queries.
+/// Divides queries and groups among tasks: groups only where there are too few queries.
 private struct CodeSplit {
   let queryCount: Int
   let groupCount: Int

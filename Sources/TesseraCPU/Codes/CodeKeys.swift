@@ -14,7 +14,7 @@ struct CodeKeys {
     return start[k - 1]
   }
 
-  /// Of the keys from `first` on, leaves those of at most `limit`.
+  /// Drops the keys above `limit` from those from `first` on.
   mutating func drop(above limit: UInt64, from first: Int = 0) {
     count = gather(upTo: limit, from: first)
   }

@@ -53,7 +53,7 @@ struct CodeScan {
     keys = try HostStorage(allocating: usable.count * capacity * 8)
   }
 
-  /// Whether the query is among those scanned for.
+  /// Tells whether the query is among those scanned for.
   func holds(_ query: Int) -> Bool { queries.contains(query) }
 
   /// Calls `give` with each query and its best rows, in order.

@@ -24,7 +24,7 @@ struct CodeSearchTask: Sendable {
     return statistics
   }
 
-  /// Whether there is a scan by bytes for such codes.
+  /// True if there is a scan by bytes for such codes.
   var hasScan: Bool {
     let table = kernels.table.pointee
     return set.parts <= RoundedTables.mostParts && codewords <= 1 << set.bits

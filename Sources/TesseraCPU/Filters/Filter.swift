@@ -26,7 +26,7 @@ enum Filter: Sendable {
   /// out. See ``Remainder``.
   case leading(LeadingBasis)
 
-  /// What is subtracted from the bytes of the packed rows.
+  /// The number that is subtracted from the bytes of the packed rows.
   var zero: Int32 {
     switch self {
     case .float32: 0
@@ -35,7 +35,7 @@ enum Filter: Sendable {
     }
   }
 
-  /// What the filter keeps besides the packed rows.
+  /// The bytes that the filter keeps besides the packed rows.
   var residentBytes: Int {
     if case .leading(let basis) = self { basis.residentBytes } else { 0 }
   }

@@ -1,6 +1,6 @@
 internal import TesseraCompute
 
-/// Which filter suits a set of rows.
+/// Chooses the filter that suits a set of rows.
 enum FilterChoice {
   /// The filter of all dimensions: whole numbers lose nothing as bytes, other numbers are worth a
   /// look.
@@ -135,7 +135,8 @@ private struct FilterTrial {
   /// The share of rows that a rank stands for.
   func share(ofRank index: Int) -> Double { Double(Self.ranks[index]) / Double(sample.count) }
 
-  /// What the filter costs for each row and query, in multiply-adds of bytes, at each rank.
+  /// Returns the cost of the filter for each row and query, in multiply-adds of bytes, at each
+  /// rank.
   ///
   /// A Float32 takes as long as the instruction set's `floatCost` of bytes, turning a sum into a
   /// value as long as some 6 Float32s, and a row that passed as long as 8 for each dimension, or 1

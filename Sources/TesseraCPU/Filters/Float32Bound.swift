@@ -1,7 +1,7 @@
 internal import CSIMD
 internal import TesseraCompute
 
-/// How far the Float32 filter can be off.
+/// Bounds the error of the Float32 filter.
 ///
 /// Write u = 2^-24 and d for the dimension. A Float32 sum of d products, in any order, is within
 /// `d u / (1 - d u) * Q X` of `q·x` (Higham, Accuracy and Stability of Numerical Algorithms, 2002,
@@ -65,8 +65,8 @@ enum Float32Bound {
     }
   }
 
-  /// How far a canonical score's Float32 estimate can be off: relative to the score for squared
-  /// L2 (and 2^-100, where squares of tiny differences underflow), absolute otherwise.
+  /// Bounds the error of a canonical score's Float32 estimate: relative to the score for squared L2
+  /// (and 2^-100, where squares of tiny differences underflow), absolute otherwise.
   ///
   /// Sixteen lanes and a tree make chains of d/16 + 4 additions, so that the sum of products is
   /// within `(d/16 + 5) u` of it, times Q X, and a sum of squared differences within

@@ -83,6 +83,6 @@ final class LeadingBasis: @unchecked Sendable {
       panels.floats, dimension, width, rows, count, scratch.floats, target)
   }
 
-  /// What ``project(_:count:into:scratch:kernels:)`` needs.
+  /// Returns the bytes of scratch memory that ``project(_:count:into:scratch:kernels:)`` needs.
   func scratchBytes(_ kernels: Kernels) -> Int { kernels.queryBlock * dimension * 4 }
 }

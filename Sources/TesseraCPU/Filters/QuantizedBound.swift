@@ -1,7 +1,7 @@
 internal import CSIMD
 internal import TesseraCompute
 
-/// How far the filter on bytes can be off.
+/// Bounds the error of the filter on bytes.
 ///
 /// Write q' and x' for the rounded query and row, r = |q - q'| and t = |x - x'| for the lengths of
 /// what rounding removed; they are computed from the bytes themselves, so any rounding will do.
@@ -77,7 +77,7 @@ enum QuantizedBound {
     }
   }
 
-  /// What the filter multiplies a query's reach by.
+  /// Returns the number that the filter multiplies a query's reach by.
   static func reach(_ metric: Metric, squares: Double, _ remainder: Remainder) -> Float {
     guard isMeasurable(squares.squareRoot()) else { return 0 }
     guard metric == .cosine else { return remainder.reach.roundedUp }

@@ -1,7 +1,7 @@
 internal import CSIMD
 internal import TesseraCompute
 
-/// What coordinates along leading directions leave out of a vector.
+/// Measures what coordinates along leading directions leave out of a vector.
 ///
 /// With `q = Pᵀ(P q) + s` and `x = Pᵀ(P x) + r`, s and r orthogonal to the directions,
 /// - inner product and cosine: `q·x = Pq·Px + s·r <= Pq·Px + |s| |r|` (Cauchy-Schwarz), so reach is
@@ -15,7 +15,7 @@ internal import TesseraCompute
 struct Remainder {
   /// The length left out: an upper bound, or the nominal value for squared L2.
   let reach: Double
-  /// How far coordinates, and for squared L2 the reach, are from the exact ones.
+  /// The largest distance of coordinates, and for squared L2 of the reach, from the exact ones.
   let doubt: Double
 
   /// - Parameters:
@@ -37,7 +37,7 @@ struct Remainder {
     }
   }
 
-  /// What rounding a query's coordinates did, as if it were the query itself.
+  /// Returns the error of a query's rounded coordinates, as if the query itself had been rounded.
   func extending(_ rounded: csimd_rounded_query, _ metric: Metric) -> csimd_rounded_query {
     var extended = rounded
     extended.residual += doubt
@@ -45,7 +45,7 @@ struct Remainder {
     return extended
   }
 
-  /// What rounding a row's coordinates did, as if it were the row itself.
+  /// Returns the error of a row's rounded coordinates, as if the row itself had been rounded.
   func extending(_ row: csimd_quantized, _ metric: Metric) -> csimd_quantized {
     var extended = row
     extended.residual += doubt

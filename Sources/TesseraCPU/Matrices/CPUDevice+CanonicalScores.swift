@@ -2,6 +2,8 @@ internal import CSIMD
 public import TesseraCompute
 
 extension CPUDevice {
+  /// Adds in Float64 with SIMD kernels, queries divided among threads, vectors in blocks that stay
+  /// in the cache.
   public func canonicalScores(
     _ queries: Matrix<Float>, _ vectors: Matrix<Float>, metric: Metric, into scores: Matrix<Float>
   ) throws(TesseraError) {

@@ -43,7 +43,7 @@ extension CPUDevice {
 }
 
 extension Kernels {
-  /// Which of `count` Float32 rows hold NaN or infinity.
+  /// Returns those of `count` Float32 rows that hold NaN or infinity.
   fileprivate func nonFiniteRows(
     _ rows: UnsafePointer<Float>, count: Int, dimension: Int, squares: UnsafeMutablePointer<Double>
   ) -> [Int] {

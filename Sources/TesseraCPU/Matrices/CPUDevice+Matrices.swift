@@ -2,6 +2,7 @@ internal import CSIMD
 public import TesseraCompute
 
 extension CPUDevice {
+  /// Calls `multiply` with the vectors transposed, in Float32.
   public func innerProducts(
     _ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -10,6 +11,7 @@ extension CPUDevice {
       queries, transposed: false, vectors, transposed: true, alpha: 1, beta: 0, into: scores)
   }
 
+  /// Calls OpenBLAS's `sgemm`. Throws `.unsupported` for a side of more than 2^31 - 1 elements.
   public func multiply(
     _ a: Matrix<Float>, transposed aTransposed: Bool, _ b: Matrix<Float>,
     transposed bTransposed: Bool, alpha: Float, beta: Float, into result: Matrix<Float>
@@ -54,6 +56,7 @@ extension CPUDevice {
     }
   }
 
+  /// Selects by a partial sort of keys, rows divided among threads.
   public func topK(
     _ scores: Matrix<Float>, order: ScoreOrder, into values: Matrix<Float>,
     _ columns: Matrix<Int32>
@@ -78,6 +81,7 @@ extension CPUDevice {
     }
   }
 
+  /// Sorts the points by label, then adds each cluster on one thread.
   public func accumulateClusters(
     _ points: Matrix<Float>, _ labels: Matrix<Int32>, into sums: Matrix<Double>,
     _ counts: Matrix<Int32>
@@ -128,6 +132,7 @@ extension CPUDevice {
     return (order, starts)
   }
 
+  /// Adds table entries with SIMD kernels; queries and rows are divided among threads.
   public func lookupScores(
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -154,6 +159,7 @@ extension CPUDevice {
     }
   }
 
+  /// Checks all row numbers, then copies rows on several threads.
   public func gather(
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
   ) throws(TesseraError) {

@@ -4,6 +4,8 @@ public import TesseraCompute
 internal import TesseraHost
 
 extension CPUDevice {
+  /// Counts the packed rows of the largest filter that the rows may get as resident, and the hit
+  /// lists of the tasks that run at once as working memory.
   public func cost(of search: SearchShape) -> SearchCost {
     let filter = FilterChoice.largest(search.element, dimension: search.dimension, kernels)
     let resident = CPUVectorSet.residentBytes(
@@ -19,6 +21,7 @@ extension CPUDevice {
       largestAllocationBytes: resident)
   }
 
+  /// Packs the rows for the filter that a sample of them shows to be fast.
   public func prepare(
     _ vectors: Vectors, metric: Metric, firstID: Int64
   ) throws(TesseraError) -> VectorSet {
@@ -35,6 +38,8 @@ extension CPUDevice {
       workers: workers)
   }
 
+  /// Filters packed rows with SIMD kernels and scores what passes canonically; queries, or rows if
+  /// there are few queries, are divided among threads.
   public func nearest(
     _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
@@ -116,12 +121,13 @@ extension CPUDevice {
       statistics: statistics.withLock { $0 })
   }
 
-  /// How many queries a task takes on. Its lists stay in the cache where the rows do too; where
-  /// the rows come from memory each time, more queries have to share the way.
+  /// Returns the number of queries that a task takes on. Its lists stay in the cache where the rows
+  /// do too; where the rows come from memory each time, more queries have to be served by one pass.
   private static func queriesPerTask(_ bytesPerQuery: Int, _ residentBytes: Int) -> Int {
     max(16, (residentBytes <= 4 << 20 ? 1 << 20 : 16 << 20) / bytesPerQuery)
   }
 
+  /// Packs the centroids and searches them with k = 1 for all points.
   public func assignNearest(
     _ points: Matrix<Float>, to centroids: Matrix<Float>, metric: Metric,
     into labels: Matrix<Int32>, _ scores: Matrix<Float>

@@ -70,7 +70,7 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
     main.residentBytes + (few?.rows.residentBytes ?? 0) + (rowSquares?.byteCount ?? 0)
   }
 
-  /// What `residentBytes` will be with one filter.
+  /// Returns the value that `residentBytes` will have with one filter.
   static func residentBytes(
     rows: Int, dimension: Int, metric: Metric, filter: Filter
   ) -> Int {

@@ -38,7 +38,7 @@ struct HitLists {
   /// an earlier threshold had dropped, cutting often costs the cutting.
   static func fullest(k: Int) -> Int { k + k / 2 + 1 }
 
-  /// Whether a list has grown enough to be cut.
+  /// Tells whether a list has grown enough to be cut.
   func isFull(_ index: Int, k: Int) -> Bool {
     hits[index].count >= (hits[index].least > -.infinity ? Self.fullest(k: k) : k)
   }

@@ -12,7 +12,7 @@ struct PackedQueries {
   private let passed: HostStorage
   private let whole: HostStorage?
   private let bounds: HostStorage
-  /// Of a filter on leading directions: the queries' coordinates.
+  /// The queries' coordinates, for a filter on leading directions.
   private let coordinates: HostStorage?
   private let set: CPUVectorSet
   private let filter: Filter
@@ -174,15 +174,15 @@ struct PackedQueries {
 }
 
 extension csimd_scorer {
-  /// Whether merits may be estimated first. Whole numbers are summed as fast as they would be
+  /// True if merits may be estimated first. Whole numbers are summed as fast as they would be
   /// estimated.
   var estimates: Bool { whole == nil && tolerance < .infinity }
 }
 
-/// What raising a query's threshold needs to know of it.
+/// Holds what raising a query's threshold needs to know of the query.
 struct QueryBound {
   var querySquares: Double
-  /// What rounding the query to bytes did, if it was.
+  /// The error of rounding the query to bytes; nil if it was not rounded.
   var rounded: csimd_rounded_query?
 }
 

@@ -12,7 +12,7 @@ final class PackedRows: @unchecked Sendable {
   private let values: HostStorage
   private let rowFloats: HostStorage
   private let panelFloats: HostStorage
-  /// Where only some rows of a set are packed: which, rising.
+  /// The numbers of the packed rows in the set, rising, where only some rows are packed; else nil.
   let originals: HostStorage?
 
   /// Room for `rowCount` rows.
@@ -43,7 +43,7 @@ final class PackedRows: @unchecked Sendable {
   var scale: UnsafeMutablePointer<Float> { rowFloats(0) }
   var offset: UnsafeMutablePointer<Float> { rowFloats(1) }
   var sum: UnsafeMutablePointer<Float> { rowFloats(2) }
-  /// Only of leading directions.
+  /// The rows' reach; only for a filter on leading directions.
   var reach: UnsafeMutablePointer<Float>? {
     if case .leading = filter { rowFloats(3) } else { nil }
   }
@@ -68,7 +68,7 @@ final class PackedRows: @unchecked Sendable {
     [values, rowFloats, panelFloats].reduce(filter.residentBytes) { $0 + $1.byteCount }
   }
 
-  /// What `residentBytes` will be.
+  /// Returns the value that `residentBytes` will have.
   static func residentBytes(rows: Int, dimension: Int, filter: Filter) -> Int {
     let panels = (rows + panelWidth - 1) / panelWidth
     return filter.residentBytes

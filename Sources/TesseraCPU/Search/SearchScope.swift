@@ -7,7 +7,7 @@ struct SearchScope: @unchecked Sendable {
   // Safe: nothing is written after `init`.
   let set: CPUVectorSet
   let rows: PackedRows
-  /// How many rows may be hits.
+  /// The number of rows that may be hits.
   let count: Int
   /// Panels outside of which there are none.
   let panels: Range<Int>
@@ -77,7 +77,7 @@ struct SearchScope: @unchecked Sendable {
   /// Gathering a row takes about as long as filtering so many. (Measured on Zen 5.)
   private static let gatheringCost = 250
 
-  /// How many rows of `panels` may be hits.
+  /// Returns how many rows of `panels` may be hits.
   func count(in panels: Range<Int>) -> Int {
     guard let masks else {
       return min(panels.upperBound * panelWidth, rows.rowCount)
@@ -87,7 +87,7 @@ struct SearchScope: @unchecked Sendable {
     return panels.reduce(0) { $0 + words[$1].nonzeroBitCount }
   }
 
-  /// Whether some rows of the packing may not be hits.
+  /// True if some rows of the packing may not be hits.
   var isMasked: Bool { masks != nil }
 
   /// The packed rows as the C kernels see them. Valid while this is alive.

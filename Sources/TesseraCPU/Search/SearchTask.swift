@@ -133,7 +133,7 @@ struct SearchTask {
       0..<range.count, Chunks(panelRange, step: share, k: rank, largest: panelsPerChunk), k: rank)
     return (0..<range.count).map { index in
       let merit = lists.cut(index, k: rank, packed.scorers + index, kernels)
-      // What surely is below the guess is no hit; an estimate may be as far again below.
+      // A row that is surely below the guess is no hit; an estimate may be as far again below.
       let least = packed.scorers[index].exact != 0 ? merit : lists.hits[index].least
       forget(index..<index + 1)
       lists.hits[index].least = least

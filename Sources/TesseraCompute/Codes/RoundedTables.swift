@@ -38,7 +38,7 @@ package struct RoundedTables {
   ///
   /// - Parameters:
   ///   - table: `parts` x `codewordCount`, at most 1 << `bits`.
-  ///   - mostEntry: What a byte may hold.
+  ///   - mostEntry: The largest number that a byte may hold.
   ///   - entries: Gets ``CodeGroups/tableBytes``: 1 << `bits` bytes a part, zeros where there is no
   ///     codeword.
   /// - Returns: nil if they cannot be rounded: there are NaN, infinities, or numbers too large.

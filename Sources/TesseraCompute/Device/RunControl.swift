@@ -28,9 +28,9 @@ public struct RunControl: Sendable {
   public var stop: StopSignal
   /// The device that takes over if the chosen one fails · nil lets the error through.
   public var fallback: (any Device)?
-  /// Hears after each step how far the call is, on the thread that called.
+  /// Is told after each step how far the call is, on the thread that called.
   public var progress: @Sendable (Progress) -> Void
-  /// Hears, in a sentence, of every shortage or failure that was overcome.
+  /// Is told, in a sentence, of every shortage or failure that was overcome.
   public var note: @Sendable (String) -> Void
 
   /// Takes what should differ from the defaults: no deadline, no fallback, and nobody who listens.

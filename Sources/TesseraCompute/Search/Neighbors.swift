@@ -14,7 +14,7 @@ public struct SearchStatistics: Sendable, Hashable {
     self.rescored = rescored
   }
 
-  /// Of a search that has not begun.
+  /// The statistics of a search that has not begun.
   package static let none = SearchStatistics(certified: true, candidates: 0, rescored: 0)
 
   /// Adds the counts; the sum is certified only if both are.

@@ -77,7 +77,7 @@ enum Discovery {
         } catch {
           problems.append(
             error.explained {
-              // What was asked for in vain says itself what to do.
+              // A message about an option that cannot be met says itself what to do.
               error.code == .invalidArgument
                 ? "\(identifier) of \(platform.name): \($0)"
                 : "\(identifier) of \(platform.name) does not work: \($0); reinstall its driver"

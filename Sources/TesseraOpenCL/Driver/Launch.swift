@@ -17,7 +17,7 @@ enum KernelArgument {
   }
 }
 
-/// How a kernel's work is spread: work-groups in two dimensions, and what one of them costs.
+/// Spreads a kernel's work: work-groups in two dimensions, and the work of one of them.
 struct Grid {
   var groups: (x: Int, y: Int)
   /// Work items per group.

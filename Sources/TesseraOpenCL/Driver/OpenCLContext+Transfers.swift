@@ -87,8 +87,8 @@ extension OpenCLContext {
     guard byteCount > Self.smallBytes else { return [Staging(byteCount: byteCount)] }
     if commands.staging.isEmpty {
       let type = number(CL_DEVICE_TYPE, absent: cl_device_type(0))
-      // What a second-level cache holds, or what makes a call to the driver of a device with memory
-      // of its own worth while.
+      // The size of a second-level cache, or, for a device with memory of its own, a size that
+      // makes a call to its driver worth while.
       let size = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0 ? 1 << 20 : 8 << 20
       let handles = handles
       let pieces = [PinnedPiece(), PinnedPiece()]
@@ -103,7 +103,7 @@ extension OpenCLContext {
   }
 }
 
-/// What a waiting thread hands over.
+/// Hands the result of a waiting thread over.
 ///
 /// Safe to share: it is read once the thread is done.
 private final class PinnedPiece: @unchecked Sendable {

@@ -12,7 +12,7 @@ internal import TesseraCompute
 final class OpenCLContext: Sendable {
   let handles: DriverHandles
   let watchdog: Watchdog
-  /// What is on its way to the device; whoever adds to it holds it.
+  /// The commands on their way to the device; whoever adds to them holds the lock.
   let commands = Mutex(Commands())
   private let lossState = Mutex<Loss?>(nil)
 
@@ -22,7 +22,7 @@ final class OpenCLContext: Sendable {
     /// Operations launched since the last mark.
     var work = 0
     var marks: [DriverHandles.Mark] = []
-    /// What large transfers go through, from the first of them on.
+    /// The memory that large transfers go through, from the first of them on.
     var staging: [Staging] = []
 
     /// The marks of what is to be waited for now.
@@ -33,10 +33,10 @@ final class OpenCLContext: Sendable {
     }
   }
 
-  /// Why nothing can be done here any more.
+  /// Says why nothing can be done in this context any more.
   struct Loss: Sendable {
     let error: TesseraError
-    /// Whether a call is still out: nothing of this context may be touched, not even to release it.
+    /// True if a call is still out: nothing of this context may be touched, not even to release it.
     let isAbandoned: Bool
   }
 
@@ -165,7 +165,7 @@ final class OpenCLContext: Sendable {
 
   // MARK: Failure
 
-  /// Why the context cannot be used any more, if so.
+  /// The reason why the context cannot be used any more; nil while it can.
   var loss: Loss? { lossState.withLock { $0 } }
 
   /// Throws if the context cannot be used any more.
@@ -180,7 +180,7 @@ final class OpenCLContext: Sendable {
     throw failure(status, call())
   }
 
-  /// What the status of `call`, which failed, means.
+  /// Returns the error that the status of `call`, which failed, stands for.
   func failure(_ status: Int32, _ call: String) -> TesseraError {
     if let loss { return loss.error }
     let error = OpenCLStatus.error(status, call)
@@ -208,7 +208,7 @@ final class OpenCLContext: Sendable {
         + "to more seconds if its work takes that long, or use another device")
   }
 
-  /// Of several threads, the first one's reason is kept.
+  /// Records why the context is lost, and keeps the first reason if several threads report one.
   private func lose(_ error: TesseraError, isAbandoned: Bool) -> TesseraError {
     lossState.withLock { loss in
       loss = Loss(

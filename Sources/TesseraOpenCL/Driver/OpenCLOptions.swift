@@ -1,16 +1,17 @@
 public import TesseraCompute
 internal import TesseraHost
 
-/// How OpenCL devices are looked for and driven.
+/// Options of finding and driving OpenCL devices.
 public struct OpenCLOptions: Sendable, Hashable {
   /// The only library to load · a path or a name · nil looks in the usual places.
   public var library: String?
   /// The body every hot kernel runs · nil lets the type of the device decide.
   public var body: KernelBody?
-  /// What the filter of a search computes in · nil lets the device decide: halves where there is a
-  /// matrix unit for them, else Float32. Rounding is left out where the dimension is beyond 65,536.
+  /// The numbers that the filter of a search computes in · nil lets the device decide: halves where
+  /// there is a matrix unit for them, else Float32. Rounding is left out where the dimension is
+  /// beyond 65,536.
   public var filter: SearchFilter?
-  /// Where products of rounded numbers are computed · `.emulated` is for tests.
+  /// The unit that multiplies rounded numbers · `.emulated` is for tests.
   public var matrixUnits = MatrixUnits.automatic
   /// The unit that is emulated.
   var emulatedUnit = MatrixUnit.Kind.nvidia
@@ -21,8 +22,8 @@ public struct OpenCLOptions: Sendable, Hashable {
   /// Bytes of the blocks that small matrices share · 0 gives each matrix a buffer of its own, so
   /// that a memory checker sees where it ends.
   public var sharedBlockBytes = 32 << 20
-  /// Whether kernels are tried on small problems before their first use · a simulator that looks for
-  /// faults itself need not.
+  /// True if kernels are tried on small problems before their first use · a simulator that looks
+  /// for faults itself need not try them.
   public var triesKernels = true
   /// The longest one launch may take · a device that needs longer is given up, after up to twice
   /// that time; nil waits for ever. Launches are cut to a tenth of a second or so.

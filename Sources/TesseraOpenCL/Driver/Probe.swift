@@ -84,8 +84,8 @@ struct Probe {
     throw TesseraError(.deviceFailure, "the probe kernel's loops end too early")
   }
 
-  /// Whether a group of this size sees its local memory and atomics. A launch that fails is an
-  /// answer, unless nothing smaller is left to try.
+  /// Tells whether a group of this size sees its local memory and atomics. A launch that fails is
+  /// an answer, unless nothing smaller is left to try.
   private func works(
     _ program: Program, groupSize: Int, localBytes: Int, _ result: OpenCLStorage
   ) throws(TesseraError) -> Bool {
@@ -107,8 +107,8 @@ struct Probe {
     }
   }
 
-  /// Whether Float64 kernels build and fuse: (1 + 2^-30)^2 - (1 + 2^-29) is 2^-60, or 0 if rounded
-  /// twice.
+  /// Tells whether Float64 kernels build and fuse: (1 + 2^-30)^2 - (1 + 2^-29) is 2^-60, or 0 if
+  /// rounded twice.
   private func computesFloat64() -> Bool {
     do throws(TesseraError) {
       let program = try Program.build(

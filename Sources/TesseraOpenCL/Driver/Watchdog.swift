@@ -7,7 +7,7 @@ internal import Synchronization
 /// given up together with its thread, so such a call must use no memory that its caller might give
 /// back.
 final class Watchdog: Sendable {
-  /// How long a call may go on without a step · nil waits for ever.
+  /// The longest time that a call may go on without a step · nil waits for ever.
   let limit: Duration?
   private let thread = DispatchQueue(label: "tessera.opencl.wait")
 

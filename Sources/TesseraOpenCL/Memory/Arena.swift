@@ -52,7 +52,7 @@ final class Arena: Sendable {
       maxBlockBytes: maxBlockBytes, memoryBytes: memoryBytes)
   }
 
-  /// Where `byteCount` bytes may be used until `release`.
+  /// Reserves `byteCount` bytes until `release`, and returns the buffer and the range in it.
   ///
   /// - Throws: `.outOfMemory`, without troubling the driver if it cannot succeed.
   func take(_ byteCount: Int) throws(TesseraError) -> (buffer: DeviceBuffer, bytes: Range<Int>) {

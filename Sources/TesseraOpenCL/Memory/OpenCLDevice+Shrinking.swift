@@ -1,8 +1,8 @@
 internal import TesseraCompute
 
 extension OpenCLDevice {
-  /// What `work` returns under `limits`, or, where memory runs out, under limits with batches half
-  /// as large, down to the smallest there are.
+  /// Runs `work` under `limits`; where memory runs out, again with batches half as large, down to
+  /// the smallest there are.
   ///
   /// - Parameter batch: The bytes of a batch under given limits, and whether it can be smaller.
   func shrinking<Result>(

@@ -4,7 +4,7 @@ internal import TesseraCompute
 final class OpenCLStorage: Storage, @unchecked Sendable {
   // Safe: everything here is immutable; the device's queue orders what touches the memory.
   let buffer: DeviceBuffer
-  /// Where the range starts in the buffer, a multiple of the device's alignment.
+  /// The range's first byte in the buffer, a multiple of the device's alignment.
   let start: Int
   private let bytes: Range<Int>
   private let arena: Arena

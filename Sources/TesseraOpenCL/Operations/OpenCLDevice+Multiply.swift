@@ -1,6 +1,7 @@
 public import TesseraCompute
 
 extension OpenCLDevice {
+  /// Calls `multiply` with the vectors transposed, in Float32.
   public func innerProducts(
     _ queries: Matrix<Float>, _ vectors: Matrix<Float>, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -116,7 +117,7 @@ extension OpenCLDevice {
     }
   }
 
-  /// Whether tiles are large, and reuse more; small ones keep every compute unit busy.
+  /// Tells whether tiles are large, and reuse more; small ones keep every compute unit busy.
   private func usesLargeTiles(rows: Int, columns: Int) -> Bool {
     let tile = 8 * (groupSize >= 256 ? 16 : 8)
     return body == .tile
@@ -136,8 +137,7 @@ extension OpenCLDevice {
   }
 }
 
-/// How a product is cut so that the packed part of B stays small and one work item's work is
-/// bounded.
+/// Cuts a product so that the packed part of B stays small and one work item's work is bounded.
 struct PanelBlocks {
   /// Vectors in a panel.
   static let width = 32

@@ -111,7 +111,7 @@ extension OpenCLDevice {
   }
 }
 
-/// How the k best of each row are found: in how many segments, and where they are sorted.
+/// Plans how the k best of each row are found: in how many segments, and where they are sorted.
 struct Selection {
   let width: Int
   let k: Int

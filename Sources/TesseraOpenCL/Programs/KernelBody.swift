@@ -1,4 +1,4 @@
-/// Which of its two bodies a hot kernel runs.
+/// Chooses which of its two bodies a hot kernel runs.
 public enum KernelBody: String, Sendable, Hashable, CaseIterable {
   /// Work-groups that share tiles through local memory: for GPUs.
   case tile

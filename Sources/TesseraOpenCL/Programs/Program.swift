@@ -158,7 +158,7 @@ final class Program {
     } ?? ""
   }
 
-  /// What the driver needs to skip compiling next time, if it says.
+  /// Returns the binary with which the driver can skip compiling next time; nil if it gives none.
   private func binary() -> [UInt8]? {
     let (library, built) = (context.handles.library, Built(program: program))
     let answer = context.watchdog.wait { _ -> [UInt8] in

@@ -7,9 +7,9 @@ internal import TesseraHost
 /// the folder decides what the device computes, so ``CacheFolder`` refuses one that others may write.
 struct ProgramCache: Sendable {
   let directory: String?
-  /// What a binary depends on besides its source: device, driver and platform.
+  /// Names what a binary depends on besides its source: device, driver and platform.
   let deviceKey: String
-  /// What the names of its files begin with.
+  /// The beginning of its files' names.
   var prefix = "opencl"
 
   /// Rises when the layout of a file changes.

@@ -12,12 +12,12 @@ protocol CertifiedSearch {
   var lists: SearchLists { get }
   /// Queries of this batch.
   var queryCount: Int { get }
-  /// How the filter's values follow from scores, and which are best.
+  /// The metric, from which follow the filter's values and which scores are best.
   var metric: Metric { get }
   /// Two lengths of each panel of 32 rows, and the coefficient of the squared one: of the bound.
   var panelLengths: OpenCLStorage { get }
   var square: Float { get }
-  /// How many times the rows already searched are searched after the next launch.
+  /// The number of times that the rows already searched have grown after the next launch.
   var growth: Int { get }
   /// Panels of each part of the set.
   var partPanels: [Int] { get }

@@ -8,7 +8,7 @@ struct FilterLaunch {
   /// Panels and terms of the rows.
   let rows: [KernelArgument]
   let queries: KernelArgument
-  /// What comes after the arguments that all filters have.
+  /// The arguments that come after those which all filters have.
   let trailing: [KernelArgument]
   let grid: Grid
 

@@ -1,6 +1,6 @@
 internal import TesseraCompute
 
-/// How one launch of a filter is spread over a device: macros, trailing arguments and grid.
+/// Spreads one launch of a filter over a device: macros, trailing arguments and grid.
 struct FilterShape {
   let macros: [String: Int]
   let arguments: [KernelArgument]

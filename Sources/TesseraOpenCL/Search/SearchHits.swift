@@ -59,7 +59,7 @@ struct SearchHits {
 }
 
 extension CertifiedSearch {
-  /// Where hits go that the report brings to the host.
+  /// The places in the report for hits that it brings to the host.
   var reportedHits: (rows: KernelArgument, scores: KernelArgument) {
     (
       .element(BatchReport.rowsStart(queryCount), of: lists.report, as: Int32.self),

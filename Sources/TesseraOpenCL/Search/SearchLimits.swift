@@ -1,6 +1,6 @@
 internal import TesseraCompute
 
-/// What bounds a search: sizes that decide speed and memory, never results.
+/// Holds the sizes that bound a search: they decide speed and memory, never results.
 struct SearchLimits: Sendable {
   /// Bytes of one segment of packed rows · nil is the device's largest allocation.
   var segmentBytes: Int?
@@ -10,9 +10,9 @@ struct SearchLimits: Sendable {
   var batchBytes = 256 << 20
   /// Entries of a query's list · nil follows from k. Too small a value is raised to what k needs.
   var capacity: Int?
-  /// Whether the device may compute canonical scores, if it can.
+  /// True if the device may compute canonical scores, where it can.
   var scoresOnDevice = true
-  /// Whether the filter takes its largest tiles however little there is to do: to try them.
+  /// True if the filter takes its largest tiles however little there is to do: to try them.
   var usesLargeTiles = false
 
   /// Entries of a query's list when the `hitCount` best of `rowCount` rows are wanted.

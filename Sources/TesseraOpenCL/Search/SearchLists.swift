@@ -15,7 +15,7 @@ struct SearchLists {
   let thresholds: OpenCLStorage
   let counts: OpenCLStorage
   let entries: OpenCLStorage
-  /// What the host reads back, all words of 32 bits: see ``BatchReport``.
+  /// The words of 32 bits that the host reads back: see ``BatchReport``.
   let report: OpenCLStorage
 
   init(_ device: OpenCLDevice, _ size: Size, hitCount: Int) throws(TesseraError) {
@@ -31,18 +31,18 @@ struct SearchLists {
       BatchReport.wordCount(size.queryCount, hitCount: hitCount), of: UInt32.self)
   }
 
-  /// As many of the queries as limits allow, at least eight.
+  /// The sizes of lists for as many of the queries as limits allow, at least eight.
   struct Size {
     let queryCount: Int
     let capacity: Int
-    /// Of the lists and of whatever else a query takes.
+    /// Bytes of the lists and of whatever else a query takes.
     let byteCount: Int
 
     var entryBytes: Int { queryCount * capacity * 8 }
 
     /// - Parameters:
-    ///   - queryBytes: What a query takes besides its list.
-    ///   - entriesPerHit: What a list is to hold, at least.
+    ///   - queryBytes: Bytes that a query takes besides its list.
+    ///   - entriesPerHit: Entries that a list is to hold for each hit, at least.
     init(
       _ device: DeviceInfo, queryCount: Int, queryBytes: Int, rowCount: Int, hitCount: Int,
       entriesPerHit: Int = 8, limits: SearchLimits

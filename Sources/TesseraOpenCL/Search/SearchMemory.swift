@@ -40,7 +40,7 @@ struct SearchMemory {
     lists = try SearchLists(device, size.lists, hitCount: hitCount)
   }
 
-  /// What a batch takes, before it is taken.
+  /// Computes the bytes that a batch takes, before they are taken.
   struct Size {
     let lists: SearchLists.Size
     let byteCount: Int

@@ -2,10 +2,11 @@ internal import Kernels
 internal import Synchronization
 internal import TesseraCompute
 
-/// Which operations of a device have shown that their kernels work, and what was found wrong.
+/// Knows which operations of a device have shown that their kernels work, and which were found
+/// wrong.
 ///
-/// What passed is kept beside the program cache, so that only the first process that uses a device
-/// with this driver and these kernels tries them.
+/// Operations that passed are kept beside the program cache, so that only the first process that
+/// uses a device with this driver and these kernels tries them.
 final class KernelTrust: Sendable {
   /// Operations of a test are not tested themselves.
   @TaskLocal static var isTesting = false
@@ -32,14 +33,14 @@ final class KernelTrust: Sendable {
       directory: cache.directory, deviceKey: cache.deviceKey, prefix: "passed")
   }
 
-  /// What was overcome so far, oldest first.
+  /// The faults that were overcome so far, oldest first.
   var faults: [TesseraError] { findings.withLock(\.faults) }
   var distrusted: Set<DeviceOperation> { findings.withLock(\.distrusted) }
 
   func note(_ fault: TesseraError) { findings.withLock { $0.faults.append(fault) } }
 
-  /// Why the kernels of `test` are not to be used on `device`; nil if they work. They are tried if
-  /// nobody has done that yet, while other threads wait.
+  /// Returns why the kernels of `test` are not to be used on `device`; nil if they work. They are
+  /// tried if nobody has done that yet, while other threads wait.
   ///
   /// - Throws: what kept the test from being done: it says nothing of the kernels.
   func objection(to test: SelfTest, on device: OpenCLDevice) throws(TesseraError) -> TesseraError? {
@@ -128,7 +129,7 @@ final class KernelTrust: Sendable {
 }
 
 extension OpenCLDevice {
-  /// Whether the kernels of `test` work. If not, the host does the operation.
+  /// Tells whether the kernels of `test` work. If not, the host does the operation.
   func trusts(_ test: SelfTest) throws(TesseraError) -> Bool {
     try trust.objection(to: test, on: self) == nil
   }

@@ -9,7 +9,7 @@ struct SelfTest: Sendable {
   /// The bits of the result.
   let problem: @Sendable (any Device) throws(TesseraError) -> [UInt32]
 
-  /// Whether the host does the operation if its kernels are wrong. Searches are too much for the
+  /// True if the host does the operation where its kernels are wrong. Searches are too much for the
   /// plain reference: the caller takes another device.
   var isLeftToHost: Bool { ![.nearest, .assignNearest].contains(operation) }
 
@@ -26,8 +26,8 @@ struct SelfTest: Sendable {
 
   /// - Parameters:
   ///   - isSelected: Whether only some rows are searched.
-  ///   - filter: What the filter computes in.
-  ///   - unit: What multiplies for a filter on rounded numbers.
+  ///   - filter: The numbers that the filter computes in.
+  ///   - unit: The unit that multiplies for a filter on rounded numbers.
   static func nearest(
     _ element: ElementType, isSelected: Bool = false, _ filter: SearchFilter, on unit: MatrixUnit?
   ) -> SelfTest {

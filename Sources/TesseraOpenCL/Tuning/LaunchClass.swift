@@ -1,18 +1,21 @@
 /// Shapes that are launched alike. What was measured for one of them is used for all, so a class is
 /// narrow, and shapes that nobody measured have one of their own.
 public struct LaunchClass: Sendable, Hashable {
+  /// An operation whose launches can be tuned.
   public enum Operation: String, Sendable, Hashable, CaseIterable {
     case search, multiply, topK
   }
 
+  /// The operation that is launched.
   public let operation: Operation
-  /// How many queries, or rows of the result, there are.
+  /// The size of the number of queries, or of the rows of the result.
   public let height: Size
   /// The dimension; for `topK`, columns.
   public let depth: Size
   /// Rows that are searched, or columns of a product.
   public let width: Size
 
+  /// A range of sizes; where it ends depends on the operation and the side.
   public enum Size: String, Sendable, Hashable, CaseIterable {
     case few, some, many, huge
 
@@ -41,11 +44,12 @@ public struct LaunchClass: Sendable, Hashable {
 }
 
 extension LaunchClass: LosslessStringConvertible {
-  /// As files have it: `search many some few`.
+  /// The name in files: `search many some few`.
   public var description: String {
     [operation.rawValue, height.rawValue, depth.rawValue, width.rawValue].joined(separator: " ")
   }
 
+  /// Reads `description` back; nil for any other text.
   public init?(_ text: String) {
     let words = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
     guard words.count == 4, let operation = Operation(rawValue: words[0]),

@@ -17,6 +17,7 @@ public enum LaunchKnob: String, Sendable, Hashable, CaseIterable {
   /// Selection: columns of a segment; 0 chooses by shape.
   case segmentColumns
 
+  /// The value that is used where nothing was tuned.
   public var defaultValue: Int {
     switch self {
     case .sliceKiB: 256

@@ -3,8 +3,10 @@ public import TesseraCompute
 
 /// Values of knobs for one class of shapes; a knob that is not there has its default.
 public struct LaunchValues: Sendable, Hashable {
+  /// The values that differ from the defaults.
   public private(set) var chosen: [LaunchKnob: Int] = [:]
 
+  /// Starts with the default of every knob.
   public init() {}
 
   /// - Precondition: a new value is the knob's default or one of its alternatives.
@@ -18,7 +20,7 @@ public struct LaunchValues: Sendable, Hashable {
     }
   }
 
-  /// By name, as files have them.
+  /// The chosen values under the knobs' names, for files.
   public var byName: [String: Int] {
     Dictionary(uniqueKeysWithValues: chosen.map { ($0.key.rawValue, $0.value) })
   }
@@ -44,12 +46,13 @@ public struct LaunchTuning: Sendable, Hashable {
   /// The defaults.
   public init() {}
 
+  /// The values for shapes of this class; the defaults where nothing was tuned.
   public subscript(_ shapes: LaunchClass) -> LaunchValues {
     get { classes[shapes] ?? LaunchValues() }
     set { classes[shapes] = newValue.chosen.isEmpty ? nil : newValue }
   }
 
-  /// What a tuning is good for: the kernels it was measured with.
+  /// Names the kernels that a tuning was measured with; it is good for no others.
   public static let kernelFingerprint = String(KernelTrust.kernelFingerprint, radix: 16)
 }
 

@@ -11,11 +11,13 @@ public import TesseraCompute
 ///
 /// Equal batches in equal order give the same bits on every device.
 public struct CodebookLearner: Sendable {
+  /// The options given to `init`; `update` decides which of the two rules moves the codewords.
   public let options: Options
+  /// Numbers of a codeword, and of every vector of a batch.
   public let dimension: Int
   /// `options.codewordCount` x `dimension`, row-major.
   public private(set) var codewords: [Float]
-  /// How many vectors of a batch each codeword stood for lately: moving averages.
+  /// Vectors of a batch that each codeword stood for lately: moving averages.
   public private(set) var usage: [Double]
   /// The moving averages of the sums of those vectors.
   private var sums: [Double]
@@ -65,14 +67,14 @@ public struct CodebookLearner: Sendable {
     return try labels(of: points, on: device)
   }
 
-  /// What the codebook makes of a batch: codes, losses and gradients. Learns nothing.
+  /// Returns the codes, losses and gradients of a batch. Learns nothing.
   public func evaluate(_ batch: Vectors, on device: any Device) throws(TesseraError) -> Step {
     try examine(batch, on: device).step
   }
 
-  /// What the codebook makes of a batch, and then learns from it: the result belongs to the
-  /// codewords before. With `Update.gradient`, learning is left to ``apply(codebookGradient:rate:)``
-  /// but for codewords that start again.
+  /// Returns the codes, losses and gradients of a batch under the codewords as they are, and then
+  /// learns from the batch. With `Update.gradient`, only codewords that are hardly used start
+  /// again; learning itself is left to ``apply(codebookGradient:rate:)``.
   public mutating func step(_ batch: Vectors, on device: any Device) throws(TesseraError) -> Step {
     let (step, batchSums) = try examine(batch, on: device)
     let keep = options.decay
@@ -171,7 +173,7 @@ public struct CodebookLearner: Sendable {
 // MARK: - Files
 
 extension CodebookLearner {
-  /// What a file keeps to go on learning from where it was.
+  /// The arrays that a file keeps, so that learning can go on from where it was.
   public var arrays: [String: StoredArray] {
     [
       "codewords": .of(codewords, shape: [options.codewordCount, dimension]),

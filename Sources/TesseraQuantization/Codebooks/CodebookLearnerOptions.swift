@@ -1,22 +1,22 @@
 import TesseraCompute
 
 extension CodebookLearner {
-  /// How codewords follow their vectors.
+  /// Chooses the rule by which codewords follow their vectors.
   public enum Update: Sendable, Hashable {
-    /// By moving averages of the vectors: no learning rate, and the usual choice.
+    /// Codewords become moving averages of their vectors: no learning rate, and the usual choice.
     case movingAverages
-    /// By the gradient of the codebook loss, which the caller applies.
+    /// Codewords follow the gradient of the codebook loss, which the caller applies.
     case gradient
   }
 
-  /// How to learn.
+  /// The options of learning.
   public struct Options: Sendable, Hashable {
     /// Codewords · 1 or more.
     public var codewordCount: Int
-    /// How codewords follow their vectors.
+    /// The rule by which codewords follow their vectors.
     public var update: Update
-    /// What a moving average keeps of itself each step · from 0, below 1 · 0.99 for batches of some
-    /// hundred vectors, less for larger ones.
+    /// The share that a moving average keeps of itself in each step · from 0, below 1 · 0.99 for
+    /// batches of some hundred vectors, less for larger ones.
     public var decay: Double
     /// Weight of the commitment loss · 0 or more · 0.25 as in the paper; results hardly depend on
     /// it between 0.1 and 2.
@@ -29,6 +29,7 @@ extension CodebookLearner {
     /// Chooses the vectors that codewords start again from.
     public var seed: UInt64
 
+    /// Takes the values as they are; `CodebookLearner.init` checks them.
     public init(
       codewordCount: Int, update: Update = .movingAverages, decay: Double = 0.99,
       commitment: Double = 0.25, smoothing: Double = 1e-5, revivalShare: Double = 0.03,

@@ -1,11 +1,11 @@
 extension CodebookLearner {
-  /// What a codebook makes of one batch.
+  /// Holds the codes, losses and gradients of one batch.
   ///
   /// Losses are means over all numbers of the batch, so gradients are of those means.
   public struct Step: Sendable {
     /// The codeword of each vector.
     public let labels: [Int32]
-    /// Those codewords, in the order of the batch, row-major: what the network goes on with.
+    /// The codewords that `labels` names, row-major: the network goes on with these.
     public let quantized: [Float]
     /// Vectors of the batch for each codeword.
     public let counts: [Int32]

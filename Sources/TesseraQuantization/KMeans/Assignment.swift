@@ -1,7 +1,7 @@
 import TesseraCompute
 internal import TesseraHost
 
-/// Which cluster each point belongs to.
+/// Holds the cluster of each point.
 struct Assignment {
   let labels: [Int32]
   let distances: [Double]

@@ -2,10 +2,10 @@ public import TesseraCompute
 internal import TesseraHost
 
 extension KMeans {
-  /// How a number of clusters is judged.
+  /// Chooses the measure that numbers of clusters are judged by.
   public enum CountCriterion: String, Sendable, CaseIterable {
-    /// Where the curve of objectives bends most: its point farthest below the line from its first to
-    /// its last (Satopää and others, Kneedle, 2011). Depends on where those are.
+    /// The number at which the curve of objectives bends most: its point farthest below the line
+    /// from its first to its last (Satopää and others, Kneedle, 2011). Depends on where those are.
     case elbow
     /// The largest mean silhouette (Rousseeuw 1987) of a sample: how much nearer points are to
     /// their own cluster's than to the next cluster's.
@@ -14,7 +14,9 @@ extension KMeans {
 
   /// One number of clusters that was tried.
   public struct CountTrial: Sendable, Hashable {
+    /// The number of clusters that was tried.
     public let clusterCount: Int
+    /// The objective that it ended with.
     public let objective: Double
     /// Between -1 and 1; only where asked for.
     public let silhouette: Double?
@@ -22,7 +24,9 @@ extension KMeans {
 
   /// The number of clusters chosen, and all that were tried, fewest first.
   public struct CountChoice: Sendable, Hashable {
+    /// The number that was chosen.
     public let clusterCount: Int
+    /// Every number that was tried, fewest clusters first.
     public let trials: [CountTrial]
   }
 

@@ -1,9 +1,12 @@
 public import TesseraCompute
 
-/// What k-means found.
+/// Holds the clusters that k-means found, and how it found them.
 public struct Clustering: Sendable {
+  /// The number of clusters, also of those without a point.
   public let clusterCount: Int
+  /// Numbers of a centroid.
   public let dimension: Int
+  /// The metric that points and centroids were compared by.
   public let metric: Metric
   /// `clusterCount` x `dimension`, row-major; of unit length but for `.squaredL2`.
   public let centroids: [Float]
@@ -15,9 +18,9 @@ public struct Clustering: Sendable {
   /// distance for `.squaredL2`; 1 - similarity for `.cosine`; the length of the point less its
   /// inner product for `.innerProduct`.
   public let finalObjective: Double
-  /// What each update did, in order.
+  /// The updates in the order in which they were made.
   public let history: [Iteration]
-  /// Whether it stopped because nothing changed any more, or less than the tolerance.
+  /// True if it stopped because nothing changed any more, or less than the tolerance.
   public let converged: Bool
   /// The objective each restart ended with; `finalObjective` is the least.
   public let restartObjectives: [Double]
@@ -33,7 +36,8 @@ public struct Clustering: Sendable {
     public let objective: Double
     /// Points that changed their cluster.
     public let movedPoints: Int
-    /// How uneven clusters are: `K * sum of counts² / (sum of counts)²`, 1 where all are equal.
+    /// The unevenness of the clusters: `K * sum of counts² / (sum of counts)²`, 1 where all are
+    /// equal.
     public let imbalance: Double
     /// Wall time, the only thing here that differs from run to run.
     public let seconds: Double

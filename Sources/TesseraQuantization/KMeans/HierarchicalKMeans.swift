@@ -61,7 +61,7 @@ struct HierarchicalKMeans {
     }
     var left = total - shares.reduce(0, +)
     while left != 0 {
-      // How much more a group deserves than it has; ties by lower group.
+      // The clusters that each coarse cluster deserves beyond those it has; ties by the lower one.
       let wanting = counts.indices
         .filter { left > 0 ? shares[$0] < counts[$0] : shares[$0] > 1 }
         .map { (Double(total) * Double(counts[$0]) / Double(points) - Double(shares[$0]), $0) }

@@ -11,8 +11,10 @@ internal import TesseraHost
 ///   where the device remembers (``Assigner``); the points lie on the device as Float32, or where
 ///   memory is short pass through it block by block.
 public struct KMeans: Sendable {
+  /// The options that every call of ``cluster(_:on:progress:)`` uses.
   public let options: Options
 
+  /// Takes the options as they are; they are checked against the points when these are known.
   public init(_ options: Options) { self.options = options }
 
   /// Groups `points` into `options.clusterCount` clusters.

@@ -1,7 +1,7 @@
 public import TesseraCompute
 
 extension KMeans {
-  /// What to compute. Equal options and points give bit-identical results on every device.
+  /// Options of k-means. Equal options and points give bit-identical results on every device.
   public struct Options: Sendable {
     /// Clusters to make · 1 to the number of points · more than distinct points leaves some empty.
     public var clusterCount: Int
@@ -10,19 +10,20 @@ extension KMeans {
     public var iterations: Int
     /// Chooses the random numbers · any · equal seeds give equal results.
     public var seed: UInt64
-    /// What "near" means · any metric · cosine is spherical k-means: points and centroids are
-    /// scaled to unit length; for inner products only centroids are, so long points count more.
+    /// The metric that points and centroids are compared by · any metric · cosine is spherical
+    /// k-means: points and centroids are scaled to unit length; for inner products only centroids
+    /// are, so long points count more.
     public var metric: Metric
-    /// Where the centroids start · see ``Initialization``.
+    /// The centroids to start from · see ``Initialization``.
     public var initialization: Initialization
     /// Stop when an update improves the objective by less than this share of it · 0 or more ·
     /// 0 stops only when no label changes.
     public var tolerance: Double
-    /// How centroids are found · see ``Algorithm`` · ``Algorithm/lloyd`` unless there are very many
-    /// points or clusters.
+    /// The algorithm that finds the centroids · see ``Algorithm`` · ``Algorithm/lloyd`` unless
+    /// there are very many points or clusters.
     public var algorithm: Algorithm
-    /// How much each point counts · one number a point, finite, none negative, not all 0 · nil: all
-    /// count 1. A point of weight 0 gets a label and moves nothing.
+    /// The weight of each point · one number a point, finite, none negative, not all 0 · nil: all
+    /// weigh 1. A point of weight 0 gets a label and moves nothing.
     public var weights: [Float]?
     /// Runs from different starts, of which the best is kept · 1 or more · 3 to 10 where K is small
     /// and the objective matters.
@@ -37,6 +38,7 @@ extension KMeans {
     /// need more go there in blocks, in every iteration anew, with the same result.
     public var memoryLimit: Int?
 
+    /// Takes what should differ from the defaults; `KMeans.cluster` checks the values.
     public init(
       clusterCount: Int, iterations: Int = 20, seed: UInt64 = 1234, metric: Metric = .squaredL2,
       initialization: Initialization = .kMeansPlusPlus, tolerance: Double = 0,
@@ -58,7 +60,7 @@ extension KMeans {
     }
   }
 
-  /// Where the centroids start.
+  /// Chooses the centroids that k-means starts from.
   public enum Initialization: Sendable {
     /// Distinct rows, every choice equally likely. Cost: nothing.
     case random
@@ -76,7 +78,7 @@ extension KMeans {
     case given(Vectors)
   }
 
-  /// How centroids are found.
+  /// Chooses the algorithm that finds the centroids.
   public enum Algorithm: Sendable, Hashable {
     /// All points in every iteration (Lloyd 1982).
     case lloyd

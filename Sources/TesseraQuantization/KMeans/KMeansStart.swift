@@ -2,7 +2,7 @@ internal import Synchronization
 import TesseraCompute
 internal import TesseraHost
 
-/// Where centroids start.
+/// Finds the centroids to start from.
 struct KMeansStart {
   let points: TrainingPoints
   let clusterCount: Int
@@ -80,8 +80,8 @@ struct KMeansStart {
   }
 }
 
-/// How likely each point is to be chosen next: its weight times its distance from the nearest
-/// chosen.
+/// Holds each point's chance to be chosen next: its weight times its distance from the nearest
+/// point chosen so far.
 private struct Chances {
   private let points: TrainingPoints
   /// Infinite before anything is chosen.

@@ -12,7 +12,7 @@ final class TrainingPoints {
   let metric: Metric
   let device: any Device
   let memoryLimit: Int?
-  /// How much each point counts; nil: 1.
+  /// The weight of each point; nil: 1.
   let weights: [Float]?
   /// By how much points are multiplied for the device; 1 but for squared L2.
   let scale: PointScale

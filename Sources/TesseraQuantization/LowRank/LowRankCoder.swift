@@ -106,8 +106,8 @@ struct LowRankCoder {
     }
   }
 
-  /// What each codeword of the other parts adds to the latent numbers of `part`; the part's own
-  /// add nothing.
+  /// Returns what each codeword of the other parts adds to the latent numbers of `part`; the part's
+  /// own codewords add nothing.
   private func contributions(to part: Int, chunks: Int) -> [Lanes] {
     var table = [Lanes](repeating: Lanes(), count: partCount * codewordCount * chunks)
     let columns = partCount * width

@@ -7,6 +7,7 @@ import TesseraHost
 ///   O(latent * (codewords + parts)) a vector, where latent counts the numbers of all parts;
 ///   decoding is one product, O(dimension * latent).
 public struct LowRankQuantizer: Quantizer {
+  /// `lowrank`.
   public static let kind = "lowrank"
 
   /// Numbers of the vector for each number of the code: m.
@@ -23,8 +24,11 @@ public struct LowRankQuantizer: Quantizer {
   /// `partCount * 2^bits` x `latent`, part by part.
   public let codewords: [Float]
 
+  /// `LRVQ<m>_<d>x<bits>`, always with the number of latent numbers that training chose.
   public var specification: String { "LRVQ\(blockLength)_\(latent)x\(bits)" }
+  /// Numbers of a vector.
   public var dimension: Int { mean.count }
+  /// Bytes of a code: `partCount * bits` bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
   /// Numbers of a code.
   public var partCount: Int { (dimension + blockLength - 1) / blockLength }
@@ -57,7 +61,8 @@ public struct LowRankQuantizer: Quantizer {
     }
   }
 
-  /// How often every number of a code is chosen anew, given the others.
+  /// Passes over all numbers of a code, in each of which every number is chosen anew, given the
+  /// others.
   private static let passCount = 2
 
   public func decode(
@@ -87,6 +92,7 @@ public struct LowRankQuantizer: Quantizer {
     return latents
   }
 
+  /// The mean, the projection and the codewords, as Float32.
   public var arrays: [String: StoredArray] {
     [
       "mean": .of(mean, shape: [dimension]),
@@ -95,6 +101,8 @@ public struct LowRankQuantizer: Quantizer {
     ]
   }
 
+  /// Reads the mean, the projection and the codewords; the specification must name the latent
+  /// numbers.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let recipe = try LowRankRecipe(parsing: specification), let latent = recipe.latent else {

@@ -19,7 +19,7 @@ public struct LowRankRecipe: CodewordRecipe, Hashable {
   public let latent: Int?
   /// Bits of a number of the code · 1 to 8 · there are 2^bits codewords a part.
   public let bits: Int
-  /// How the codewords of a part are found to begin with.
+  /// Options of the k-means that finds the first codewords of a part.
   public var options: CodewordOptions
   /// Turns of codes, codewords and projection · 0 or more · each costs about as much as encoding
   /// the training points.
@@ -71,6 +71,7 @@ public struct LowRankRecipe: CodewordRecipe, Hashable {
     pattern: "LRVQ<m>[_<d>]x<bits>", quantizer: LowRankQuantizer.self
   ) { text throws(TesseraError) in try LowRankRecipe(parsing: text) }
 
+  /// `LRVQ<m>_<d>x<bits>`, without `_<d>` where the latent numbers are estimated.
   public var specification: String {
     "LRVQ\(blockLength)" + (latent.map { "_\($0)" } ?? "") + "x\(bits)"
   }

@@ -1,5 +1,5 @@
-/// How many latent numbers a code of low-rank vector quantization stands for, estimated from the
-/// variances of the data before anything is trained.
+/// Estimates how many latent numbers a code of low-rank vector quantization should stand for, from
+/// the variances of the data, before anything is trained.
 ///
 /// The error has two parts: what lies outside the latent space, and what codewords miss inside it.
 /// The first is the sum of the variances left out. For the second, a normal source of `a` variances

@@ -3,11 +3,11 @@ import TesseraHost
 
 /// A recipe whose quantizer is made of codewords.
 public protocol CodewordRecipe: QuantizerRecipe {
-  /// How its codewords are found.
+  /// Options of the k-means that finds its codewords.
   var options: CodewordOptions { get set }
 }
 
-/// How codebooks are trained: the same knobs for every quantizer made of codewords.
+/// Options of the training of codebooks: the same for every quantizer made of codewords.
 public struct CodewordOptions: Sendable, Hashable {
   /// Updates of k-means at most · 1 or more · more lowers the error a little.
   public var iterations: Int
@@ -17,6 +17,7 @@ public struct CodewordOptions: Sendable, Hashable {
   /// Chooses the random numbers · any · equal seeds give equal codebooks.
   public var seed: UInt64
 
+  /// Takes the values as they are; training checks them.
   public init(iterations: Int = 25, pointsPerCodeword: Int = 256, seed: UInt64 = 1234) {
     self.iterations = iterations
     self.pointsPerCodeword = pointsPerCodeword

@@ -1,10 +1,11 @@
 import TesseraCompute
 import TesseraHost
 
-/// What every codeword of a product quantizer adds to the score of a query, in ``FixedOrder``.
+/// Computes what every codeword of a product quantizer adds to the score of a query, in
+/// ``FixedOrder``.
 struct CodewordTables: Sendable {
   private let quantizer: ProductQuantizer
-  /// What queries go through first.
+  /// The rotation that queries go through first; nil if there is none.
   private let rotation: LinearMap?
   /// Coordinates side by side, [part][width][codeword], so that four codewords are compared at once.
   private let columns: [Double]

@@ -6,6 +6,7 @@ public import TesseraCompute
 /// A code holds one number of `bits` bits a part, part 0 in the lowest bits. Parts differ by one
 /// dimension where they cannot be equal.
 public struct ProductQuantizer: Quantizer {
+  /// `product`.
   public static let kind = "product"
 
   /// The factory string: `PQ48x8`.
@@ -18,10 +19,13 @@ public struct ProductQuantizer: Quantizer {
   public let codewords: [Float]
   let layout: SubspaceLayout
 
+  /// Numbers of a vector.
   public var dimension: Int { layout.dimension }
+  /// Codewords of a part: `2^bits`.
   public var codewordCount: Int { 1 << bits }
   /// Numbers of the longest part.
   public var width: Int { layout.width }
+  /// Bytes of a code: `subspaceCount * bits` bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
   var packing: BitPacking { BitPacking(bits: bits, perRow: subspaceCount) }
 
@@ -66,6 +70,7 @@ public struct ProductQuantizer: Quantizer {
     }
   }
 
+  /// The padded codewords, and the numbers of each part.
   public var arrays: [String: StoredArray] {
     let widths = (0..<subspaceCount).map { Int32(layout.range($0).count) }
     return [
@@ -74,6 +79,7 @@ public struct ProductQuantizer: Quantizer {
     ]
   }
 
+  /// Reads the codewords and the widths of the parts.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let recipe = try ProductRecipe(parsing: specification) else {

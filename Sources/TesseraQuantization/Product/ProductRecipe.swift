@@ -6,7 +6,7 @@ public struct ProductRecipe: CodewordRecipe, Hashable {
   public let subspaceCount: Int
   /// Bits of a number · 4 to 16 · 8 is usual; there are 2^bits codewords a part.
   public let bits: Int
-  /// How the codewords of a part are found.
+  /// Options of the k-means that finds the codewords of a part.
   public var options: CodewordOptions
 
   /// - Throws: `.invalidArgument` for parts or bits out of range.
@@ -42,6 +42,7 @@ public struct ProductRecipe: CodewordRecipe, Hashable {
     try self.init(subspaceCount: parts, bits: bits)
   }
 
+  /// `PQ<parts>x<bits>`, also where it was read from `PQ<parts>`, which means 8 bits.
   public var specification: String { "PQ\(subspaceCount)x\(bits)" }
 
   /// - Throws: `.invalidArgument` for fewer dimensions than parts, or fewer points than codewords.

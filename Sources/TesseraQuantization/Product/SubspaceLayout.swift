@@ -1,7 +1,7 @@
 import TesseraCompute
 
-/// How vectors are cut into parts: as equal as possible, the longer ones first. Where parts differ,
-/// the shorter ones are padded with a zero.
+/// Cuts vectors into parts that are as equal as possible, the longer ones first. Where parts
+/// differ, the shorter ones are padded with a zero.
 struct SubspaceLayout: Sendable, Hashable {
   let dimension: Int
   let count: Int

@@ -2,12 +2,12 @@ import TesseraCompute
 
 /// A quantizer whose scores are sums of table entries, one for each number of a code.
 protocol TableScored: Quantizer {
-  /// How the numbers of a code lie in its bytes.
+  /// The order of a code's numbers in its bytes.
   var packing: BitPacking { get }
 
-  /// Whether scores under `metric` are such sums and nothing else.
+  /// Tells whether scores under `metric` are such sums and nothing else.
   func addsUp(_ metric: Metric) -> Bool
 
-  /// What makes tables. Cost: one pass over the codebook.
+  /// Makes the tables of queries. Cost: one pass over the codebook.
   var codewordTables: CodewordTables { get }
 }

@@ -6,7 +6,7 @@ public import TesseraCompute
 public enum QuantizerFactory {
   /// A kind of quantizer: how its factory strings are read, and how it comes back from a file.
   struct Family: Sendable {
-    /// How its strings look, for messages: `PQ<M>x<bits>`.
+    /// The form of its strings, for messages: `PQ<M>x<bits>`.
     let pattern: String
     let quantizer: any Quantizer.Type
     /// The recipe that a string spells; nil for the string of another family.
@@ -33,7 +33,7 @@ public enum QuantizerFactory {
     RaBitQRecipe.family, LowRankRecipe.family,
   ]
 
-  /// What the factory string spells.
+  /// Returns the recipe that a factory string spells.
   ///
   /// - Throws: `.invalidArgument` if no family reads it, listing those there are.
   public static func recipe(_ text: String) throws(TesseraError) -> any QuantizerRecipe {

@@ -33,7 +33,7 @@ struct StoredArrayTable {
     return (values, array.shape)
   }
 
-  /// How vectors are cut, from the widths of `parts` parts.
+  /// Returns the layout of `parts` parts from their widths.
   func layout(parts: Int) throws(TesseraError) -> SubspaceLayout {
     let (widths, _) = try values("widths", Int32.self, [parts])
     let dimension = widths.reduce(0) { $0 + max(0, Int($1)) }

@@ -35,7 +35,7 @@ public struct TrainingNote: Sendable, Hashable, CustomStringConvertible {
   public let quantizer: String
   /// The option that led to it: `trainingSampleLimit`.
   public let knob: String
-  /// What it did, in a sentence.
+  /// The effect, in a sentence.
   public let effect: String
 
   /// Says what an option did.

@@ -50,7 +50,7 @@ struct GridDirection {
     return best.reciprocal
   }
 
-  /// How near in direction the rounding to multiples of a step comes.
+  /// Measures how near in direction the rounding to multiples of a step comes.
   private struct Trial {
     let reciprocal: Float
     let product: Float
@@ -87,8 +87,8 @@ struct GridDirection {
   /// gives the nearest whole number, in instructions that every processor has.
   private static let roundingShift: Float = 0x1.8p23
 
-  /// What numbers are cut to before rounding: the middle of the highest level, as the lower end of a
-  /// level is halfway between two and may round to the one below.
+  /// The number that larger ones are cut to before rounding: the middle of the highest level, as
+  /// the lower end of a level is halfway between two and may round to the one below.
   private var highest: Float { Float(1 << (bits - 1)) - 0.5 }
 
   private static func sum(_ lanes: Lanes) -> Float {

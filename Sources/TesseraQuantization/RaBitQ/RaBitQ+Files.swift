@@ -1,6 +1,7 @@
 public import TesseraCompute
 
 extension RaBitQ {
+  /// The center as Float32, and the random signs of the rotation as Int8.
   public var arrays: [String: StoredArray] {
     [
       "center": .of(center, shape: [dimension]),
@@ -9,6 +10,7 @@ extension RaBitQ {
     ]
   }
 
+  /// Reads the center and the signs; each sign must be 1 or -1.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let recipe = try RaBitQRecipe(parsing: specification) else {

@@ -12,6 +12,7 @@ import TesseraHost
 /// - Complexity: encoding and decoding take O(dimension * log dimension) a vector, besides about
 ///   19 trials of a grid step when there is more than one bit.
 public struct RaBitQ: Quantizer {
+  /// `rabitq`.
   public static let kind = "rabitq"
 
   /// Bits of a dimension.
@@ -20,8 +21,11 @@ public struct RaBitQ: Quantizer {
   public let center: [Float]
   let rotation: HadamardRotation
 
+  /// `RaBitQ<bits>`, or `RaBitQ` for one bit.
   public var specification: String { bits == 1 ? "RaBitQ" : "RaBitQ\(bits)" }
+  /// Numbers of a vector.
   public var dimension: Int { center.count }
+  /// Bytes of a code: `dimension * bits` bits, rounded up to whole bytes, and 12 bytes of factors.
   public var codeByteCount: Int { levels.bytesPerRow + RaBitQFactors.byteCount }
 
   var levels: BitPacking { BitPacking(bits: bits, perRow: dimension) }
@@ -87,6 +91,7 @@ public struct RaBitQ: Quantizer {
     return bytes
   }
 
+  /// Scales each grid point to lie nearest to its vector, turns it back, and adds the center.
   public func decode(
     _ codes: Codes, on device: any Device, control: RunControl
   ) throws(TesseraError) -> [Float] {

@@ -1,6 +1,6 @@
 import TesseraCompute
 
-/// What a code of ``RaBitQ`` keeps besides the grid point.
+/// Holds the numbers that a code of ``RaBitQ`` keeps besides the grid point.
 struct RaBitQFactors: Sendable {
   static let byteCount = 12
 
@@ -34,7 +34,7 @@ struct RaBitQFactors: Sendable {
     self.init(length: number(0), scale: number(4), centerProduct: number(8))
   }
 
-  /// Whether a vector can have them.
+  /// True if a vector can have these factors.
   var isPossible: Bool {
     length >= 0 && length.isFinite && scale >= 0 && scale.isFinite && centerProduct.isFinite
       && (length == 0) == (scale == 0)

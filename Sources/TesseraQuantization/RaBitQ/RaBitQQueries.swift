@@ -3,7 +3,7 @@ import TesseraHost
 
 /// Queries turned and rounded to whole numbers, ready to be multiplied with grid points.
 struct RaBitQQueries {
-  /// How many dimensions go into one product: more would leave too few bits for the query.
+  /// Dimensions that go into one product: more would leave too few bits for the query.
   private static let blockDimension = 1024
 
   private struct Query {
@@ -19,7 +19,7 @@ struct RaBitQQueries {
     let norm: Double
     /// The value of a whole number of 1.
     let unit: Double
-    /// How far the rounded direction is from the direction.
+    /// The distance between the rounded direction and the direction.
     let rounding: Double
   }
 
@@ -94,7 +94,7 @@ struct RaBitQQueries {
         rounding: rounding.squareRoot()))
   }
 
-  /// What the device makes of queries and the grid points of some codes.
+  /// Holds the products that the device makes of queries and the grid points of some codes.
   struct Products: Sendable {
     /// For each block of dimensions, (queries * limbs) x codes: whole numbers.
     let blocks: [[Float]]
@@ -167,7 +167,7 @@ struct RaBitQQueries {
     }
   }
 
-  /// How far off the score may be.
+  /// Returns how far the score may be from the exact one, at a given confidence.
   func bound(
     _ metric: Metric, _ index: Int, _ factors: RaBitQFactors, squares: Double, confidence: Double
   ) -> Float {

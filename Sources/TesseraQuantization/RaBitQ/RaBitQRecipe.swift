@@ -17,6 +17,7 @@ public struct RaBitQRecipe: QuantizerRecipe, Hashable {
     }
   }
 
+  /// `RaBitQ<bits>`, or `RaBitQ` for one bit.
   public var specification: String { bits == 1 ? "RaBitQ" : "RaBitQ\(bits)" }
 
   /// `RaBitQ4`, or `RaBitQ` for one bit; nil for other names.
@@ -32,6 +33,8 @@ public struct RaBitQRecipe: QuantizerRecipe, Hashable {
     pattern: "RaBitQ<bits>", quantizer: RaBitQ.self
   ) { text throws(TesseraError) in try RaBitQRecipe(parsing: text) }
 
+  /// Takes the mean of the points as the center; the rotation follows from a fixed seed. Throws
+  /// `.invalidShape` without points or dimensions.
   public func train(
     _ points: Vectors, on device: any Device, control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {

@@ -134,7 +134,7 @@ private struct BeamSearch {
     }
   }
 
-  /// What each codeword of `stage` makes of a choice's cost.
+  /// Computes the cost that each codeword of `stage` would give to a choice.
   private mutating func extend(
     _ parent: Int, _ cost: Float, _ stage: Int, _ scores: Span<Float>, _ products: Span<Float>,
     _ rowCount: Int

@@ -6,8 +6,10 @@ public import TesseraCompute
 ///
 /// A code holds one number of `bits` bits a stage, part by part, the first in the lowest bits.
 public struct ResidualQuantizer: Quantizer {
+  /// `residual`.
   public static let kind = "residual"
 
+  /// `RQ<stages>x<bits>`, or `PRQ<parts>x<stages>x<bits>`.
   public let specification: String
   /// Codebooks that are added up, for each part.
   public let stageCount: Int
@@ -19,7 +21,9 @@ public struct ResidualQuantizer: Quantizer {
 
   /// Parts a vector is cut into: 1 for `RQ`.
   public var partCount: Int { parts.count }
+  /// Numbers of a vector.
   public var dimension: Int { layout.dimension }
+  /// Bytes of a code: `partCount * stageCount * bits` bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
   private var packing: BitPacking { BitPacking(bits: bits, perRow: partCount * stageCount) }
 
@@ -111,6 +115,7 @@ public struct ResidualQuantizer: Quantizer {
     }
   }
 
+  /// The padded codewords, part by part and stage by stage, and the numbers of each part.
   public var arrays: [String: StoredArray] {
     let widths = (0..<partCount).map { Int32(layout.range($0).count) }
     return [
@@ -120,6 +125,7 @@ public struct ResidualQuantizer: Quantizer {
     ]
   }
 
+  /// Reads the codewords and the widths of the parts.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let recipe = try ResidualRecipe(parsing: specification) else {

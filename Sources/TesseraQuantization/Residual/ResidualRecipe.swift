@@ -10,6 +10,7 @@ public struct ResidualRecipe: CodewordRecipe, Hashable {
   public let stageCount: Int
   /// Bits of a number · 1 to 12 · 8 is usual.
   public let bits: Int
+  /// Options of the k-means that finds the first codewords of each stage.
   public var options: CodewordOptions
   /// Turns of encoding and averaging after the last stage · 0 or more · each lowers the error less.
   public var refinements = 12
@@ -52,6 +53,7 @@ public struct ResidualRecipe: CodewordRecipe, Hashable {
       bits: numbers[count - 1])
   }
 
+  /// `RQ<stages>x<bits>` for one part, else `PRQ<parts>x<stages>x<bits>`.
   public var specification: String {
     partCount == 1 ? "RQ\(stageCount)x\(bits)" : "PRQ\(partCount)x\(stageCount)x\(bits)"
   }

@@ -5,16 +5,21 @@ public import TesseraCompute
 ///
 /// Rotations are canonical inner products, so codes are the same bits on every device.
 public struct RotatedQuantizer: TableScored {
+  /// `rotated-product`.
   public static let kind = "rotated-product"
 
   /// Works on rotated vectors.
   public let product: ProductQuantizer
   let rotation: LinearMap
 
+  /// `OPQ<parts>,PQ<parts>x<bits>`, with `_<kept>` after the first part where dimensions are
+  /// dropped.
   public let specification: String
+  /// Numbers of a vector, before the rotation.
   public var dimension: Int { rotation.inputs }
   /// Dimensions after the rotation, at most ``dimension``.
   public var rotatedDimension: Int { rotation.outputs }
+  /// Bytes of a code, which is a code of ``product``.
   public var codeByteCount: Int { product.codeByteCount }
 
   init(_ recipe: RotatedRecipe, _ product: ProductQuantizer, _ rotation: LinearMap) {
@@ -85,6 +90,7 @@ public struct RotatedQuantizer: TableScored {
       ["rotation": .of(rotation.rows, shape: [rotatedDimension, dimension])]) { own, _ in own }
   }
 
+  /// Reads the arrays of ``product`` and the rotation.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let recipe = try RotatedRecipe(parsing: specification) else {

@@ -2,13 +2,14 @@ public import TesseraCompute
 
 /// Trains a ``RotatedQuantizer``: codewords and the rotation by turns.
 public struct RotatedRecipe: CodewordRecipe, Hashable {
-  /// What follows the rotation.
+  /// The quantizer of the rotated vectors.
   public var product: ProductRecipe
   /// Dimensions to keep · the number of parts to the dimension · nil keeps all.
   public let rotatedDimension: Int?
   /// Rotations to find · 1 or more · each lowers the error less than the one before.
   public var rotationCount = 10
 
+  /// Options of the k-means, which are those of ``product``.
   public var options: CodewordOptions {
     get { product.options }
     set { product.options = newValue }
@@ -44,6 +45,7 @@ public struct RotatedRecipe: CodewordRecipe, Hashable {
     try self.init(product, rotatedDimension: kept)
   }
 
+  /// `OPQ<parts>,PQ<parts>x<bits>`, or `OPQ<parts>_<kept>,PQ<parts>x<bits>`.
   public var specification: String {
     let kept = rotatedDimension.map { "_\($0)" } ?? ""
     return "OPQ\(product.subspaceCount)\(kept),\(product.specification)"

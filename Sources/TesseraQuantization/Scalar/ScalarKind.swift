@@ -1,4 +1,4 @@
-/// How a ``ScalarQuantizer`` stores one number.
+/// Chooses how a ``ScalarQuantizer`` stores one number.
 public enum ScalarKind: String, Sendable, Hashable, CaseIterable {
   /// One of 2^bits levels between the least and the greatest number of the dimension in training.
   case bits8 = "SQ8"
@@ -18,6 +18,6 @@ public enum ScalarKind: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Whether numbers are levels of a trained range.
+  /// True if numbers are levels of a trained range.
   var isTrained: Bool { bits < 16 }
 }

@@ -9,6 +9,7 @@ import TesseraHost
 /// Codes are computed on the host, in Float32. A number outside the trained range gets the first or
 /// the last level, one beyond 16-bit floats their greatest; encoding notes how many.
 public struct ScalarQuantizer: Quantizer {
+  /// `scalar`.
   public static let kind = "scalar"
 
   /// How a number is stored.
@@ -17,9 +18,12 @@ public struct ScalarQuantizer: Quantizer {
   public let minimums: [Float]
   /// The greatest number of each dimension less the least; empty for 16-bit kinds.
   public let ranges: [Float]
+  /// Numbers of a vector.
   public let dimension: Int
 
+  /// The name of the kind: `SQ8`, `SQfp16`, ...
   public var specification: String { scalarKind.rawValue }
+  /// Bytes of a code: `dimension` numbers of the kind's bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
   var packing: BitPacking { BitPacking(bits: scalarKind.bits, perRow: dimension) }
 
@@ -85,6 +89,7 @@ public struct ScalarQuantizer: Quantizer {
       .invalidArgument, "decode: a code of \(specification) stands for NaN or infinity")
   }
 
+  /// The dimension, and the minimums and ranges, which are empty for 16-bit kinds.
   public var arrays: [String: StoredArray] {
     [
       "dimension": .of([Int64(dimension)], shape: [1]),
@@ -93,6 +98,7 @@ public struct ScalarQuantizer: Quantizer {
     ]
   }
 
+  /// Reads the dimension, minimums and ranges; no range may be negative.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let kind = ScalarKind(rawValue: specification) else {

@@ -4,10 +4,13 @@ import TesseraHost
 
 /// Trains a ``ScalarQuantizer``: finds the least and greatest number of each dimension.
 public struct ScalarRecipe: QuantizerRecipe, Hashable {
+  /// The form in which each number is to be stored.
   public let kind: ScalarKind
 
+  /// Makes the recipe of a kind; there is nothing else to choose.
   public init(_ kind: ScalarKind) { self.kind = kind }
 
+  /// The name of the kind: `SQ8`, `SQfp16`, ...
   public var specification: String { kind.rawValue }
 
   /// Trains in two passes over the points, one for the ranges and one for the error.

@@ -5,7 +5,7 @@ public import TesseraCompute
 /// Nothing is learnt beforehand; each sequence gets a codebook of its own, by spherical k-means.
 /// Equal tokens and options give the same bits on every device.
 public struct TokenReducer: Sendable {
-  /// How many codewords to leave.
+  /// Chooses how many codewords are left.
   public enum Size: Sendable, Hashable {
     /// So many, or one a token where there are fewer · 1 or more.
     case fixed(Int)
@@ -18,6 +18,7 @@ public struct TokenReducer: Sendable {
     case elbow(upTo: Int)
   }
 
+  /// The rule for the number of codewords.
   public let size: Size
   /// Updates of k-means at most.
   public let iterations: Int

@@ -19,7 +19,9 @@ public struct TokenReduction: Sendable {
   /// The mean squared distance between tokens and their codewords.
   public let meanSquaredError: Double
 
+  /// Codewords that are left.
   public var codewordCount: Int { counts.count }
+  /// Tokens of the sequence.
   public var tokenCount: Int { grid.count }
   /// The share of the tokens that is left: codewords per token.
   public var keptShare: Double { Double(codewordCount) / Double(tokenCount) }

@@ -24,7 +24,7 @@ struct CodeScanKernel {
     switch (device.body, layout.bits) {
     case (.wideItem, 4):
       (blockQueries, codeBytes, entryBytes) = (4, 64, 64)
-      // What first-level caches nearly hold: there is so little to do with a byte.
+      // The panels that first-level caches nearly hold: there is so little to do with a byte.
       (slicePanels, macros) = ((64 << 10) / layout.groupBytes, [:])
     case (.wideItem, _):
       (blockQueries, codeBytes, entryBytes) = (32, 1, 32)
@@ -48,7 +48,7 @@ struct CodeScanKernel {
     (queryCount + blockQueries - 1) / blockQueries * blockQueries * layout.tableBytes
   }
 
-  /// How a launch is spread over the device.
+  /// Returns how a launch is spread over the device.
   func shape(queryCount: Int, panelCount: Int) -> FilterShape {
     let blocks = (queryCount + blockQueries - 1) / blockQueries
     let work = 4 * blockQueries * SearchPanels.panelRows * layout.parts

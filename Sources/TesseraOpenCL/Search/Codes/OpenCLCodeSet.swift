@@ -51,6 +51,6 @@ final class OpenCLCodeSet: CodeSet, @unchecked Sendable {
     segments.reduce(panelLengths.byteCount) { $0 + $1.bytes.byteCount }
   }
 
-  /// How rows lie.
+  /// The order in which rows are stored.
   var layout: CodeGroups { CodeGroups(count: count, parts: parts, bits: bits) }
 }

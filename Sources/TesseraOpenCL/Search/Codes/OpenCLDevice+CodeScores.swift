@@ -1,7 +1,7 @@
 internal import TesseraCompute
 
 extension OpenCLDevice {
-  /// What `nearestCodes` finds, by a score for every code: as many at a time as limits allow.
+  /// Finds the same as `nearestCodes` by a score for every code, as many at a time as limits allow.
   func scoreAll(
     _ tables: Matrix<Float>, in set: OpenCLCodeSet, order: ScoreOrder, hitCount: Int,
     limits: SearchLimits
@@ -43,7 +43,7 @@ extension OpenCLDevice {
   }
 }
 
-/// How many scores are there at a time.
+/// The number of scores that are held at a time, as queries times rows.
 private struct ScoreBlock {
   /// Fewer rows would not save memory to speak of.
   static let leastRows = 4096

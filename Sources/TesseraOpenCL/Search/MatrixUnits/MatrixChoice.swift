@@ -1,13 +1,13 @@
 internal import COpenCL
 internal import TesseraCompute
 
-/// Where products of rounded numbers are computed.
+/// Chooses the unit that multiplies rounded numbers.
 public enum MatrixUnits: String, Sendable, Hashable, CaseIterable {
-  /// By the device's matrix unit, if it has one that is found to work.
+  /// The device's matrix unit, if it has one that is found to work.
   case automatic = "auto"
-  /// Nowhere: filters compute in Float32.
+  /// No unit: filters compute in Float32.
   case none
-  /// By a unit's instructions written out in OpenCL C, on any device: to test, not to be fast.
+  /// A unit whose instructions are written out in OpenCL C, for any device: to test, not to be fast.
   case emulated
 }
 
@@ -16,7 +16,7 @@ struct MatrixChoice {
   let unit: MatrixUnit?
   let filter: SearchFilter
 
-  /// What `options` ask for, of what the device turns out to have.
+  /// Takes what `options` ask for, of what the device turns out to have.
   ///
   /// - Throws: `.invalidArgument` for a filter there is no unit for.
   init(
@@ -42,7 +42,7 @@ struct MatrixChoice {
     filter = unit == nil ? .float32 : wanted
   }
 
-  /// What a device says of itself: `tile`, or `tile, float16 on nvidia`.
+  /// Returns the device's variant, as people read it: `tile`, or `tile, float16 on nvidia`.
   func variant(of body: KernelBody) -> String {
     guard let unit else { return body.rawValue }
     return "\(body.rawValue), \(filter.rawValue) on \(unit.name)"

@@ -6,7 +6,7 @@ struct MatrixProbe {
   let context: OpenCLContext
   let arena: Arena
   let cache: ProgramCache
-  /// What every program of the device is built with.
+  /// The macros that every program of the device is built with.
   let macros: [String: Int]
 
   /// The first of `units` that multiplies right, as `filter` needs it. Each is tried with a probe of
@@ -24,7 +24,7 @@ struct MatrixProbe {
     return nil
   }
 
-  /// Whether both shapes of tile give the exact products of small whole numbers.
+  /// Tells whether both shapes of tile give the exact products of small whole numbers.
   func works(_ unit: MatrixUnit, _ filter: SearchFilter) -> Bool {
     // Emulated tiles have one shape, and are slow.
     let (queryCounts, rowCount, dimension) =
@@ -74,7 +74,7 @@ struct MatrixProbe {
     }
   }
 
-  /// What such a product is.
+  /// Returns the exact value of such a product.
   static func wholeProduct(_ query: Int, _ row: Int, dimension: Int) -> Float {
     Float(
       (0..<dimension).reduce(0) {

@@ -1,5 +1,5 @@
-/// How many queries and rows a work-group multiplies by a matrix unit, and how its groups of lanes
-/// lie over them.
+/// Describes how many queries and rows a work-group multiplies by a matrix unit, and how its groups
+/// of lanes lie over them.
 struct MatrixTile {
   let unit: MatrixUnit
   let queries: Int

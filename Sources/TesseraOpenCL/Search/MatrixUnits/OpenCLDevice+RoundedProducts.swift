@@ -1,6 +1,8 @@
 public import TesseraCompute
 
 extension OpenCLDevice: RoundedMultiplier {
+  /// Tries the matrix unit on small whole numbers first. Throws `.unsupported` if none is in use or
+  /// it gives other numbers.
   public func roundedProducts(
     of numbers: RoundedNumber, queries: Int, rows: Int, dimension: Int
   ) throws(TesseraError) -> RoundedProducts {

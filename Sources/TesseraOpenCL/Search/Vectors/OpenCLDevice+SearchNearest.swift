@@ -1,6 +1,8 @@
 public import TesseraCompute
 
 extension OpenCLDevice {
+  /// Counts the packed panels as resident, and the memory of one batch, or of the rows on their way
+  /// while they are packed, as working memory.
   public func cost(of search: SearchShape) -> SearchCost {
     cost(of: search, limits: SearchLimits())
   }

@@ -3,7 +3,7 @@ internal import TesseraCompute
 /// Rows before they are packed: where their bytes lie on the device, row after row without gaps.
 struct SearchSource {
   let storage: OpenCLStorage
-  /// Where the first row begins in the storage's buffer.
+  /// The first row's position in the storage's buffer, in bytes.
   let byteOffset: Int
   let element: ElementType
   let rowCount: Int

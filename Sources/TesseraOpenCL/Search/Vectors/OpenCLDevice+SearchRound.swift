@@ -1,7 +1,8 @@
 internal import TesseraCompute
 
 extension OpenCLDevice {
-  /// What the first filter of a search among rows of `dimension` numbers computes in.
+  /// Returns the numbers that the first filter of a search among rows of `dimension` numbers
+  /// computes in.
   func filter(dimension: Int) -> SearchFilter {
     let dimensions =
       isFilterForced ? SearchFilter.roundedDimensions : SearchFilter.worthwhileDimensions

@@ -1,5 +1,5 @@
-/// What the filter of a search computes in. Results do not depend on it: whatever may be among the k
-/// best is scored again in full.
+/// Chooses the numbers that the filter of a search computes in. Results do not depend on it:
+/// whatever may be among the k best is scored again in full.
 public enum SearchFilter: String, Sendable, Hashable, CaseIterable {
   /// The numbers as they are.
   case float32

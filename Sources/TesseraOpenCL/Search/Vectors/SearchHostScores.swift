@@ -8,7 +8,7 @@ struct SearchHostVectors {
 }
 
 extension OpenCLDevice {
-  /// Whether canonical scores can be computed here: in Float64, from Float32 numbers that are not
+  /// True if canonical scores can be computed here: in Float64, from Float32 numbers that are not
   /// flushed to zero on the way.
   var scoresCanonically: Bool {
     let single = context.number(CL_DEVICE_SINGLE_FP_CONFIG, absent: cl_device_fp_config(0))
@@ -18,8 +18,8 @@ extension OpenCLDevice {
 }
 
 extension SearchRun {
-  /// What `search_rescore` does, on the host: lists with more than `limit` entries come here, and
-  /// go back with keys in place of entries.
+  /// Does the work of `search_rescore` on the host: lists with more than `limit` entries come here,
+  /// and go back with keys in place of entries.
   func scoreOnHost(listsAbove limit: Int) throws(TesseraError) {
     let counts = try device.context.read(queryCount, of: UInt32.self, from: lists.counts)
     guard counts.contains(where: { $0 > limit }) else { return }

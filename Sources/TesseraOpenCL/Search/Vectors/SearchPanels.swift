@@ -25,7 +25,7 @@ struct SearchPanels: Sendable {
   let metric: Metric
   let dimension: Int
   let rowCount: Int
-  /// What the first filter of a search computes in.
+  /// The numbers that the first filter of a search computes in.
   let filter: SearchFilter
   let segments: [Segment]
   /// Two lengths of each panel, over all segments: the largest norm, and the most that rounding
@@ -74,7 +74,7 @@ struct SearchPanels: Sendable {
 struct SearchBound {
   /// g, for rounded numbers G: relative to the norms.
   let slack: Float
-  /// What underflow can add.
+  /// The most that underflow can add.
   let tiny: Float
   /// The coefficient of the squared row norm.
   let square: Float
@@ -90,7 +90,7 @@ struct SearchBound {
 }
 
 extension Metric {
-  /// What the kernels call it.
+  /// The number that stands for the metric in the kernels.
   var kernelValue: Int {
     switch self {
     case .innerProduct: 0

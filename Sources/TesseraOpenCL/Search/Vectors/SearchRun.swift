@@ -4,14 +4,14 @@ internal import TesseraCompute
 struct SearchRun: CertifiedSearch {
   let device: OpenCLDevice
   let panels: SearchPanels
-  /// Where in them hits may lie.
+  /// The panels in which hits may lie.
   let parts: [SearchPart]
   let memory: SearchMemory
   let queryCount: Int
   let limits: SearchLimits
   /// Brings the vectors to the host, for devices that cannot compute canonical scores.
   let hostVectors: () throws(TesseraError) -> SearchHostVectors
-  /// What the filter computes in.
+  /// The numbers that the filter computes in.
   var filter: SearchFilter
   let expected = ExpectedVisits()
 

@@ -11,7 +11,7 @@ final class OpenCLVectorSet: VectorSet, @unchecked Sendable {
     super.init(vectors, metric: panels.metric, firstID: firstID)
   }
 
-  /// What a search of the rows that `selector` selects visits.
+  /// Returns the panels that a search of the rows that `selector` selects visits.
   func parts(
     only selector: IDSelector?, on device: OpenCLDevice
   ) throws(TesseraError) -> [SearchPart] {
