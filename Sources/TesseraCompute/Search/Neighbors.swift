@@ -67,7 +67,7 @@ public struct Neighbors: Sendable, Hashable {
   /// - Complexity: O(queryCount * k).
   public func merged(with other: Neighbors, k: Int, order: ScoreOrder) -> Neighbors {
     precondition(queryCount == other.queryCount, "both parts answer the same queries")
-    let merged = min(k, hitCount + other.hitCount)
+    let merged = Swift.min(k, hitCount + other.hitCount)
     var ids: [Int64] = []
     var scores: [Float] = []
     ids.reserveCapacity(queryCount * merged)
