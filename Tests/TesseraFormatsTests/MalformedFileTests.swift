@@ -244,8 +244,11 @@ private let countedCases: [MalformedCase] = [
   .vectors("fbin: seven bytes", "v.fbin", Array(zeros[..<7]), "truncated before its counts end"),
   .vectors("fbin: no columns", "v.fbin", bytes(UInt32.max, 0), "no columns"),
   .vectors(
-    "fbin: counts beyond the file", "v.fbin", bytes(UInt32.max, UInt32.max) + zeros,
+    "fbin: counts beyond the file", "v.fbin", bytes(UInt32.max, UInt32(Int32.max)) + zeros,
     "is truncated"),
+  .vectors(
+    "fbin: columns beyond every limit", "v.fbin", bytes(UInt32.max, UInt32.max) + zeros,
+    "at most 2147483647 are read"),
   .vectors(
     "fbin: cut short", "v.fbin", bytes(UInt32(2), 3) + zeros.dropLast(),
     "2 x 3 float32 need 24 bytes, 23 are there (byte 31)"),

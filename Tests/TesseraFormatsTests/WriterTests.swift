@@ -1,7 +1,7 @@
 import Foundation
 import TesseraCompute
-internal import TesseraHost
 import TesseraFormats
+internal import TesseraHost
 import Testing
 
 @Suite("A write that fails leaves nothing behind")
@@ -111,9 +111,14 @@ struct WriterTests {
     try expectUntouched(.invalidShape, "s.npy", "3 numbers are not 2 rows of 2") {
       try ScoreFile.write([1, 2, 3], rows: 2, columns: 2, to: $0)
     }
-    for (rows, columns) in [(-1, -4), (4, 0), (0, 0), (.max, 2), (.max / 2, 1)] {
+    for (rows, columns) in [(-1, -4), (.max, 2), (.max / 2, 1), (0, 1 << 31)] {
       try expectUntouched(.invalidShape, "s.npy", "are no table") {
         try ScoreFile.write([1, 2, 3, 4], rows: rows, columns: columns, to: $0)
+      }
+    }
+    for rows in [0, 4] {
+      try expectUntouched(.invalidShape, "s.npy", "4 numbers are not \(rows) rows of 0") {
+        try ScoreFile.write([1, 2, 3, 4], rows: rows, columns: 0, to: $0)
       }
     }
   }
@@ -126,7 +131,7 @@ struct WriterTests {
     try expectUntouched(.invalidShape, "v.fbin", "32-bit counts") {
       _ = try VectorFileWriter($0, element: .float32, count: 1 << 32, dimension: 1)
     }
-    try expectUntouched(.invalidShape, "v.fvecs", "32-bit counts") {
+    try expectUntouched(.invalidShape, "v.fvecs", "at most 2147483647") {
       _ = try VectorFileWriter($0, element: .float32, count: 1, dimension: 1 << 31)
     }
     try expectUntouched(.invalidShape, "v.npy", "at least one column") {

@@ -3,6 +3,7 @@
 /// Bytes go to a temporary file in the same folder. `commit` makes them durable and renames; until
 /// then whatever is at the path stays as it is. A file that is not committed leaves nothing behind:
 /// where the system can make a file without a name (Linux), not even when the process is killed.
+/// Only to replace a file does it need another name, hidden and random, while it is committed.
 ///
 /// Not for use from two tasks at once.
 package final class AtomicFile {
@@ -138,7 +139,7 @@ package final class AtomicFile {
     do throws(TesseraError) {
       for file in files { try file.seal() }
       try withoutSignals { () throws(TesseraError) in
-        for file in files { try file.takeTemporaryName() }
+        for file in files where file.replaces { try file.takeTemporaryName() }
         if files.count > 1 { for file in files { file.keepOld() } }
         for (index, file) in files.enumerated() {
           do throws(TesseraError) {
@@ -171,11 +172,13 @@ package final class AtomicFile {
 
   private func takeTemporaryName() throws(TesseraError) {
     guard !hasTemporaryName else { return }
-    let source = "/proc/self/fd/\(descriptor)"
-    guard linkat(AT_FDCWD, source, folder, temporaryName, AT_SYMLINK_FOLLOW) == 0 else {
-      throw abandoned("cannot be given a name", errno)
-    }
+    guard link(to: temporaryName) else { throw abandoned("cannot be given a name", errno) }
     hasTemporaryName = true
+  }
+
+  /// Gives the file that has no name this one, unless another file has it.
+  private func link(to name: String) -> Bool {
+    linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", folder, name, AT_SYMLINK_FOLLOW) == 0
   }
 
   /// Gives the file that is replaced a second name to come back from. File systems without second
@@ -185,6 +188,11 @@ package final class AtomicFile {
   }
 
   private func takePlace() throws(TesseraError) {
+    if !hasTemporaryName {
+      if link(to: place.name) { return }
+      guard errno == EEXIST else { throw abandoned("cannot be given a name", errno) }
+      try takeTemporaryName()
+    }
     guard renameat(folder, temporaryName, folder, place.name) == 0 else {
       throw abandoned("cannot be put in its place", errno)
     }

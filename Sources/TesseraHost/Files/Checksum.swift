@@ -24,7 +24,8 @@ package enum Checksum {
       var value = ~UInt32(0)
       var offset = 0
       while bytes.count - offset >= 8 {
-        let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+        let word = UInt64(
+          littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         let mixed = word ^ UInt64(value)
         value = 0
         for position in 0..<8 {
