@@ -4,16 +4,20 @@ import Tessera
 /// How a command that failed ends: one line on stderr and an exit status of sysexits.h.
 enum Failure {
   static func report(_ error: any Error) -> Never {
-    let ending = TesseraCommand.exitCode(for: error)
     // Help and the version come this way too.
-    if ending.isSuccess { TesseraCommand.exit(withError: error) }
+    if TesseraCommand.exitCode(for: error).isSuccess { TesseraCommand.exit(withError: error) }
+    TesseraCommand.exit(withError: ExitCode(say(error)))
+  }
+
+  /// Says what went wrong on stderr, and returns the exit status.
+  static func say(_ error: any Error) -> Int32 {
     if let error = error as? TesseraError {
       Console.error("\(commandName): \(error)")
-      TesseraCommand.exit(withError: ExitCode(Self.status(for: error.code)))
+      return status(for: error.code)
     }
     let message = TesseraCommand.message(for: error)
     if !message.isEmpty { Console.error("\(commandName): \(message); see \(commandName) --help") }
-    TesseraCommand.exit(withError: ending)
+    return TesseraCommand.exitCode(for: error).rawValue
   }
 
   static func status(for code: TesseraError.Code) -> Int32 {

@@ -16,6 +16,10 @@ public final class OpenCLDevice: Device {
   /// The kernel body in use.
   public let body: KernelBody
 
+  /// The driver's name for itself, such as "Portable Computing Language": it tells two drivers of one
+  /// processor apart.
+  public let platformName: String
+
   /// Items in a work-group of kernels that have no reason of their own: 1 for wide items.
   let groupSize: Int
   let cache: ProgramCache
@@ -60,11 +64,18 @@ public final class OpenCLDevice: Device {
       context, alignment: max(128, Int(alignmentBits) / 8),
       sharedBlockBytes: options.sharedBlockBytes,
       maxBlockBytes: min(maxAllocationBytes, memoryBytes), memoryBytes: memoryBytes)
-    let abilities = try Probe(context, arena: arena, cache: cache).run()
+    var abilities = try Probe(context, arena: arena, cache: cache).run()
+    let claimsFloat64 = context.text(CL_DEVICE_EXTENSIONS).contains("cl_khr_fp64")
+    // One passing error would cost some operations a factor of hundreds, so the claim counts for a
+    // second try.
+    if claimsFloat64, !abilities.hasFloat64 {
+      abilities = try Probe(context, arena: arena, cache: cache).run()
+    }
 
     let type = context.number(CL_DEVICE_TYPE, absent: cl_device_type(0))
     let isCPU = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0
     let isGPU = type & cl_device_type(CL_DEVICE_TYPE_GPU) != 0
+    platformName = platform.name
     body = options.body ?? (isCPU ? .wideItem : .tile)
     groupSize = body == .wideItem ? 1 : min(256, abilities.workGroupSize)
     macros = [body.macro: 1, "GROUP": groupSize]
@@ -83,6 +94,14 @@ public final class OpenCLDevice: Device {
     filter = matrix.filter
     isFilterForced = options.filter != nil
     trust = KernelTrust(cache, isBlind: !options.triesKernels)
+    if claimsFloat64, !abilities.hasFloat64 {
+      trust.note(
+        TesseraError(
+          .deviceFailure,
+          "\(identifier): the driver offers Float64, but a kernel that uses it fails; operations in "
+            + "Float64 are left to the host, which takes much longer; update the driver (\(name), "
+            + "\(driver)) or use --device cpu"))
+    }
     sessions = Mutex(OpenCLSessions(OpenCLSession(context, arena: arena)))
     description = DeviceInfo(
       identifier: identifier, name: name, kind: isCPU ? .cpu : isGPU ? .gpu : .accelerator,
