@@ -6,33 +6,84 @@ struct DevicesCommand: ParsableCommand {
     commandName: "devices",
     abstract: "List every device: kind, memory, limits, native operations, variant in use.",
     discussion: """
+      --measure measures how fast each is at searches, in turns, and keeps the
+      speeds for --device auto: use it when they were taken on a busy machine.
+
       Examples:
         tessera devices
         tessera devices --json
+        tessera devices --measure
         TESSERA_CPU=avx2 tessera devices
       """)
+
+  @Flag(help: "Measure the devices again, for --device auto.")
+  var measure = false
 
   @OptionGroup var output: OutputOptions
 
   func run() throws {
+    if measure { return try runMeasurement() }
     let (devices, problems) = Devices.all()
     if output.json {
       try JSONOutput.print(
         Listing(
-          devices: devices.map { DeviceDescription($0.info) },
+          devices: devices.map { DeviceDescription($0.info, Devices.platformName(of: $0)) },
           problems: problems.map(\.description)))
       return
     }
     var table = Table(header: ["device", "kind", "memory", "units", "variant", "native", "name"])
     for device in devices {
-      let info = device.info
+      let (info, platform) = (device.info, Devices.platformName(of: device))
       table.add(
         info.identifier, info.kind.rawValue,
         info.memoryBytes == .max ? "-" : info.memoryBytes.asBytes, "\(info.computeUnits)",
-        info.variant, "\(info.accelerated.count)/\(DeviceOperation.allCases.count)", info.name)
+        info.variant, "\(info.accelerated.count)/\(DeviceOperation.allCases.count)",
+        platform.isEmpty ? info.name : "\(info.name) (\(platform))")
     }
     table.print()
     for problem in problems { output.note(problem.description) }
+  }
+
+  private func runMeasurement() throws {
+    let (speeds, problems) = Devices.measure()
+    if output.json {
+      return try JSONOutput.print(
+        Measurement(
+          speeds: speeds.map { Speed($0.device, $0.speeds) },
+          problems: problems.map(\.description)))
+    }
+    var table = Table(
+      header: ["device", "products a second", "prepared a second", "a call", "spread"])
+    for (info, speeds) in speeds {
+      table.add(
+        info.identifier, speeds.productsPerSecond.short,
+        Int(speeds.preparedBytesPerSecond).asBytes, "\((speeds.overheadSeconds * 1e6).short) us",
+        "\(((speeds.spread ?? 0) * 100).short) %")
+    }
+    table.print()
+    for problem in problems { output.note(problem.description) }
+  }
+
+  /// What `--measure` prints as JSON, under these names.
+  struct Measurement: Encodable {
+    let speeds: [Speed]
+    let problems: [String]
+  }
+
+  struct Speed: Encodable {
+    let device: String
+    let productsPerSecond: Double
+    let preparedBytesPerSecond: Double
+    let overheadSeconds: Double
+    let spread: Double?
+
+    init(_ info: DeviceInfo, _ speeds: DeviceProfile) {
+      device = info.identifier
+      productsPerSecond = speeds.productsPerSecond
+      preparedBytesPerSecond = speeds.preparedBytesPerSecond
+      overheadSeconds = speeds.overheadSeconds
+      spread = speeds.spread
+    }
   }
 
   struct Listing: Encodable {
@@ -47,6 +98,7 @@ struct DeviceDescription: Encodable {
   let name: String
   let kind: String
   let vendor: String
+  let platform: String
   let driver: String
   let variant: String
   let memoryBytes: Int
@@ -57,7 +109,8 @@ struct DeviceDescription: Encodable {
   let hasFloat64: Bool
   let accelerated: [String]
 
-  init(_ info: DeviceInfo) {
+  init(_ info: DeviceInfo, _ platform: String) {
+    self.platform = platform
     device = info.identifier
     name = info.name
     kind = info.kind.rawValue

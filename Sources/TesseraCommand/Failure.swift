@@ -4,26 +4,28 @@ import Tessera
 /// Ends a command that failed: with one line on stderr and an exit status of sysexits.h.
 enum Failure {
   static func report(_ error: any Error) -> Never {
-    let ending = TesseraCommand.exitCode(for: error)
-    if let error = error as? TesseraError { end(error) }
-    if ending.isSuccess {
+    if TesseraCommand.exitCode(for: error).isSuccess {
       // Help, the version and completion scripts.
       do throws(TesseraError) {
         Console.print(TesseraCommand.fullMessage(for: error))
         try Console.flush()
       } catch {
-        end(error)
+        TesseraCommand.exit(withError: ExitCode(say(error)))
       }
       TesseraCommand.exit()
     }
-    let message = TesseraCommand.message(for: error)
-    if !message.isEmpty { Console.error("\(commandName): \(message); see \(commandName) --help") }
-    TesseraCommand.exit(withError: ending)
+    TesseraCommand.exit(withError: ExitCode(say(error)))
   }
 
-  private static func end(_ error: TesseraError) -> Never {
-    Console.error("\(commandName): \(error)")
-    TesseraCommand.exit(withError: ExitCode(status(for: error.code)))
+  /// Says what went wrong on stderr, and returns the exit status.
+  static func say(_ error: any Error) -> Int32 {
+    if let error = error as? TesseraError {
+      Console.error("\(commandName): \(error)")
+      return status(for: error.code)
+    }
+    let message = TesseraCommand.message(for: error)
+    if !message.isEmpty { Console.error("\(commandName): \(message); see \(commandName) --help") }
+    return TesseraCommand.exitCode(for: error).rawValue
   }
 
   static func status(for code: TesseraError.Code) -> Int32 {

@@ -1,5 +1,7 @@
 import ArgumentParser
 import Tessera
+import TesseraDevices
+internal import TesseraHost
 
 @main
 struct TesseraCommand: ParsableCommand {
@@ -35,16 +37,31 @@ struct TesseraCommand: ParsableCommand {
       DevicesCommand.self, DoctorCommand.self, GenerateCommand.self, SearchCommand.self,
       KMeansCommand.self, QuantizerCommand.self, TokensCommand.self, EvalCommand.self,
       DemoCommand.self,
-      BenchCommand.self, TuneCommand.self,
+      BenchCommand.self, TuneCommand.self, TrialCommand.self,
     ])
 
   static func main() {
     do {
       var command = try parseAsRoot(Arguments.typed())
+      if !(command is TrialCommand) { DriverTrial.install() }
+      // Devices are gone, and their drivers at rest, when this returns or throws.
       try command.run()
       try Console.flush()
     } catch {
-      Failure.report(error)
+      end(error)
     }
+    end(nil)
+  }
+
+  private static func end(_ error: (any Error)?) -> Never {
+    DriverTrial.end()
+    guard Devices.haveLostCalls else {
+      if let error { Failure.report(error) }
+      exit(withError: nil)
+    }
+    // A driver that gives no answer still runs: ending it in the ordinary way may crash.
+    let status = error.map(Failure.say) ?? 0
+    fflush(nil)
+    _exit(status)
   }
 }

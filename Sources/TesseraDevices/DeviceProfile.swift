@@ -8,11 +8,16 @@ public struct DeviceProfile: Sendable, Hashable, Codable {
   public var preparedBytesPerSecond: Double
   /// Multiply-adds of a search in a second: queries * rows * dimension.
   public var productsPerSecond: Double
+  /// How far the measured times of one search lay apart, as a share of their median: much of it means
+  /// that the machine was busy. Nil where it was not measured.
+  public var spread: Double?
 
-  /// Takes the numbers as they are.
+  /// - Parameter spread: How far the measured times lay apart, as a share of their median.
   public init(
-    overheadSeconds: Double, preparedBytesPerSecond: Double, productsPerSecond: Double
+    overheadSeconds: Double, preparedBytesPerSecond: Double, productsPerSecond: Double,
+    spread: Double? = nil
   ) {
+    self.spread = spread
     self.overheadSeconds = overheadSeconds
     self.preparedBytesPerSecond = preparedBytesPerSecond
     self.productsPerSecond = productsPerSecond

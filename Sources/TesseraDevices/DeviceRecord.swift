@@ -1,10 +1,35 @@
 import TesseraCompute
 import TesseraOpenCL
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 /// Holds what is kept of a device between runs.
 struct DeviceRecord: Codable, Hashable {
   var speeds: DeviceProfile?
+  /// When the speeds were measured, in seconds since 1970.
+  var measured: Double?
   var tuning: TuningRecord?
+
+  /// The speeds, unless they should be measured again.
+  func currentSpeeds(at now: Date) -> DeviceProfile? {
+    speeds.flatMap { $0.isPlausible && objectionToSpeeds(at: now) == nil ? $0 : nil }
+  }
+
+  /// Says why the speeds should be measured again; nil if they are good.
+  func objectionToSpeeds(at now: Date = .now) -> String? {
+    guard let speeds, speeds.isPlausible else { return "the speeds kept are none" }
+    let age = measured.map { now.timeIntervalSince1970 - $0 } ?? .infinity
+    // A clock that was set back says nothing.
+    guard age >= -60, age < 30 * 86_400 else { return "was measured more than 30 days ago" }
+    if speeds.spread ?? 0 > 0.5, age > 3600 {
+      return "was measured while the machine did other work"
+    }
+    return nil
+  }
 }
 
 /// The state of the tuning of an OpenCL device, complete or not.

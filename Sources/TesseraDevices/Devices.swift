@@ -1,4 +1,5 @@
 public import TesseraCompute
+import TesseraOpenCL
 
 /// Finds the devices of this machine and chooses among them. Nothing above it names a backend.
 ///
@@ -26,8 +27,9 @@ public enum Devices {
 
   /// The device for a search, or for a large one if no search is given.
   ///
-  /// `.auto` takes the device expected to finish first, by speeds measured once and kept in the
-  /// user's cache folder (about a fifth of a second a device); it is the CPU where no other works.
+  /// `.auto` takes the device expected to finish first, by speeds that are measured (about a third
+  /// of a second a device), kept in the user's cache folder and measured again after 30 days, or after
+  /// an hour if the machine was busy; it is the CPU where no other works, and for little work.
   ///
   /// - Throws: `.deviceUnavailable` if the device asked for is not there, with what to do about it;
   ///   `.unsupported` or `.invalidArgument` if `TESSERA_CPU` or the threads cannot be honoured.
@@ -43,6 +45,38 @@ public enum Devices {
   ) throws(TesseraError) -> DeviceSelection {
     try Backends.live(threads: threads).select(choice, for: search ?? typicalSearch)
   }
+
+  /// Measures every device now, in turns, and keeps the speeds for `.auto`: for a machine that was
+  /// busy when they were measured, or has changed since.
+  ///
+  /// - Returns: The speeds of each device that could be measured, and what kept others from it.
+  public static func measure(
+    threads: Int? = nil
+  ) -> (speeds: [(device: DeviceInfo, speeds: DeviceProfile)], problems: [TesseraError]) {
+    let all = all(threads: threads)
+    let devices = all.devices.filter { $0.info.kind != .reference }
+    var speeds: [(device: DeviceInfo, speeds: DeviceProfile)] = []
+    var problems = all.problems
+    for (device, result) in zip(devices, Calibration().profiles(of: devices)) {
+      switch result {
+      case .success(let profile):
+        ProfileStore.user.save(profile, for: device.info)
+        speeds.append((device.info, profile))
+      case .failure(let error): problems.append(error)
+      }
+    }
+    return (speeds, problems)
+  }
+
+  /// Returns the name of the software that drives a device, which tells two drivers of one processor
+  /// apart; empty for devices that need none.
+  package static func platformName(of device: any Device) -> String {
+    (device as? OpenCLDevice)?.platformName ?? ""
+  }
+
+  /// Tells whether a driver that was given up still runs: the process should then end without the
+  /// drivers' own ends.
+  package static var haveLostCalls: Bool { OpenCLDevice.hasLostCalls }
 
   /// The search that a device is chosen for if nothing is known: much work.
   static let typicalSearch = SearchShape(

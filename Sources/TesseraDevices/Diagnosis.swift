@@ -9,8 +9,10 @@ extension Devices {
   /// Reads and probes only; the cache folder is made if it is not there.
   public static func diagnose() -> [Finding] {
     let (devices, problems) = all()
-    return processor(devices, problems) + memory() + openCLLibrary() + OpenCLDrivers().findings()
+    return processor(devices, problems) + memory() + openCLLibrary()
+      + OpenCLDrivers(refusals: DriverGate.pass().refusals).findings()
       + openCLDevices(devices, problems) + GraphicsHardware().findings(devices) + cache()
+      + speeds(devices)
   }
 
   private static func processor(
@@ -56,16 +58,30 @@ extension Devices {
     let found = devices.filter { $0.info.identifier.hasPrefix("opencl:") }
       .map { device -> Finding in
         let info = device.info
-        let host = Set(DeviceOperation.allCases).subtracting(info.accelerated).map(\.rawValue).sorted()
+        let host = Set(DeviceOperation.allCases).subtracting(info.accelerated).map(\.rawValue)
+          .sorted()
         return .ok(
           info.identifier,
-          "\(info.name), driver \(info.driver), \(info.variant)"
+          "\(info.name), \(Devices.platformName(of: device)), driver \(info.driver), "
+            + "\(info.variant)"
             + (host.isEmpty ? "" : "; leaves to the host: \(host.joined(separator: ", "))"))
       }
     // These say themselves what to do.
     let failed = problems.filter { $0.code != .unsupported }
       .map { Finding(subject: "opencl devices", state: .missing, detail: "\($0)", remedy: nil) }
     return found + failed
+  }
+
+  /// Tells of speeds that were measured long ago, or on a machine that was busy.
+  private static func speeds(_ devices: [any Device]) -> [Finding] {
+    devices.compactMap { device in
+      guard let record = ProfileStore.user.record(for: device.info), record.speeds != nil,
+        let objection = record.objectionToSpeeds()
+      else { return nil }
+      return .odd(
+        "speeds", "\(device.info.identifier): \(objection), so auto may choose wrongly",
+        remedy: "tessera devices --measure")
+    }
   }
 
   private static func cache() -> [Finding] {
@@ -76,6 +92,9 @@ extension Devices {
           "no folder: HOME is not set, so programs are built and devices measured each time",
           remedy: "export TESSERA_CACHE=/var/tmp/tessera")
       ]
+    }
+    if let objection = CacheFolder.objection(to: path) {
+      return [Finding(subject: "cache", state: .odd, detail: objection.message, remedy: nil)]
     }
     CacheFolder.create(path)
     guard SystemFile.isWritable(path) else {

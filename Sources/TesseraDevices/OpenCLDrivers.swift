@@ -3,6 +3,13 @@ internal import TesseraHost
 extension Devices {
   static func openCLLibrary() -> [Finding] {
     let chosen = Environment["TESSERA_OPENCL_LIBRARY"]
+    if let chosen, let reason = DriverGate.pass().refusals[chosen] {
+      return [
+        .missing(
+          "opencl library", "TESSERA_OPENCL_LIBRARY names \(chosen), which \(reason)",
+          remedy: "unset TESSERA_OPENCL_LIBRARY")
+      ]
+    }
     for name in chosen.map({ [$0] }) ?? ["libOpenCL.so.1", "libOpenCL.so"] where canLoad(name) {
       return [.ok("opencl library", name)]
     }
@@ -24,11 +31,20 @@ extension Devices {
     // Drivers do not survive being unloaded, so the library stays.
     dlopen(library, RTLD_LAZY | RTLD_LOCAL) != nil
   }
+
+  /// Tells whether a library has an entry point through which an OpenCL loader finds its platforms.
+  static func isDriver(_ library: String) -> Bool {
+    guard let handle = dlopen(library, RTLD_LAZY | RTLD_LOCAL) else { return false }
+    let names = ["clIcdGetPlatformIDsKHR", "clGetPlatformIDs", "clGetExtensionFunctionAddress"]
+    return names.contains { dlsym(handle, $0) != nil }
+  }
 }
 
 /// The drivers registered with the OpenCL loader: one `.icd` file each, naming a library.
 struct OpenCLDrivers {
-  var folder = Environment["OCL_ICD_VENDORS"] ?? "/etc/OpenCL/vendors"
+  var folder = DriverGate.vendorsFolder
+  /// Why files are left out, by their paths.
+  var refusals: [String: String] = [:]
 
   func findings() -> [Finding] {
     let files = SystemFile.names(in: folder).filter { $0.hasSuffix(".icd") }.sorted()
@@ -47,11 +63,23 @@ struct OpenCLDrivers {
           "opencl drivers", "\(folder)/\(file) names no library",
           remedy: "sudo rm '\(folder)/\(file)', or reinstall its driver")
       }
-      return Devices.canLoad(library)
+      let reinstall = "reinstall the package of \(folder)/\(file): dpkg -S '\(folder)/\(file)'"
+      if let reason = refusals["\(folder)/\(file)"] {
+        return .missing(
+          "opencl drivers", "\(file) names \(library), which \(reason)",
+          remedy: "\(reinstall), or remove it: sudo rm '\(folder)/\(file)'")
+      }
+      guard Devices.canLoad(library) else {
+        return .missing(
+          "opencl drivers", "\(file) names \(library), which cannot be loaded", remedy: reinstall)
+      }
+      return Devices.isDriver(library)
         ? .ok("opencl drivers", "\(file): \(library)")
         : .missing(
-          "opencl drivers", "\(file) names \(library), which cannot be loaded",
-          remedy: "reinstall the package of \(folder)/\(file): dpkg -S '\(folder)/\(file)'")
+          "opencl drivers",
+          "\(file) names \(library), which is no OpenCL driver: it does not "
+            + "export clIcdGetPlatformIDsKHR or clGetPlatformIDs",
+          remedy: reinstall)
     }
   }
 }

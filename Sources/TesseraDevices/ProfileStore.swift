@@ -17,7 +17,10 @@ struct ProfileStore {
   let path: String?
 
   static var user: ProfileStore {
-    ProfileStore(path: CacheFolder.path().map { $0 + "/devices.json" })
+    ProfileStore(
+      path: CacheFolder.path().flatMap { folder in
+        CacheFolder.objection(to: folder) == nil ? folder + "/devices.json" : nil
+      })
   }
 
   /// Everything a record depends on: the device, its driver, the code path and this version.
@@ -28,15 +31,18 @@ struct ProfileStore {
     ].joined(separator: " | ")
   }
 
-  func profile(for info: DeviceInfo) -> DeviceProfile? {
-    guard let profile = read().records[Self.key(info)]?.speeds, profile.isPlausible else {
-      return nil
-    }
-    return profile
+  func record(for info: DeviceInfo) -> DeviceRecord? { read().records[Self.key(info)] }
+
+  /// Returns the speeds kept, unless they should be measured again.
+  func profile(for info: DeviceInfo, at now: Date = .now) -> DeviceProfile? {
+    record(for: info)?.currentSpeeds(at: now)
   }
 
-  func save(_ profile: DeviceProfile, for info: DeviceInfo) {
-    update(info) { $0.speeds = profile }
+  func save(_ profile: DeviceProfile, for info: DeviceInfo, at now: Date = .now) {
+    update(info) { record in
+      record.speeds = profile
+      record.measured = now.timeIntervalSince1970
+    }
   }
 
   func tuning(for info: DeviceInfo) -> TuningRecord? { read().records[Self.key(info)]?.tuning }
@@ -78,13 +84,16 @@ struct ProfileStore {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     guard let json = try? encoder.encode(records) else { return }
     CacheFolder.create(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+    CacheFolder.clearWay(for: path)
     guard let file = try? AtomicFile(path) else { return }
     try? file.append(Array(json).span.bytes)
     try? file.commit()
   }
 
   private func read() -> (records: [String: DeviceRecord], problem: TesseraError?) {
-    guard let path, let json = try? Data(contentsOf: URL(filePath: path)) else { return ([:], nil) }
+    guard let path, let json = SystemFile.bytes(of: path).map({ Data($0) }) else {
+      return ([:], nil)
+    }
     guard let records = try? JSONDecoder().decode([String: DeviceRecord].self, from: json) else {
       let problem = TesseraError(
         .malformedFile,

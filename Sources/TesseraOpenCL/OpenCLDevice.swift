@@ -17,6 +17,10 @@ public final class OpenCLDevice: Device {
   /// The kernel body in use.
   public let body: KernelBody
 
+  /// The driver's name for itself, such as "Portable Computing Language": it tells two drivers of one
+  /// processor apart.
+  public let platformName: String
+
   /// Items in a work-group of kernels that have no reason of their own: 1 for wide items, else a
   /// power of two from 64 to 256.
   let groupSize: Int
@@ -71,14 +75,22 @@ public final class OpenCLDevice: Device {
       context, alignment: max(128, Int(alignmentBits) / 8),
       sharedBlockBytes: options.sharedBlockBytes,
       maxBlockBytes: min(maxAllocationBytes, memoryBytes), memoryBytes: memoryBytes)
-    let abilities = try Probe(
-      context, arena: arena, cache: cache,
-      triesLoops: options.triesKernels && options.loopLimit == nil
-    ).run()
+    func probe() throws(TesseraError) -> Abilities {
+      try Probe(
+        context, arena: arena, cache: cache,
+        triesLoops: options.triesKernels && options.loopLimit == nil
+      ).run()
+    }
+    var abilities = try probe()
+    let claimsFloat64 = context.text(CL_DEVICE_EXTENSIONS).contains("cl_khr_fp64")
+    // One passing error would cost some operations a factor of hundreds, so the claim counts for a
+    // second try.
+    if claimsFloat64, !abilities.hasFloat64 { abilities = try probe() }
 
     let type = context.number(CL_DEVICE_TYPE, absent: cl_device_type(0))
     let isCPU = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0
     let isGPU = type & cl_device_type(CL_DEVICE_TYPE_GPU) != 0
+    platformName = platform.name
     // Tiles need groups of 64. A device with smaller ones runs the body that needs no groups.
     let holdsTiles = abilities.workGroupSize >= Self.leastTileItems
     body = options.body ?? (isCPU || !holdsTiles ? .wideItem : .tile)
@@ -108,6 +120,14 @@ public final class OpenCLDevice: Device {
     filter = matrix.filter
     isFilterForced = options.filter != nil
     trust = KernelTrust(cache, isBlind: !options.triesKernels)
+    if claimsFloat64, !abilities.hasFloat64 {
+      trust.note(
+        TesseraError(
+          .deviceFailure,
+          "\(identifier): the driver offers Float64, but a kernel that uses it fails; operations in "
+            + "Float64 are left to the host, which takes much longer; update the driver (\(name), "
+            + "\(driver)) or use --device cpu"))
+    }
     sessions = Mutex(OpenCLSessions(OpenCLSession(context, arena: arena)))
     description = DeviceInfo(
       identifier: identifier, name: name, kind: isCPU ? .cpu : isGPU ? .gpu : .accelerator,

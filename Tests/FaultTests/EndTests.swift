@@ -166,7 +166,7 @@ extension FaultTests {
     let start = ContinuousClock.now
     let error = #expect(throws: TesseraError.self) {
       try FaultyDriver.device(
-        options, fault: Fault("", [call], .hangs, times: 1, throws: .deviceFailure))
+        options, fault: Fault("", [call], .hangs, throws: .deviceFailure))
     }
     #expect(error?.message.contains("no answer") == true, "\(String(describing: error))")
     #expect(start.duration(to: .now) < .seconds(10))
@@ -179,7 +179,7 @@ extension FaultTests {
     FaultyDriver.inject(Fault("", [.build], .hangs, times: 1, throws: nil))
     let group = DispatchGroup()
     let first = Mutex<[Float]>([])
-    func launch(_ rows: Int) throws -> [Float] {
+    @Sendable func launch(_ rows: Int) throws -> [Float] {
       let source = try device.upload([Float(5), 6], rows: 2, columns: 1)
       let indices = try device.upload([Int32(1)], rows: 1, columns: 1)
       let target = try device.upload([Float(0)], rows: 1, columns: 1)

@@ -66,7 +66,8 @@ import Testing
       .auto, for: Self.search(rows: rows, queries: queries))
     #expect(selection.device.info.identifier == expected)
     #expect(selection.fallback?.info.identifier == (expected == "cpu" ? nil : "cpu"))
-    #expect(selection.estimates.map(\.identifier) == ["cpu", "opencl:0"])
+    // Little work is done before anything could be measured.
+    #expect(selection.estimates.map(\.identifier) == (rows == 1000 ? [] : ["cpu", "opencl:0"]))
     #expect(selection.notes.isEmpty)
   }
 

@@ -26,7 +26,12 @@ import Testing
     ]
     try withFolder(files) { folder in
       let findings = OpenCLDrivers(folder: folder).findings()
-      #expect(findings.map(\.state) == [.ok, .missing, .missing])
+      #expect(findings.map(\.state) == [.missing, .missing, .missing])
+      #expect(findings[0].detail.contains("libc.so.6, which is no OpenCL driver"))
+      let refused = OpenCLDrivers(folder: folder, refusals: ["\(folder)/a.icd": "ended a process"])
+        .findings()
+      #expect(refused[0].detail.contains("ended a process"))
+      #expect(refused[0].remedy?.contains("sudo rm '\(folder)/a.icd'") == true)
       #expect(findings[1].detail.contains("libnosuchdriver.so.9"))
       #expect(findings[1].remedy?.contains("dpkg -S '\(folder)/b.icd'") == true)
       #expect(findings[2].detail.contains("names no library"))

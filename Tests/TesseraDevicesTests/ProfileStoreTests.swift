@@ -54,6 +54,25 @@ import Testing
     #expect(store.profile(for: info) == nil)
   }
 
+  @Test("speeds are measured again when they are old, or were measured beside other work")
+  func age() {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let store = ProfileStore(path: path)
+    let info = FakeDevice("opencl:0").info
+    let now = Date(timeIntervalSince1970: 2e9)
+    store.save(profile, for: info, at: now)
+    #expect(store.profile(for: info, at: now + 29 * 86_400) == profile)
+    #expect(store.profile(for: info, at: now + 31 * 86_400) == nil)
+    #expect(store.profile(for: info, at: now - 3600) == nil)
+    var unsteady = profile
+    unsteady.spread = 0.9
+    store.save(unsteady, for: info, at: now)
+    #expect(store.profile(for: info, at: now + 60) == unsteady)
+    #expect(store.profile(for: info, at: now + 2 * 3600) == nil)
+    let objection = store.record(for: info)?.objectionToSpeeds(at: now + 2 * 3600)
+    #expect(objection?.contains("other work") == true)
+  }
+
   @Test("calibration measures plausible speeds on a real device")
   func calibration() throws {
     let small = Calibration(rows: 128, dimension: 16, targetSeconds: 0.001, maxQueries: 8)

@@ -11,7 +11,12 @@ extension OpenCLDevice {
   /// aborts, whatever is installed.
   public static func all() -> (devices: [OpenCLDevice], problems: [TesseraError]) {
     do throws(TesseraError) {
-      return all(try OpenCLOptions.fromEnvironment())
+      let options = try OpenCLOptions.fromEnvironment()
+      let (devices, problems) = all(options)
+      let objection =
+        options.cacheDirectory == nil
+        ? CacheFolder.path().flatMap { CacheFolder.objection(to: $0) } : nil
+      return (devices, problems + (objection.map { [$0] } ?? []))
     } catch {
       return ([], [error])
     }
@@ -29,6 +34,23 @@ extension OpenCLDevice {
         options.library, limit: options.launchDeadline)
       let (devices, deviceProblems) = Discovery.devices(of: platforms, options)
       return (devices, problems + deviceProblems)
+    }
+  }
+}
+
+extension OpenCLDevice {
+  /// Tells whether a driver call that was given up still has a thread of this process. The ordinary
+  /// end of a process, which ends the drivers too, may crash then.
+  package static var hasLostCalls: Bool { Watchdog.hasLostCalls }
+
+  /// Loads the drivers and asks what devices they have, without using one.
+  package static func loadDrivers() {
+    let options = (try? OpenCLOptions.fromEnvironment()) ?? OpenCLOptions()
+    Discovery.turn.withLock { _ in
+      for platform in Discovery.platforms(options.library, limit: options.launchDeadline).platforms
+      {
+        _ = try? platform.devices(limit: options.launchDeadline)
+      }
     }
   }
 }
