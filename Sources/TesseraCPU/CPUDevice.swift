@@ -1,3 +1,4 @@
+internal import COpenBLAS
 internal import CSIMD
 public import TesseraCompute
 internal import TesseraHost
@@ -12,18 +13,13 @@ public enum FilterPolicy: String, Sendable, CaseIterable {
   case bytes
 }
 
-/// The processor: SIMD kernels chosen at run time, OpenBLAS for large products where it is installed,
-/// a bounded number of threads.
-///
-/// OpenBLAS is opened with the first product that is large enough. `TESSERA_BLAS_LIBRARY` names the
-/// library to use, or is `off`; without it, and where memory or threads may be refused
-/// (`ulimit -v`, `ulimit -u`), the kernels multiply.
+/// The processor: SIMD kernels chosen at run time, OpenBLAS for large products, a bounded number
+/// of threads.
 public final class CPUDevice: Device {
   public let info: DeviceInfo
   let kernels: Kernels
   let workers: WorkerPool
   let filterPolicy: FilterPolicy
-  let productPolicy: ProductPolicy
 
   /// The instruction sets this machine can run, slowest first.
   public static let variants: [String] = Kernels.runnable.map(\.name)
@@ -35,26 +31,15 @@ public final class CPUDevice: Device {
   ///     the memory it keeps, never its result.
   /// - Throws: `.unsupported` for an instruction set this machine lacks, `.invalidArgument` for a
   ///   thread count that is not a positive number and for a filter there is not.
-  public convenience init(
+  public init(
     variant: String? = nil, threads: Int? = nil, filter: FilterPolicy? = nil
   ) throws(TesseraError) {
-    try self.init(variant: variant, threads: threads, filter: filter, products: .auto)
-  }
-
-  /// As ``init(variant:threads:filter:)``.
-  ///
-  /// - Parameter products: Who multiplies matrices.
-  package init(
-    variant: String? = nil, threads: Int? = nil, filter: FilterPolicy? = nil,
-    products: ProductPolicy
-  ) throws(TesseraError) {
-    productPolicy = products
     filterPolicy = if let filter { filter } else { try Self.chosenFilterPolicy() }
     kernels = try Self.chosenKernels(variant ?? Environment["TESSERA_CPU"])
     workers = WorkerPool(count: try Self.chosenThreads(threads))
     info = DeviceInfo(
       identifier: "cpu", name: HostLimits.current.processorName, kind: .cpu, vendor: "host",
-      driver: BLAS.isOn ? "built in, OpenBLAS where it helps" : "built in",
+      driver: "OpenBLAS \(String(cString: openblas_get_config()).split(separator: " ")[1])",
       variant: kernels.name, memoryBytes: HostLimits.current.memoryBytes, computeUnits: workers.count,
       accelerated: Set(DeviceOperation.allCases))
   }

@@ -74,39 +74,14 @@ package struct HostLimits: Sendable {
 
   /// What `ulimit -v` allows; nil if that is no limit.
   private var addressSpaceBytes: Int? {
-    #if canImport(Glibc)
-      Self.resourceLimit(__rlimit_resource_t(RLIMIT_AS.rawValue))
-    #else
-      Self.resourceLimit(RLIMIT_AS)
-    #endif
-  }
-
-  /// What `ulimit -d` allows, which counts all private memory on Linux; nil if that is no limit.
-  private var privateBytes: Int? {
-    #if canImport(Glibc)
-      Self.resourceLimit(__rlimit_resource_t(RLIMIT_DATA.rawValue))
-    #else
-      Self.resourceLimit(RLIMIT_DATA)
-    #endif
-  }
-
-  #if canImport(Glibc)
-    private typealias ResourceKind = __rlimit_resource_t
-  #else
-    private typealias ResourceKind = Int32
-  #endif
-
-  private static func resourceLimit(_ kind: ResourceKind) -> Int? {
     var limit = rlimit()
+    #if canImport(Glibc)
+      let kind = __rlimit_resource_t(RLIMIT_AS.rawValue)
+    #else
+      let kind = RLIMIT_AS
+    #endif
     guard getrlimit(kind, &limit) == 0 else { return nil }
     return Int(exactly: limit.rlim_cur)
-  }
-
-  /// Whether the system may refuse address space before memory is used up: there is a limit on it, or
-  /// the kernel promises no more than it has.
-  package var mayRefuseMemory: Bool {
-    addressSpaceBytes != nil || privateBytes != nil
-      || SystemFile.firstWord(of: root + "/proc/sys/vm/overcommit_memory") == "2"
   }
 
   /// The memory that each control group allows, and what its processes hold that cannot be dropped.

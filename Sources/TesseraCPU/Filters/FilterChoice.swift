@@ -54,15 +54,12 @@ extension CPUDevice {
         if costs[0] < main.costs[0] { main = (.float32, costs) }
       }
       let widths = FilterChoice.widths(dimension: vectors.dimension, rows: vectors.count)
-      // Wider ones would cost more than the best filter so far, whatever they let pass.
-      guard let widest = widths.last(where: { Double($0) < main.costs[0] }),
-        let directions = try trial.principalDirections(widest)
-      else {
+      guard !widths.isEmpty, let directions = try trial.principalDirections() else {
         return ChosenFilters(main: main.filter)
       }
       var few = main
       for width in widths where Double(width) < few.costs[0] {
-        let filter = Filter.leading(try directions.leading(width, on: self))
+        let filter = Filter.leading(try directions.leading(width, kernels: kernels))
         let costs = try trial.costs(filter)
         if costs[0] < few.costs[0] { few = (filter, costs) }
       }
@@ -170,12 +167,10 @@ private struct FilterTrial {
     }
   }
 
-  /// The `count` directions along which the sample differs most.
-  func principalDirections(_ count: Int) throws(TesseraError) -> PrincipalDirections? {
+  func principalDirections() throws(TesseraError) -> PrincipalDirections? {
     let rows = try PreparedQueries(
       sample, "sample", kernels: device.kernels, workers: device.workers)
-    return try PrincipalDirections(
-      rows.row(0), rowCount: rows.count, dimension: rows.dimension, count: count,
-      products: device.products)
+    device.workers.lendToBLAS()
+    return try PrincipalDirections(rows.row(0), count: rows.count, dimension: rows.dimension)
   }
 }

@@ -1,3 +1,4 @@
+internal import COpenBLAS
 internal import CSIMD
 public import TesseraCompute
 
@@ -19,39 +20,18 @@ extension CPUDevice {
     let left = try a.hostElements("multiply")
     let right = try b.hostElements("multiply")
     let out = try result.hostElements("multiply")
-    guard result.count > 0, let target = out.baseAddress else { return }
-    if alpha != 0, inner > 0, usesLibrary(rows: result.rows, columns: result.columns, inner: inner),
-      let library = BLAS.shared,
-      library.multiply(
-        left.baseAddress, columns: a.columns, transposed: aTransposed, right.baseAddress,
-        columns: b.columns, transposed: bTransposed, inner: inner, alpha: alpha, beta: beta,
-        into: target, rows: result.rows, columns: result.columns, threads: workers.count)
-    {
-      return
+    let sizes = [a.rows, a.columns, b.rows, b.columns, result.columns]
+    guard sizes.allSatisfy({ $0 <= Int(Int32.max) }) else {
+      throw TesseraError(
+        .unsupported, "multiply: a side longer than \(Int32.max); multiply in blocks of rows")
     }
-    // Memory of 0 numbers has an address too, which is not read.
-    let first = StridedFloats.rows(left.baseAddress ?? target, columns: a.columns)
-    let second = StridedFloats.rows(right.baseAddress ?? target, columns: b.columns)
-    // With alpha 0 the factors need not be numbers: as if they had no terms.
-    let isScaling = alpha == 0 || inner == 0
-    try products.multiply(
-      aTransposed ? first.transposed : first, bTransposed ? second.transposed : second,
-      rows: result.rows, columns: result.columns, inner: isScaling ? 0 : inner,
-      alpha: isScaling ? 0 : alpha, beta: beta, into: target, stride: result.columns)
-  }
-
-  /// The kernels with this device's threads.
-  var products: BlockedProduct { BlockedProduct(kernels: kernels, workers: workers) }
-
-  /// Whether a product of this size is better given to OpenBLAS.
-  private func usesLibrary(rows: Int, columns: Int, inner: Int) -> Bool {
-    switch productPolicy {
-    case .kernels: return false
-    case .library: return true
-    case .auto:
-      // Waking the library's threads takes as long as a small product, and there is nothing to gain.
-      return Double(rows) * Double(columns) * Double(inner) >= 0x1p24
-    }
+    guard result.count > 0 else { return }
+    workers.lendToBLAS()
+    cblas_sgemm(
+      CblasRowMajor, aTransposed ? CblasTrans : CblasNoTrans,
+      bTransposed ? CblasTrans : CblasNoTrans, Int32(result.rows), Int32(result.columns),
+      Int32(inner), alpha, left.baseAddress, Int32(max(1, a.columns)), right.baseAddress,
+      Int32(max(1, b.columns)), beta, out.baseAddress, Int32(result.columns))
   }
 
   public func topK(

@@ -39,8 +39,7 @@ package struct WorkerPool: Sendable {
       }
     }
     let threads = min(count, taskCount)
-    // Dispatch asks for a thread that is refused again and again.
-    if threads > 1, ThreadProbe.coresCanStart {
+    if threads > 1 {
       DispatchQueue.concurrentPerform(iterations: threads) { _ in
         // A thread of the pool is in no task; what the call is told must be told to it.
         StopSignal.$current.withValue(signal) { drain() }
