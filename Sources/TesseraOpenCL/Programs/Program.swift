@@ -33,10 +33,14 @@ struct KernelSource: Hashable, Sendable {
     return String(cString: common) + "#line 1 \"\(name).cl\"\n" + own
   }
 
-  /// Compiler options: OpenCL C 1.2 without relaxed arithmetic, and the macros.
+  /// Compiler options: OpenCL C 1.2 without relaxed arithmetic, and the macros. Products of packed
+  /// bytes are declared from OpenCL C 3.0 on.
   func options(_ deviceMacros: [String: Int]) -> String {
     let all = macros.merging(deviceMacros) { own, _ in own }
-    return (["-cl-std=CL1.2"] + all.keys.sorted().map { "-D\($0)=\(all[$0]!)" })
+    let needsPackedProducts =
+      macros["UNIT"] == MatrixUnit.Kind.dotProduct.rawValue && macros["EMULATE"] == nil
+      && macros["DOT_PRODUCT_PTX"] == nil
+    return ([needsPackedProducts ? "-cl-std=CL3.0" : "-cl-std=CL1.2"] + all.keys.sorted().map { "-D\($0)=\(all[$0]!)" })
       .joined(separator: " ")
   }
 }
