@@ -25,7 +25,8 @@ import Testing
       testDescription: "a sample",
       options: .init(clusterCount: 256, iterations: 400, trainingSampleLimit: 50_000)),
     Work(
-      testDescription: "blocks", options: .init(clusterCount: 256, iterations: 400, memoryLimit: 8 << 20)
+      testDescription: "blocks",
+      options: .init(clusterCount: 256, iterations: 400, memoryLimit: 8 << 20)
     ),
     Work(
       testDescription: "weights and inner products",
@@ -36,9 +37,11 @@ import Testing
       testDescription: "mini-batches",
       options: .init(clusterCount: 512, iterations: 4000, algorithm: .miniBatch(size: 20_000))),
     Work(
-      testDescription: "a hierarchy", options: .init(clusterCount: 20_000, algorithm: .hierarchical)),
+      testDescription: "a hierarchy", options: .init(clusterCount: 20_000, algorithm: .hierarchical)
+    ),
     Work(
-      testDescription: "exact", options: .init(clusterCount: 300, algorithm: .exact1D), dimension: 1,
+      testDescription: "exact", options: .init(clusterCount: 300, algorithm: .exact1D),
+      dimension: 1,
       count: 2_000_000),
     Work(
       testDescription: "silhouettes", options: .init(clusterCount: 1, iterations: 50),
@@ -66,9 +69,11 @@ import Testing
     "work stops soon after its deadline, whatever it is doing", arguments: all,
     [10, 60, 250, 700])
   func deadline(_ work: Work, _ milliseconds: Int) throws {
-    let cores: [any Device] = try [CPUDevice()] + Devices.all().devices.filter {
-      $0.info.identifier.hasPrefix("opencl")
-    }
+    let cores: [any Device] =
+      try [CPUDevice()]
+      + Devices.all().devices.filter {
+        $0.info.identifier.hasPrefix("opencl")
+      }
     for device in cores {
       // Programs are compiled, and trusted, outside of what is measured.
       _ = try KMeans(.init(clusterCount: 3, iterations: 1)).cluster(

@@ -74,7 +74,8 @@ public struct KMeans: Sendable {
       try control.report("final assignment", done: 0.95)
       assignment = try times.measure(\.finalAssignment) { () throws(TesseraError) in
         try Self.assignment(
-          of: points, to: Vectors(centroids, dimension: points.dimension), metric: options.metric, weights: options.weights,
+          of: points, to: Vectors(centroids, dimension: points.dimension), metric: options.metric,
+          weights: options.weights,
           memoryLimit: options.memoryLimit, on: device)
       }
     }
@@ -145,7 +146,9 @@ public struct KMeans: Sendable {
   }
 
   /// The points to train on, where those are not all; then a note says so.
-  private func sampled(_ points: Vectors, _ notes: inout [TrainingNote]) throws(TesseraError) -> [Int32]? {
+  private func sampled(_ points: Vectors, _ notes: inout [TrainingNote]) throws(TesseraError)
+    -> [Int32]?
+  {
     guard let limit = options.trainingSampleLimit, limit < points.count else { return nil }
     notes.append(
       TrainingNote(
