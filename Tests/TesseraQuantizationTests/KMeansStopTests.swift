@@ -79,8 +79,10 @@ import Testing
       _ = try KMeans(.init(clusterCount: 3, iterations: 1)).cluster(
         Vectors(Array(Self.values.prefix(64 * 50)), dimension: 64), on: device)
       // The machine may be busy with other things: the best of some tries is looked at.
+      // OpenCL cannot end a launch that is under way.
+      let limit = device.info.identifier == "cpu" ? 0.1 : 2
       var late: [Double] = []
-      for _ in 0..<3 where late.allSatisfy({ $0 > 0.1 }) {
+      for _ in 0..<3 where late.allSatisfy({ $0 > limit }) {
         let deadline = ContinuousClock.now + .milliseconds(milliseconds)
         let error = #expect(throws: TesseraError.self) {
           try run(work, on: device, RunControl(stop: StopSignal(deadline: deadline)))
@@ -88,7 +90,7 @@ import Testing
         late.append((ContinuousClock.now - deadline) / .seconds(1))
         #expect(error?.code == .deadlineExceeded)
       }
-      #expect(late.contains { $0 <= 0.1 }, "\(device.info.identifier): \(late) s late")
+      #expect(late.contains { $0 <= limit }, "\(device.info.identifier): \(late) s late")
     }
   }
 
