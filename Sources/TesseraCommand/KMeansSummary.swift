@@ -95,7 +95,7 @@ extension KMeansCommand {
       }
       table.add("clusters", "\(k), \(emptyClusters) empty, imbalance \(imbalance.short)")
       table.add("iterations", "\(iterations)" + (converged ? ", converged" : ""))
-      if let first = objective.first, let last = objective.last, objective.count > 1 {
+      if let first = objective.first, let last = objective.last {
         table.add("updates", "objective from \(first.short) to \(last.short), of those trained on")
       }
       table.add("objective", "\(finalObjective.short), of all \(rows)")

@@ -71,7 +71,7 @@ import Testing
     let result = try KMeans(.init(clusterCount: 10)).cluster(
       Vectors(rows, dimension: 32), on: ReferenceDevice.shared)
     // Spread 0.25 in 32 dimensions: 2 a row. Centers lie 64 apart.
-    #expect(try #require(result.objective.last) < 300 * 3)
+    #expect(try #require(result.objectives.last) < 300 * 3)
   }
 
   @Test("no rows make an empty table of the right width")

@@ -79,12 +79,11 @@ import Testing
             metric == .squaredL2 ? pair.0 - pair.1 : pair.0 / long - pair.1 / unit
           return sum + difference * difference
         }
-        objective +=
-          switch metric {
-          case .squaredL2: squares
-          case .cosine: squares / 2
-          case .innerProduct: long * squares / 2
-          }
+        switch metric {
+        case .squaredL2: objective += squares
+        case .cosine: objective += squares / 2
+        case .innerProduct: objective += long * squares / 2
+        }
       }
       #expect(abs(result.finalObjective - objective) <= 1e-4 * objective, "\(algorithm)")
       let reference = try KMeans(options).cluster(points, on: ReferenceDevice.shared)

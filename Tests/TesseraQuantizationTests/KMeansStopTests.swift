@@ -25,7 +25,8 @@ import Testing
       testDescription: "a sample",
       options: .init(clusterCount: 256, iterations: 400, trainingSampleLimit: 50_000)),
     Work(
-      testDescription: "blocks", options: .init(clusterCount: 256, iterations: 400, memoryLimit: 8 << 20)
+      testDescription: "blocks",
+      options: .init(clusterCount: 256, iterations: 400, memoryLimit: 8 << 20)
     ),
     Work(
       testDescription: "weights and inner products",
@@ -36,9 +37,11 @@ import Testing
       testDescription: "mini-batches",
       options: .init(clusterCount: 512, iterations: 4000, algorithm: .miniBatch(size: 20_000))),
     Work(
-      testDescription: "a hierarchy", options: .init(clusterCount: 20_000, algorithm: .hierarchical)),
+      testDescription: "a hierarchy", options: .init(clusterCount: 20_000, algorithm: .hierarchical)
+    ),
     Work(
-      testDescription: "exact", options: .init(clusterCount: 300, algorithm: .exact1D), dimension: 1,
+      testDescription: "exact", options: .init(clusterCount: 300, algorithm: .exact1D),
+      dimension: 1,
       count: 2_000_000),
     Work(
       testDescription: "silhouettes", options: .init(clusterCount: 1, iterations: 50),
@@ -66,16 +69,20 @@ import Testing
     "work stops soon after its deadline, whatever it is doing", arguments: all,
     [10, 60, 250, 700])
   func deadline(_ work: Work, _ milliseconds: Int) throws {
-    let cores: [any Device] = try [CPUDevice()] + Devices.all().devices.filter {
-      $0.info.identifier.hasPrefix("opencl")
-    }
+    let cores: [any Device] =
+      try [CPUDevice()]
+      + Devices.all().devices.filter {
+        $0.info.identifier.hasPrefix("opencl")
+      }
     for device in cores {
       // Programs are compiled, and trusted, outside of what is measured.
       _ = try KMeans(.init(clusterCount: 3, iterations: 1)).cluster(
         Vectors(Array(Self.values.prefix(64 * 50)), dimension: 64), on: device)
       // The machine may be busy with other things: the best of some tries is looked at.
+      // OpenCL cannot end a launch that is under way.
+      let limit = device.info.identifier == "cpu" ? 0.1 : 2
       var late: [Double] = []
-      for _ in 0..<3 where late.allSatisfy({ $0 > 0.1 }) {
+      for _ in 0..<3 where late.allSatisfy({ $0 > limit }) {
         let deadline = ContinuousClock.now + .milliseconds(milliseconds)
         let error = #expect(throws: TesseraError.self) {
           try run(work, on: device, RunControl(stop: StopSignal(deadline: deadline)))
@@ -83,7 +90,7 @@ import Testing
         late.append((ContinuousClock.now - deadline) / .seconds(1))
         #expect(error?.code == .deadlineExceeded)
       }
-      #expect(late.contains { $0 <= 0.1 }, "\(device.info.identifier): \(late) s late")
+      #expect(late.contains { $0 <= limit }, "\(device.info.identifier): \(late) s late")
     }
   }
 

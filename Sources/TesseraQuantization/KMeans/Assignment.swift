@@ -152,7 +152,8 @@ extension TrainingPoints {
     var ranked = Heap(
       distances.indices.filter {
         distances[$0] > 0 && weight($0) > 0 && !directionless.contains($0)
-      }) { (distances[$0], $1) > (distances[$1], $0) }
+      }
+    ) { (distances[$0], $1) > (distances[$1], $0) }
     var found: [(Int, [Float])] = []
     var seen: Set<[Float]> = []
     var visited = 0

@@ -20,7 +20,8 @@ public struct KMeans: Sendable {
   /// Groups `points` into `options.clusterCount` clusters.
   ///
   /// - Parameter control: Hears of each stage ("seeding", "iteration 3 of 20"), and of the objective
-  ///   after each iteration; ends the work within a tenth of a second; says who takes over if the
+  ///   after each iteration; ends the work within a tenth of a second, on OpenCL after the
+  ///   launch under way; says who takes over if the
   ///   device fails.
   /// - Throws: `.invalidArgument` and `.unsupported` for options without a meaning, `.invalidShape`
   ///   for more clusters than points, `.nonFinite`, `.outOfMemory`, `.deviceFailure`, `.cancelled`
@@ -76,7 +77,8 @@ public struct KMeans: Sendable {
       try control.report("final assignment", done: 0.95)
       assignment = try times.measure(\.finalAssignment) { () throws(TesseraError) in
         try Self.assignment(
-          of: points, to: Vectors(centroids, dimension: points.dimension), metric: options.metric, weights: options.weights,
+          of: points, to: Vectors(centroids, dimension: points.dimension), metric: options.metric,
+          weights: options.weights,
           memoryLimit: options.memoryLimit, on: device)
       }
     }
@@ -147,7 +149,9 @@ public struct KMeans: Sendable {
   }
 
   /// The points to train on, where those are not all; then a note says so.
-  private func sampled(_ points: Vectors, _ notes: inout [TrainingNote]) throws(TesseraError) -> [Int32]? {
+  private func sampled(_ points: Vectors, _ notes: inout [TrainingNote]) throws(TesseraError)
+    -> [Int32]?
+  {
     guard let limit = options.trainingSampleLimit, limit < points.count else { return nil }
     notes.append(
       TrainingNote(

@@ -65,9 +65,8 @@ extension KMeans {
     /// Distinct rows, every choice equally likely. Cost: nothing.
     case random
     /// Each next row with a chance proportional to its distance from those chosen (Arthur and
-    /// Vassilvitskii 2007), among a random sample of 32 rows a cluster and at least 16,384; from
-    /// the 17th on, an eighth of those chosen at a time. Better starts, for about the cost of one
-    /// more iteration.
+    /// Vassilvitskii 2007), among a random sample of 8 rows a cluster and at least 8,192. Better
+    /// starts, for about the cost of one more iteration.
     case kMeansPlusPlus
     /// k-means|| (Bahmani and others 2012): five rounds that each choose about half as many rows
     /// as there are clusters, with chances proportional to the distance from those chosen; of

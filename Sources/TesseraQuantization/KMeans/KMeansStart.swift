@@ -16,7 +16,7 @@ struct KMeansStart {
       return points.centroids(at: random.nextIndices(clusterCount, below: points.count))
     case .kMeansPlusPlus:
       // All points would be passed over often for little more.
-      let sample = try points.sample(max(1 << 14, 32 * clusterCount), &random)
+      let sample = try points.sample(max(1 << 13, 8 * clusterCount), &random)
       return try Self.spread(clusterCount, among: sample, &random, control)
     case .kMeansParallel: return try parallel(&random, control)
     case .given(let centroids): return points.trained(centroids: centroids)

@@ -57,7 +57,8 @@ final class TrainingPoints {
     let dimension = source.dimension
     let limit = memoryLimit ?? device.info.memoryBytes / 2
     let rowBytes = Self.rowBytes(dimension)
-    let fits = !source.count.multipliedReportingOverflow(by: rowBytes).overflow
+    let fits =
+      !source.count.multipliedReportingOverflow(by: rowBytes).overflow
       && source.count * rowBytes <= limit
     resident =
       fits ? try device.allocate(Float.self, rows: source.count, columns: dimension) : nil
