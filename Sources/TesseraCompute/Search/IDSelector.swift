@@ -33,6 +33,13 @@ public struct IDSelector: Sendable {
     IDSelector(form: .bitmap(try IDBitmap(ids)))
   }
 
+  /// The ids listed, as ``ids(_:)-swift.type.method`` for numbers of type `Int`.
+  ///
+  /// - Throws: `.invalidArgument` if they are more than 2^35 apart.
+  public static func ids(_ ids: some Collection<Int>) throws(TesseraError) -> IDSelector {
+    try self.ids(ids.map { Int64($0) })
+  }
+
   /// Id `firstID + 64 * w + b` where bit b of `words[w]` is set, bit 0 being the lowest.
   public static func bitmap(_ words: [UInt64], firstID: Int64 = 0) -> IDSelector {
     IDSelector(form: .bitmap(IDBitmap(words, firstID: firstID)))

@@ -59,6 +59,56 @@ public struct Vectors: Sendable {
       count: dimension > 0 ? values.count / dimension : 0, dimension: dimension)
   }
 
+  /// Float32 rows, copied from one array each.
+  ///
+  /// - Throws: `.invalidShape` if they are not equally long.
+  public init(_ rows: [[Float]]) throws(TesseraError) {
+    let dimension = rows.first?.count ?? 0
+    for (index, row) in rows.enumerated() where row.count != dimension {
+      throw TesseraError(
+        .invalidShape,
+        "vectors: row \(index) has \(row.count) numbers, row 0 has \(dimension); give rows of one "
+          + "length")
+    }
+    try self.init(
+      HostMemory(copying: Array(rows.joined())), element: .float32, count: rows.count,
+      dimension: dimension)
+  }
+
+  /// Float32 rows, each number of `values` rounded to the nearest Float32: 7 of about 16 decimal
+  /// digits stay.
+  ///
+  /// - Throws: `.invalidShape` if `values` does not divide into whole rows, `.nonFinite` for a finite
+  ///   number that is beyond Float32.
+  public init(rounding values: [Double], dimension: Int) throws(TesseraError) {
+    let rounded = values.map { Float($0) }
+    let isBeyond = zip(values, rounded).contains { $0.isFinite && !$1.isFinite }
+    guard !isBeyond else {
+      throw TesseraError(
+        .nonFinite,
+        "vectors: some numbers are beyond Float32, which ends at 3.4e38; scale them down")
+    }
+    try self.init(rounded, dimension: dimension)
+  }
+
+  /// Rows of any type, copied from `bytes` (row-major, little-endian, no gaps).
+  ///
+  /// - Throws: `.invalidShape` if `bytes` does not divide into whole rows.
+  public init(
+    copying bytes: UnsafeRawBufferPointer, element: ElementType, dimension: Int
+  ) throws(TesseraError) {
+    let (rowBytes, overflow) = dimension.multipliedReportingOverflow(by: element.byteCount)
+    guard dimension > 0, !overflow, bytes.count % rowBytes == 0 else {
+      throw TesseraError(
+        .invalidShape,
+        "vectors: \(bytes.count) bytes do not divide into rows of \(dimension) numbers of "
+          + "\(element.byteCount) bytes")
+    }
+    try self.init(
+      HostMemory(copying: Array(bytes)), element: element, count: bytes.count / rowBytes,
+      dimension: dimension)
+  }
+
   private init(
     memory: HostMemory, byteOffset: Int, element: ElementType, count: Int, dimension: Int,
     rowStride: Int
