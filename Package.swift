@@ -100,7 +100,10 @@ let package = Package(
       name: "TesseraBenchmarkTests", dependencies: ["TesseraBenchmark", "TesseraCompute"],
       swiftSettings: strict),
     .testTarget(
-      name: "TesseraRetrievalTests", dependencies: ["TesseraCompute", "TesseraRetrieval"],
+      name: "TesseraRetrievalTests",
+      dependencies: [
+        "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraOpenCL", "TesseraRetrieval",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraQuantizationTests",

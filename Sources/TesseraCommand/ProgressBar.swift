@@ -1,15 +1,16 @@
+import Synchronization
+
 /// A line on a terminal's stderr that shows how far long work is, how fast, and how long it will
 /// take.
 ///
 /// Shows nothing where stderr is no terminal, and nothing in the first fifth of a second.
-final class ProgressBar {
+final class ProgressBar: Sendable {
   private let label: String
   private let total: Double
   private let unit: String
   private let isShown: Bool
   private let start = ContinuousClock.now
-  private var lastDrawn: ContinuousClock.Instant
-  private var isDrawn = false
+  private let drawing: Mutex<(last: ContinuousClock.Instant, isThere: Bool)>
 
   /// - Parameters:
   ///   - total: How many of `unit` there are.
@@ -19,16 +20,20 @@ final class ProgressBar {
     self.total = Double(total)
     self.unit = unit
     isShown = Console.isTerminal && !isQuiet
-    lastDrawn = start
+    drawing = Mutex((start, false))
   }
 
   /// Shows that `fraction` of the whole, 0 to 1, is done; at most ten times a second.
   func update(_ fraction: Double) {
     guard isShown else { return }
     let now = ContinuousClock.now
-    guard now - lastDrawn > (isDrawn ? .milliseconds(100) : .milliseconds(200)) else { return }
-    lastDrawn = now
-    isDrawn = true
+    let isDue = drawing.withLock { drawing in
+      let pause = drawing.isThere ? Duration.milliseconds(100) : .milliseconds(200)
+      guard now - drawing.last > pause else { return false }
+      drawing = (now, true)
+      return true
+    }
+    guard isDue else { return }
     let seconds = (now - start) / .seconds(1)
     let line = Self.line(label, fraction, total: total, unit: unit, seconds: seconds)
     Console.write("\r\u{1B}[K" + line)
@@ -36,8 +41,11 @@ final class ProgressBar {
 
   /// Takes the line away.
   func finish() {
-    if isDrawn { Console.write("\r\u{1B}[K") }
-    isDrawn = false
+    let wasThere = drawing.withLock { drawing in
+      defer { drawing.isThere = false }
+      return drawing.isThere
+    }
+    if wasThere { Console.write("\r\u{1B}[K") }
   }
 
   static func line(

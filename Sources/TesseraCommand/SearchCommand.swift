@@ -84,15 +84,17 @@ struct SearchCommand: ParsableCommand {
     let flat = try FlatSearch(
       base, metric: metric, on: selection.device,
       options: .init(
-        memoryBudget: search.memory, batchSize: search.batch, fallback: selection.fallback,
-        vectorsName: self.base, queriesName: self.queries, note: output.note))
+        memoryBudget: search.memory, batchSize: search.batch, vectorsName: self.base,
+        queriesName: self.queries))
+    let control = RunControl(fallback: selection.fallback, note: output.note)
     if plan {
-      let plan = try flat.plan(queryCount: queries.count, k: k, only: selector)
+      let plan = try flat.plan(
+        queryCount: queries.count, k: k, only: selector, control: control)
       let summary = PlanSummary(
         of: plan, base, selectedRows: selectedRows, metric: metric, queries: queries.count, k: k)
       return try show(summary, summary.table())
     }
-    let reports = try ask(flat, queries, only: selector)
+    let reports = try ask(flat, queries, only: selector, control)
     let last = reports[reports.count - 1]
 
     let neighbors = last.neighbors
@@ -143,7 +145,7 @@ struct SearchCommand: ParsableCommand {
   }
 
   private func ask(
-    _ flat: FlatSearch, _ queries: Vectors, only selector: IDSelector?
+    _ flat: FlatSearch, _ queries: Vectors, only selector: IDSelector?, _ control: RunControl
   ) throws(TesseraError) -> [SearchReport] {
     var reports: [SearchReport] = []
     for round in 1...search.repeats {
@@ -151,10 +153,9 @@ struct SearchCommand: ParsableCommand {
         search.repeats > 1 ? "search \(round)/\(search.repeats)" : "search",
         total: queries.count, unit: "queries", isQuiet: output.quiet)
       defer { progress.finish() }
-      reports.append(
-        try flat.nearest(queries, k: k, only: selector) {
-          progress.update(Double($0.done) / Double($0.total))
-        })
+      var control = control
+      control.progress = { progress.update($0.done) }
+      reports.append(try flat.nearest(queries, k: k, only: selector, control: control))
     }
     return reports
   }

@@ -15,7 +15,9 @@ extension SearchCommand {
     let residentBytes: Int
     /// Needed while a chunk is searched, and given back.
     let workingBytes: Int
-    /// Pieces of the base that would be searched.
+    /// Taken by the hits of all queries while they are put together.
+    let resultBytes: Int
+    /// Chunks of the base that would be searched.
     let chunks: Int
     let rowsPerChunk: Int
     /// Queries given to the device at a time.
@@ -35,6 +37,7 @@ extension SearchCommand {
       self.k = k
       residentBytes = plan.cost.residentBytes
       workingBytes = plan.cost.workingBytes
+      resultBytes = plan.resultBytes
       chunks = plan.chunks.count
       rowsPerChunk = plan.rowsPerChunk
       batch = plan.batchSize
@@ -49,6 +52,7 @@ extension SearchCommand {
       table.add("chunks", "\(chunks), of \(rowsPerChunk) rows")
       table.add("prepared rows", "at most \(residentBytes.asBytes) a chunk")
       table.add("working memory", workingBytes.asBytes)
+      table.add("hits", resultBytes.asBytes)
       return table
     }
   }

@@ -1,6 +1,7 @@
 internal import COpenCL
 internal import Synchronization
 public import TesseraCompute
+internal import TesseraHost
 
 /// An OpenCL device: GPU, CPU or accelerator.
 ///
@@ -190,6 +191,7 @@ public final class OpenCLDevice: Device {
   func launch(
     _ kernel: String, of source: KernelSource, _ arguments: [KernelArgument], over grid: Grid
   ) throws(TesseraError) {
+    try StopSignal.check()
     let session = session
     try session.programs.withLock { programs throws(TesseraError) in
       if programs.built[source] == nil {

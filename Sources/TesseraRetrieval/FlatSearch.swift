@@ -10,6 +10,9 @@ internal import TesseraHost
 ///
 ///     let search = try FlatSearch(base, metric: .innerProduct, on: Devices.choose(.auto))
 ///     let hits = try search.nearest(queries, k: 10).neighbors
+///
+/// Many searches may run at once, from any thread: they share the prepared rows, and wait for each
+/// other only where their memory together would be above the budget.
 public final class FlatSearch: Sendable {
   /// The rows that are searched. A view: a mapped file stays in the file.
   public let vectors: Vectors
@@ -17,28 +20,47 @@ public final class FlatSearch: Sendable {
   public let metric: Metric
   /// The options that every search of this object uses.
   public let options: Options
-  private let state: Mutex<State>
+  /// Locked only to be read or changed, never while anything is searched or prepared.
+  let state: Mutex<State>
+  let gate = SearchGate()
+  let magnitudes = Mutex<Magnitudes?>(nil)
 
   /// Names the device that searches and the bytes that may be held there.
-  struct Place {
+  struct Site {
     var device: any Device
     var memoryBudget: Int
   }
 
   /// Holds what changes from one search to the next.
-  private struct State {
-    var place: Place
+  struct State {
+    var site: Site
+    /// Rises whenever another device or a smaller budget makes what was prepared useless.
+    var generation: Int
     var prepared: VectorSet?
+    var isPreparing = false
     /// The device's faults that have been told.
     var toldFaults: [TesseraError]
 
-    init(_ place: Place) {
-      self.place = place
-      toldFaults = place.device.faults
+    init(_ site: Site, generation: Int = 0) {
+      self.site = site
+      self.generation = generation
+      toldFaults = site.device.faults
     }
   }
 
-  var place: Place { state.withLock(\.place) }
+  /// A site as one search found it.
+  struct Visit {
+    let site: Site
+    let generation: Int
+  }
+
+  /// What is searched for, and who hears of it.
+  struct Request {
+    let queries: Vectors
+    let k: Int
+    let selector: IDSelector?
+    let control: RunControl
+  }
 
   /// - Throws: `.invalidArgument` for a batch size or memory budget below 1, `.invalidShape` for
   ///   vectors without dimensions.
@@ -59,30 +81,32 @@ public final class FlatSearch: Sendable {
     self.vectors = vectors
     self.metric = metric
     self.options = options
-    state = Mutex(State(options.place(on: device)))
-  }
-
-  /// Returns the fallback with its memory budget if `place` is not the fallback already, else nil.
-  func fallback(for place: Place) -> Place? {
-    guard let fallback = options.fallback, fallback !== place.device else { return nil }
-    return options.place(on: fallback)
+    state = Mutex(State(options.site(on: device)))
   }
 
   /// The `k` nearest rows to every query, of those that `selector` selects (nil: of all), ids
   /// counted from row 0.
   ///
-  /// A device that runs out of memory is asked again with smaller chunks, three times, and one that
-  /// lost what it held is given the rows again, once; then, and on any other failure of the device,
-  /// the fallback takes over. Searches of one `FlatSearch` run one at a time.
+  /// Blocks the thread until the hits are there. A device that runs out of memory is asked again with
+  /// smaller chunks, three times, and one that lost what it held is given the rows again, once; then,
+  /// and on any other failure of the device, the fallback of `control` takes over for this search and
+  /// all that follow. Closures of `control` may search and plan themselves.
   ///
-  /// - Parameter progress: Called after each batch.
+  /// Scores that Float32 cannot tell apart, because they are infinite or vanish, are ranked by their
+  /// exact values: such queries are searched again with rows and queries multiplied by a power of
+  /// two. Where even that is not enough, because very large and very small numbers meet in one set,
+  /// rows tie by id, `certified` is false, and a note says so.
+  ///
+  /// - Parameter control: Ends the search within a tenth of a second, hears of its progress after
+  ///   each batch and, in long ones, every tenth of a second.
   /// - Complexity: O(queries * rows * dimension).
   /// - Throws: `.invalidShape`, `.invalidArgument` and `.nonFinite` for what cannot be searched;
+  ///   `.cancelled` and `.deadlineExceeded` when `control` or the task asks for the end;
   ///   `.outOfMemory`, `.deviceFailure`, `.deviceLost` and `.buildFailure` from a device without a
-  ///   fallback.
+  ///   fallback, `.outOfMemory` too where this machine cannot hold the hits.
   public func nearest(
     _ queries: Vectors, k: Int, only selector: IDSelector? = nil,
-    progress: (SearchProgress) -> Void = { _ in }
+    control: RunControl = RunControl()
   ) throws(TesseraError) -> SearchReport {
     guard queries.dimension == vectors.dimension else {
       throw TesseraError(
@@ -93,169 +117,121 @@ public final class FlatSearch: Sendable {
     guard k >= 1 else {
       throw TesseraError(.invalidArgument, "search: k is \(k), it must be at least 1")
     }
-    // A closure with typed throws needs its type spelled out, hence the result.
-    return try state.withLock { state -> Result<SearchReport, TesseraError> in
-      Result { () throws(TesseraError) in
-        try self.persist(queries, k: k, only: selector, &state, progress)
+    try requireRoom(queryCount: queries.count, k: k, only: selector)
+    let request = Request(
+      queries: queries, k: k, selector: selector, control: SearchGate.free(control))
+    let device = state.withLock(\.site.device)
+    return try control.stop.govern { () throws(TesseraError) in
+      try control.stop.check()
+      tellFaults(of: device, request.control)
+      defer { tellFaults(of: device, nil) }
+      return try request.control.run(on: device) { device throws(TesseraError) in
+        try persist(request, on: device)
+      }.result
+    }
+  }
+
+  /// The `k` nearest rows to every query, as the other `nearest`, for tasks that must not block.
+  ///
+  /// The search runs on a thread of its own, beside Swift's pool of threads, so that other tasks get
+  /// their turns; at most 64 such searches of a process run at once. Cancelling the task ends the
+  /// search. Closures of `control` run on the search's thread.
+  ///
+  /// - Throws: As the other `nearest`.
+  public func nearest(
+    _ queries: Vectors, k: Int, only selector: IDSelector? = nil,
+    control: RunControl = RunControl()
+  ) async throws(TesseraError) -> SearchReport {
+    let signal = StopSignal(under: control.stop)
+    var governed = control
+    governed.stop = signal
+    let inner = governed
+    return try await withTaskCancellationHandler { () async -> Result<SearchReport, TesseraError> in
+      do throws(TesseraError) {
+        return .success(
+          try await CallThreads.shared.run { [self] () throws(TesseraError) in
+            try nearest(queries, k: k, only: selector, control: inner)
+          })
+      } catch {
+        return .failure(error)
       }
+    } onCancel: {
+      signal.raise()
     }.get()
   }
 
-  /// Searches until it works or nothing is left to try.
+  /// Tells `control`, if there is one, of what other searches have made the device overcome since
+  /// this one looked last. Faults of the search itself are told by `RunControl.run`.
+  private func tellFaults(of device: any Device, _ control: RunControl?) {
+    let faults = device.faults
+    let told = state.withLock { state -> [TesseraError] in
+      guard state.site.device === device else { return faults }
+      defer { state.toldFaults = faults }
+      return state.toldFaults
+    }
+    for fault in faults where !told.contains(fault) { control?.note(fault.description) }
+  }
+
+  /// Searches on `device` with less and less memory, until it works.
   private func persist(
-    _ queries: Vectors, k: Int, only selector: IDSelector?, _ state: inout State,
-    _ progress: (SearchProgress) -> Void
+    _ request: Request, on device: any Device
   ) throws(TesseraError) -> SearchReport {
     var shrinksLeft = 3
-    var restartsLeft = 1
     while true {
-      defer { tellFaults(&state) }
+      let visit = visit(device)
+      let plan = try plan(
+        queryCount: request.queries.count, k: request.k, only: request.selector, in: visit.site,
+        control: request.control)
       do throws(TesseraError) {
-        let plan = try plan(queryCount: queries.count, k: k, only: selector, in: state.place)
-        do throws(TesseraError) {
-          return try search(queries, k: k, only: selector, plan, &state, progress)
-        } catch {
-          if error.code == .deviceLost, restartsLeft > 0 {
-            restartsLeft -= 1
-            state.prepared = nil
-            continue
-          }
-          guard error.code == .outOfMemory, shrinksLeft > 0 else { throw error }
-          shrinksLeft -= 1
-          state.prepared = nil
-          state.place.memoryBudget = max(1, plan.cost.peakBytes / 2)
-          options.note("\(plan.device.identifier): \(error); trying again with smaller pieces")
-        }
+        return try search(request, plan, visit)
       } catch {
-        guard error.isFailureOfDevice, let fallback = fallback(for: state.place) else {
-          throw error
-        }
-        options.note(
-          "\(state.place.device.info.identifier) failed: \(error); "
-            + "\(fallback.device.info.identifier) takes over")
-        tellFaults(&state)
-        state = State(fallback)
+        guard error.isFailureOfDevice else { throw error }
+        let mayShrink = error.code == .outOfMemory && shrinksLeft > 0
+        leave(visit, memoryBudget: mayShrink ? max(1, plan.cost.peakBytes / 2) : nil)
+        guard mayShrink else { throw error }
+        shrinksLeft -= 1
+        request.control.note(
+          "\(plan.device.identifier): \(error); trying again with smaller chunks")
       }
     }
   }
 
-  /// Says what the device has overcome since the last time.
-  private func tellFaults(_ state: inout State) {
-    let faults = state.place.device.faults
-    for fault in faults where !state.toldFaults.contains(fault) { options.note(fault.description) }
-    state.toldFaults = faults
-  }
-
-  private func search(
-    _ queries: Vectors, k: Int, only selector: IDSelector?, _ plan: Plan, _ state: inout State,
-    _ progress: (SearchProgress) -> Void
-  ) throws(TesseraError) -> SearchReport {
-    let device = state.place.device
-    let batches = stride(from: 0, to: queries.count, by: plan.batchSize).map {
-      $0..<min($0 + plan.batchSize, queries.count)
-    }
-    if plan.streams { state.prepared = nil }
-    // No device looks at the queries where there is no row to search, so they are checked here.
-    if plan.chunks.isEmpty { try Shapes.requireFinite(queries, options.queriesName) }
-    var found = batches.map { Neighbors.none(queryCount: $0.count) }
-    var doneRows = 0
-    let totalRows = plan.chunks.reduce(0) { $0 + $1.count }
-    var residentBytes = 0
-    var prepareSeconds = 0.0
-    var searchSeconds = 0.0
-    for (piece, rows) in plan.chunks.enumerated() {
-      let start = ContinuousClock.now
-      let set = if let prepared = state.prepared { prepared } else { try prepare(rows, on: device) }
-      if !plan.streams { state.prepared = set }
-      residentBytes = max(residentBytes, set.residentBytes)
-      prepareSeconds += start.secondsAgo
-      let searchStart = ContinuousClock.now
-      for (index, batch) in batches.enumerated() {
-        let hits = try nearest(queries, batch, in: set, k: k, only: selector, on: device)
-        found[index] =
-          piece == 0 ? hits : found[index].merged(with: hits, k: k, order: metric.order)
-        progress(
-          SearchProgress(
-            done: doneRows * queries.count + rows.count * batch.upperBound,
-            total: totalRows * queries.count))
+  /// Makes `device` the one that searches, and returns what it may hold.
+  private func visit(_ device: any Device) -> Visit {
+    state.withLock { state in
+      if state.site.device !== device {
+        state = State(options.site(on: device), generation: state.generation + 1)
       }
-      doneRows += rows.count
-      // A file larger than memory should not push everything else out of it.
-      if plan.streams { vectors.rows(rows).evict() }
-      searchSeconds += searchStart.secondsAgo
-    }
-    return SearchReport(
-      neighbors: Neighbors(joining: found), device: device.info, chunkCount: plan.chunks.count,
-      batchSize: plan.batchSize, residentBytes: residentBytes,
-      workingBytes: plan.cost.workingBytes, peakBytes: plan.cost.peakBytes,
-      prepareSeconds: prepareSeconds,
-      searchSeconds: plan.streams ? searchSeconds + prepareSeconds : searchSeconds)
-  }
-
-  private func prepare(
-    _ rows: Range<Int>, on device: any Device
-  ) throws(TesseraError) -> VectorSet {
-    let chunk = vectors.rows(rows)
-    do throws(TesseraError) {
-      return try device.prepare(chunk, metric: metric, firstID: Int64(rows.lowerBound))
-    } catch {
-      throw error.naming(options.vectorsName, chunk, from: rows.lowerBound)
+      return Visit(site: state.site, generation: state.generation)
     }
   }
 
-  private func nearest(
-    _ queries: Vectors, _ batch: Range<Int>, in set: VectorSet, k: Int,
-    only selector: IDSelector?, on device: any Device
-  ) throws(TesseraError) -> Neighbors {
-    let some = queries.rows(batch)
-    do throws(TesseraError) {
-      return try device.nearest(some, in: set, k: k, only: selector)
-    } catch {
-      throw error.naming(options.queriesName, some, from: batch.lowerBound)
+  /// Forgets what was prepared on a device that failed, unless somebody else did already.
+  private func leave(_ visit: Visit, memoryBudget: Int?) {
+    state.withLock { state in
+      guard state.generation == visit.generation else { return }
+      state = State(state.site, generation: state.generation + 1)
+      if let memoryBudget { state.site.memoryBudget = memoryBudget }
     }
   }
 }
 
 extension FlatSearch.Options {
-  fileprivate func place(on device: any Device) -> FlatSearch.Place {
-    FlatSearch.Place(
-      device: device, memoryBudget: min(memoryBudget ?? .max, device.searchableBytes))
+  func site(on device: any Device) -> FlatSearch.Site {
+    FlatSearch.Site(
+      device: device,
+      memoryBudget: min(memoryBudget ?? .max, device.searchableBytes(within: .current)))
   }
 }
 
 extension Device {
-  /// The most bytes that a search may hold. A tenth of a GPU's memory is left to its driver; half
-  /// of the host's is left to mapped files and everything else that runs.
-  fileprivate var searchableBytes: Int {
+  /// Returns the most bytes that a search may hold. A tenth of a GPU's memory is left to its driver;
+  /// half of the host's, or of what its container allows, is left to mapped files and everything else
+  /// that runs.
+  func searchableBytes(within limits: HostLimits) -> Int {
     switch info.kind {
     case .gpu, .accelerator: info.memoryBytes / 10 * 9
-    default: info.memoryBytes / 2
+    default: min(info.memoryBytes, limits.memoryBytes) / 2
     }
-  }
-}
-
-extension ContinuousClock.Instant {
-  fileprivate var secondsAgo: Double { duration(to: .now) / .seconds(1) }
-}
-
-extension TesseraError {
-  /// A device sees one piece and counts its rows from 0; people count from the start of the file.
-  fileprivate func naming(_ name: String, _ piece: Vectors, from firstRow: Int) -> TesseraError {
-    guard code == .nonFinite else { return self }
-    return Shapes.nonFinite(name, rows: piece.nonFiniteRows(limit: 6).map { $0 + firstRow })
-  }
-}
-
-extension Neighbors {
-  /// The hits of consecutive batches, each of which found equally many per query.
-  fileprivate init(joining batches: [Neighbors]) {
-    self.init(
-      queryCount: batches.reduce(0) { $0 + $1.queryCount },
-      hitCount: batches.first?.hitCount ?? 0, ids: batches.flatMap(\.ids),
-      scores: batches.flatMap(\.scores),
-      statistics: SearchStatistics(
-        certified: batches.allSatisfy(\.statistics.certified),
-        candidates: batches.reduce(0) { $0 + $1.statistics.candidates },
-        rescored: batches.reduce(0) { $0 + $1.statistics.rescored }))
   }
 }

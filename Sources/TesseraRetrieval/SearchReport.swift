@@ -24,11 +24,3 @@ public struct SearchReport: Sendable {
   /// this includes that.
   public let searchSeconds: Double
 }
-
-/// Tells how far a search is, in pairs of a query and a row of the chunks that are searched.
-public struct SearchProgress: Sendable, Hashable {
-  /// Pairs that have been searched so far.
-  public let done: Int
-  /// Pairs of the whole search.
-  public let total: Int
-}

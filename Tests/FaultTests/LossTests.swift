@@ -45,12 +45,12 @@ extension FaultTests {
   func sharedDevice() throws {
     let device = try FaultyDriver.device(Self.options(isTried: true))
     let notes = [Work.Notes(), Work.Notes()]
-    let searches = try notes.map { try Work.search(device, $0) }
+    let searches = try notes.map { _ in try Work.search(device) }
     let queries = try Vectors(Work.numbers(5 * 12, seed: 9), dimension: 12)
     let want = try searches.map { try $0.nearest(queries, k: 3).neighbors }
     FaultyDriver.inject(Fault("", [.launch], .losesContext(-36), times: 1, throws: nil))
-    for (search, want) in zip(searches, want) {
-      let report = try search.nearest(queries, k: 3)
+    for ((search, want), notes) in zip(zip(searches, want), notes) {
+      let report = try search.nearest(queries, k: 3, control: RunControl(note: notes.add))
       #expect(report.neighbors.ids == want.ids && report.device.identifier == "opencl:0")
     }
     #expect(notes.allSatisfy { $0.all.count == 1 && $0.all[0].contains("started anew") })

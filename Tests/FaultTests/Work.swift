@@ -42,17 +42,17 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
     return (0..<count).map { _ in Float(random.nextIndex(below: 256) - 128) / 128 }
   }
 
-  static func search(_ device: any Device, _ notes: Notes) throws(TesseraError) -> FlatSearch {
+  static func search(_ device: any Device) throws(TesseraError) -> FlatSearch {
     try FlatSearch(
-      Vectors(numbers(500 * 12, seed: 1), dimension: 12), metric: .squaredL2, on: device,
-      options: .init(fallback: ReferenceDevice.shared, note: notes.add))
+      Vectors(numbers(500 * 12, seed: 1), dimension: 12), metric: .squaredL2, on: device)
   }
 
   private func nearest(
     _ device: any Device, _ notes: Notes
   ) throws(TesseraError) -> ([UInt32], String) {
-    let report = try Self.search(device, notes).nearest(
-      Vectors(Self.numbers(30 * 12, seed: 2), dimension: 12), k: 8)
+    let report = try Self.search(device).nearest(
+      Vectors(Self.numbers(30 * 12, seed: 2), dimension: 12), k: 8,
+      control: RunControl(fallback: ReferenceDevice.shared, note: notes.add))
     return (
       report.neighbors.ids.map { UInt32($0) } + report.neighbors.scores.map(\.bitPattern),
       report.device.identifier

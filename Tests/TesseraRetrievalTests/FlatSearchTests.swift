@@ -89,7 +89,8 @@ import Testing
         options: .init(memoryBudget: 250, batchSize: 40)
       ).nearest(queries, k: 2)
     }
-    #expect(error?.code == .outOfMemory)
+    // The user allowed too little; no device ran short.
+    #expect(error?.code == .invalidArgument)
     #expect(error?.message.contains("500 bytes for a single row") == true)
   }
 
@@ -102,9 +103,9 @@ import Testing
     let device = FaultyDevice(failures: [nil, nil, code])
     let search = try FlatSearch(
       base, metric: .innerProduct, on: device,
-      options: .init(
-        memoryBudget: 2000, batchSize: 5, fallback: ReferenceDevice.shared, note: notes.add))
-    let report = try search.nearest(queries, k: 7)
+      options: .init(memoryBudget: 2000, batchSize: 5))
+    let control = RunControl(fallback: ReferenceDevice.shared, note: notes.add)
+    let report = try search.nearest(queries, k: 7, control: control)
     #expect(report.neighbors == (try Self.whole(base, queries, .innerProduct, k: 7)))
     #expect(report.device.identifier == "reference")
     #expect(notes.all.count == 1)
@@ -119,9 +120,8 @@ import Testing
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
     let notes = Notes()
     let device = FaultyDevice(failures: [.outOfMemory, .outOfMemory])
-    let report = try FlatSearch(
-      base, metric: .innerProduct, on: device, options: .init(note: notes.add)
-    ).nearest(queries, k: 7)
+    let report = try FlatSearch(base, metric: .innerProduct, on: device)
+      .nearest(queries, k: 7, control: RunControl(note: notes.add))
     #expect(report.neighbors == (try Self.whole(base, queries, .innerProduct, k: 7)))
     #expect(report.device.identifier == "faulty:0" && report.chunkCount > 2)
     #expect(notes.all.count == 2)
@@ -189,7 +189,10 @@ import Testing
     let noRows = try FlatSearch(none, metric: .cosine, on: device).nearest(some, k: 3).neighbors
     #expect(noRows.queryCount == 5 && noRows.hitCount == 0)
     let noQueries = try FlatSearch(some, metric: .cosine, on: device).nearest(none, k: 3).neighbors
-    #expect(noQueries.queryCount == 0)
+    #expect(noQueries.queryCount == 0 && noQueries.hitCount == 3)
+    let selected = try FlatSearch(some, metric: .cosine, on: device)
+      .nearest(none, k: 3, only: .range(0..<2)).neighbors
+    #expect(selected.queryCount == 0 && selected.hitCount == 2)
   }
 
   @Test(
@@ -275,29 +278,34 @@ import Testing
     let small = FaultyDevice(memoryBytes: 99)
     let alone = try FlatSearch(base, metric: .cosine, on: small)
     #expect(throws: TesseraError.self) { try alone.plan(queryCount: 4, k: 3) }
-    let backed = try FlatSearch(
-      base, metric: .cosine, on: small, options: .init(fallback: ReferenceDevice.shared))
-    #expect(try backed.plan(queryCount: 4, k: 3).device.identifier == "reference")
-    #expect(try backed.nearest(queries, k: 3).device.identifier == "reference")
+    let control = RunControl(fallback: ReferenceDevice.shared)
+    let backed = try FlatSearch(base, metric: .cosine, on: small)
+    #expect(
+      try backed.plan(queryCount: 4, k: 3, control: control).device.identifier == "reference")
+    #expect(
+      try backed.nearest(queries, k: 3, control: control).device.identifier == "reference")
+    #expect(plan.resultBytes == 4 * 3 * 24)
   }
 
   @Test("progress rises to the whole")
   func progress() throws {
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
-    var seen: [SearchProgress] = []
+    let steps = Mutex<[Double]>([])
+    let control = RunControl(progress: { step in steps.withLock { $0.append(step.done) } })
     _ = try FlatSearch(
       base, metric: .cosine, on: FaultyDevice(),
       options: .init(memoryBudget: 1500, batchSize: 4)
-    ).nearest(queries, k: 2) { seen.append($0) }
-    #expect(seen.last.map { $0.done == $0.total && $0.total == 400 } == true)
-    #expect(zip(seen, seen.dropFirst()).allSatisfy { $0.done < $1.done })
+    ).nearest(queries, k: 2, control: control)
+    let seen = steps.withLock(\.self)
+    #expect(seen.last == 1)
+    #expect(zip(seen, seen.dropFirst()).allSatisfy { $0 < $1 })
     #expect(seen.count == 9)
-    seen = []
+    steps.withLock { $0 = [] }
     _ = try FlatSearch(
       base, metric: .cosine, on: FaultyDevice(),
       options: .init(memoryBudget: 1500, batchSize: 4)
-    ).nearest(queries, k: 2, only: .range(10..<20)) { seen.append($0) }
-    #expect(seen.last.map { $0.done == $0.total && $0.total == 100 } == true)
+    ).nearest(queries, k: 2, only: .range(10..<20), control: control)
+    #expect(steps.withLock(\.last) == 1)
   }
 
   @Test("what has no meaning is refused")

@@ -1,5 +1,6 @@
 internal import CSIMD
 internal import TesseraCompute
+internal import TesseraHost
 
 /// A fast scan: byte tables say which rows may be hits (``RoundedTables``), and those are scored.
 ///
@@ -56,7 +57,7 @@ struct CodeScan {
   func holds(_ query: Int) -> Bool { queries.contains(query) }
 
   /// Calls `give` with each query and its best rows, in order.
-  func run(_ give: (Int, CodeKeys) -> Void) -> SearchStatistics {
+  func run(_ give: (Int, CodeKeys) -> Void) throws(TesseraError) -> SearchStatistics {
     var lists = queries.indices.map { index in
       csimd_code_list(
         keys: keys.start(as: UInt64.self) + index * capacity, count: 0, capacity: capacity,
@@ -67,6 +68,7 @@ struct CodeScan {
     let step = max(1, (256 << 10) / task.set.groups.groupBytes)
     for first in stride(from: groups.lowerBound, to: groups.upperBound, by: step) {
       for start in stride(from: 0, to: lists.count, by: blockSize) {
+        try StopSignal.check()
         let block = start..<min(start + blockSize, lists.count)
         scan(first..<min(first + step, groups.upperBound), block, &lists, &statistics)
       }

@@ -1,5 +1,6 @@
 internal import CSIMD
 internal import TesseraCompute
+internal import TesseraHost
 
 /// One thread's share of a search among codes: some queries against some rows.
 struct CodeSearchTask: Sendable {
@@ -16,7 +17,7 @@ struct CodeSearchTask: Sendable {
     _ queries: Range<Int>, _ groups: Range<Int>, _ give: (Int, CodeKeys) -> Void
   ) throws(TesseraError) -> SearchStatistics {
     let scan = try CodeScan(self, queries, groups)
-    var statistics = scan?.run(give) ?? .none
+    var statistics = try scan?.run(give) ?? .none
     for query in queries where scan?.holds(query) != true {
       statistics = statistics + (try scoreAll(groups, for: query, give))
     }
@@ -56,6 +57,7 @@ struct CodeSearchTask: Sendable {
     var keys = CodeKeys(start: storage.start(as: UInt64.self))
     var worst = UInt64.max
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
+      try StopSignal.check()
       let block = first..<min(first + step, rows.upperBound)
       let added = keys.start + keys.count
       for (place, row) in block.enumerated() { added[place] = UInt64(row) }

@@ -153,7 +153,9 @@ private struct FilterTrial {
     let task = try SearchTask(
       queries, 0..<queries.count, in: SearchScope(set, k: 1), k: 1, kernels: device.kernels)
     let pairs = Double(queries.count * sample.count)
-    let passing = merits.map { Double(task.passing($0)) / pairs }
+    let passing = try merits.map { merit throws(TesseraError) in
+      Double(try task.passing(merit)) / pairs
+    }
     return (0..<Self.judgedRanks).map { rank in
       // After a share x of the rows the threshold is that of rank k / x: of k to 2 k for the last
       // half of them, of 2 k to 4 k for the quarter before, and so on; at first, all pass.

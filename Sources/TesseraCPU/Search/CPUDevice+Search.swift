@@ -81,7 +81,8 @@ extension CPUDevice {
 
   /// Searches some of the panels, the queries shared out among `workers`.
   private func search(
-    _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, k: Int, workers: WorkerPool
+    _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, k: Int,
+    workers: WorkerPool
   ) throws(TesseraError) -> Neighbors {
     let hitCount = min(k, scope.count(in: panels))
     guard hitCount > 0 else { return .none(queryCount: queries.count) }
@@ -103,7 +104,7 @@ extension CPUDevice {
       let first = blocks * task / tasks * block
       let last = min(blocks * (task + 1) / tasks * block, queries.count)
       var search = try SearchTask(queries, first..<last, in: scope, k: hitCount, kernels: kernels)
-      let done = search.run(
+      let done = try search.run(
         panels, hitCount: hitCount, ids: ids.start(as: Int64.self) + first * hitCount,
         scores: scores.floats + first * hitCount)
       statistics.withLock { $0 = $0 + done }

@@ -13,7 +13,8 @@ final class PreparedQueries: @unchecked Sendable {
   private let widened: HostStorage?
 
   /// - Throws: `.nonFinite`, naming the rows of `what`; `.outOfMemory`.
-  init(_ queries: Vectors, _ what: String, kernels: Kernels, workers: WorkerPool) throws(TesseraError)
+  init(_ queries: Vectors, _ what: String, kernels: Kernels, workers: WorkerPool)
+    throws(TesseraError)
   {
     source = queries
     dimension = queries.dimension

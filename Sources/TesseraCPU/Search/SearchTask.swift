@@ -1,5 +1,6 @@
 internal import CSIMD
 internal import TesseraCompute
+internal import TesseraHost
 
 /// One thread's share of a search: some of the queries against some of the panels.
 ///
@@ -19,6 +20,9 @@ struct SearchTask {
   private let packed: PackedQueries
   private let lists: HitLists
   private var statistics = SearchStatistics.none
+  private let meter = ProgressMeter.current
+  /// What a panel searched for one query is of the whole call.
+  private let step: Double
 
   /// - Throws: `.outOfMemory`.
   init(
@@ -31,6 +35,7 @@ struct SearchTask {
     self.k = k
     panels = scope.kernelPanels
     panelsPerChunk = Self.panelsPerChunk(scope.rows.filter, dimension: scope.set.dimension)
+    step = 1 / (Double(queries.count) * Double(max(1, scope.panels.count)))
     packed = try PackedQueries(
       queries, range, for: scope, passing: panelsPerChunk * panelWidth, kernels: kernels)
     lists = try HitLists(
@@ -61,16 +66,17 @@ struct SearchTask {
   mutating func run(
     _ panelRange: Range<Int>, hitCount: Int, ids: UnsafeMutablePointer<Int64>,
     scores: UnsafeMutablePointer<Float>
-  ) -> SearchStatistics {
-    let guesses = guessThresholds(panelRange)
-    search(0..<range.count, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
+  ) throws(TesseraError) -> SearchStatistics {
+    let guesses = try guessThresholds(panelRange)
+    try search(0..<range.count, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
     for block in blocks(of: 0..<range.count) {
+      try StopSignal.check()
       let missed = block.filter { !finish($0, reaching: guesses?[$0]) }
       guard !missed.isEmpty else { continue }
       // A guess was too high. The block is done again without one.
       forget(block)
       for index in block { packed.scorers[index].exact = packed.scorers[index].estimates ? 0 : 1 }
-      search(block, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
+      try search(block, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
       for index in block { _ = finish(index, reaching: nil) }
     }
     for index in 0..<range.count {
@@ -91,11 +97,12 @@ struct SearchTask {
   }
 
   /// How many rows pass the filter where each query's last hit has one of `merits`.
-  func passing(_ merits: [Float]) -> Int {
+  func passing(_ merits: [Float]) throws(TesseraError) -> Int {
     for (index, merit) in merits.enumerated() { packed.raise(index, merit: merit) }
     var passed = 0
     for chunk in Chunks(scope.panels, k: scope.count, largest: panelsPerChunk) {
       for block in blocks(of: 0..<range.count) {
+        try StopSignal.check()
         filter(block, chunk)
         for index in block {
           passed += packed.queries[index].count
@@ -111,7 +118,9 @@ struct SearchTask {
   /// that k rows do not reach is found out in the end.
   ///
   /// - Returns: the merits guessed, or nil where that is not worth it.
-  private mutating func guessThresholds(_ panelRange: Range<Int>) -> [Float]? {
+  private mutating func guessThresholds(
+    _ panelRange: Range<Int>
+  ) throws(TesseraError) -> [Float]? {
     let share = 16
     let expected = Double(k) / Double(share)
     // As many of the k best are in the sample, give or take; six deviations, since rows near
@@ -120,7 +129,7 @@ struct SearchTask {
     guard k >= 32, !scope.isMasked, panelRange.count / share * panelWidth >= 8 * rank else {
       return nil
     }
-    search(
+    try search(
       0..<range.count, Chunks(panelRange, step: share, k: rank, largest: panelsPerChunk), k: rank)
     return (0..<range.count).map { index in
       let merit = lists.cut(index, k: rank, packed.scorers + index, kernels)
@@ -143,9 +152,18 @@ struct SearchTask {
   }
 
   /// Searches some of the task's queries, chunk after chunk, all blocks of queries on each.
-  private mutating func search(_ queries: Range<Int>, _ chunks: Chunks, k: Int) {
+  ///
+  /// - Throws: What `StopSignal.check` throws, after each block.
+  private mutating func search(
+    _ queries: Range<Int>, _ chunks: Chunks, k: Int
+  ) throws(TesseraError) {
     for chunk in chunks {
-      for block in blocks(of: queries) { search(block, on: chunk, k: k) }
+      for block in blocks(of: queries) {
+        try StopSignal.check()
+        search(block, on: chunk, k: k)
+      }
+      let panelCount = chunk.reduce(0) { $0 + $1.count }
+      meter?.advance(by: step * Double(panelCount * queries.count))
     }
   }
 

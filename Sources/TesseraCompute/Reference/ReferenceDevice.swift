@@ -1,3 +1,5 @@
+internal import TesseraHost
+
 /// The specification, executable: every operation in the plainest Swift that is right.
 ///
 /// Other devices are compared with it, borrow it where they have nothing of their own, and a new
@@ -70,10 +72,13 @@ public final class ReferenceDevice: Device {
     var scores: [Float] = []
     for index in 0..<queries.count {
       let query = queries.row(index)
-      let ranked =
-        vectors
-        .map { (score: CanonicalScore.score(set.metric, query, $0.values), id: $0.id) }
-        .sorted { set.metric.order.ranks($0, ahead: $1) }
+      var ranked: [(score: Float, id: Int64)] = []
+      ranked.reserveCapacity(vectors.count)
+      for (place, vector) in vectors.enumerated() {
+        if place % 256 == 0 { try StopSignal.check() }
+        ranked.append((CanonicalScore.score(set.metric, query, vector.values), vector.id))
+      }
+      ranked.sort { set.metric.order.ranks($0, ahead: $1) }
       ids += ranked.prefix(hitCount).map(\.id)
       scores += ranked.prefix(hitCount).map(\.score)
     }

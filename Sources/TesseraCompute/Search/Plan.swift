@@ -59,13 +59,22 @@ public struct SearchPlan: Sendable, Hashable {
   /// allocation is one the device can make.
   ///
   /// - Throws: `.outOfMemory`, with what a single row needs, if no chunk fits.
-  public init(_ shape: SearchShape, on device: some Device, memoryBudget: Int)
-    throws(TesseraError)
-  {
+  public init(
+    _ shape: SearchShape, on device: some Device, memoryBudget: Int
+  ) throws(TesseraError) {
+    try self.init(shape, on: device, memoryBudget: memoryBudget, copyBytesPerRow: 0)
+  }
+
+  /// The plan where `copyBytesPerRow` bytes of each row are held beside what the device needs.
+  package init(
+    _ shape: SearchShape, on device: some Device, memoryBudget: Int, copyBytesPerRow: Int
+  ) throws(TesseraError) {
     func cost(_ rows: Int) -> SearchCost {
       var chunk = shape
       chunk.rows = rows
-      return device.cost(of: chunk)
+      var cost = device.cost(of: chunk)
+      cost.workingBytes += rows * copyBytesPerRow
+      return cost
     }
     var fits = 0
     var tooMany = min(shape.rows, Int(Int32.max)) + 1

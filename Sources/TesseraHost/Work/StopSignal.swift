@@ -8,12 +8,23 @@ public final class StopSignal: Sendable {
   /// The moment from which the signal counts as raised; nil is never.
   public let deadline: ContinuousClock.Instant?
   private let raised = Atomic(false)
+  /// A signal that raises this one too.
+  private let parent: StopSignal?
 
   /// The signal of the call that is under way in this task; worker threads get it from there.
   @TaskLocal package static var current: StopSignal?
 
   /// Makes a signal that is not raised before `deadline`.
-  public init(deadline: ContinuousClock.Instant? = nil) { self.deadline = deadline }
+  public init(deadline: ContinuousClock.Instant? = nil) {
+    self.deadline = deadline
+    parent = nil
+  }
+
+  /// Makes a signal that is raised by itself, or together with `parent`.
+  package init(under parent: StopSignal?) {
+    deadline = nil
+    self.parent = parent
+  }
 
   /// Asks the calls that have this signal to end. May be called from any thread, more than once.
   public func raise() { raised.store(true, ordering: .relaxed) }
@@ -30,6 +41,7 @@ public final class StopSignal: Sendable {
     if let deadline, deadline <= .now {
       throw TesseraError(.deadlineExceeded, "the work was not done by its deadline")
     }
+    if let parent { try parent.check() }
   }
 
   /// Throws if the call that is under way in this task should end.

@@ -25,16 +25,19 @@ package struct WorkerPool: Sendable {
   ) throws(TesseraError) {
     let next = Atomic<Int>(0)
     let failure = Mutex<TesseraError?>(nil)
-    let signal = StopSignal.current
+    // Raised by the first failure, so that tasks that look at their signal end early too.
+    let signal = StopSignal(under: StopSignal.current)
+    let meter = ProgressMeter.current
     @Sendable func drain() {
       while true {
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
         guard index < taskCount, failure.withLock({ $0 == nil }) else { return }
         do throws(TesseraError) {
-          if let signal { try signal.check() } else { try StopSignal.check() }
+          try signal.check()
           try task(index)
         } catch {
           failure.withLock { $0 = $0 ?? error }
+          signal.raise()
         }
       }
     }
@@ -42,10 +45,12 @@ package struct WorkerPool: Sendable {
     if threads > 1 {
       DispatchQueue.concurrentPerform(iterations: threads) { _ in
         // A thread of the pool is in no task; what the call is told must be told to it.
-        StopSignal.$current.withValue(signal) { drain() }
+        StopSignal.$current.withValue(signal) {
+          ProgressMeter.$current.withValue(meter) { drain() }
+        }
       }
     } else {
-      drain()
+      StopSignal.$current.withValue(signal) { drain() }
     }
     if let error = failure.withLock({ $0 }) { throw error }
   }

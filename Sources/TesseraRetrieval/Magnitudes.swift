@@ -1,0 +1,84 @@
+internal import Synchronization
+internal import TesseraCompute
+internal import TesseraHost
+
+/// The smallest number that is not 0 and the largest, by magnitude, of some rows.
+struct Magnitudes: Sendable {
+  /// Infinite where every number is 0.
+  private(set) var least = Float.infinity
+  /// 0 where every number is 0.
+  private(set) var most: Float = 0
+
+  init() {}
+
+  /// Looks at every number.
+  init(of vectors: Vectors) throws(TesseraError) {
+    let all = Mutex(Magnitudes())
+    try WorkerPool.host.split(vectors.count, minimum: 256) { rows throws(TesseraError) in
+      var mine = Magnitudes()
+      for row in rows {
+        if row % 256 == 0 { try StopSignal.check() }
+        mine.add(vectors.row(row))
+      }
+      all.withLock { [mine] in $0.add(mine) }
+    }
+    self = all.withLock(\.self)
+  }
+
+  mutating func add(_ numbers: [Float]) {
+    for number in numbers where number != 0 {
+      least = min(least, number.magnitude)
+      most = max(most, number.magnitude)
+    }
+  }
+
+  mutating func add(_ other: Magnitudes) {
+    least = min(least, other.least)
+    most = max(most, other.most)
+  }
+
+  /// The exponent of the power of two that brings the largest number just below `2^exponent`, or the
+  /// one nearest to it that changes no digit of the smallest. Rounded down to a multiple of 8, so
+  /// that few differ.
+  func scale(to exponent: Int) -> Int {
+    guard most > 0 else { return 0 }
+    let wanted = exponent - 1 - Int(most.exponent)
+    // A number that becomes subnormal may lose digits; one that grows never does.
+    let lowest = min(0, Int(Float.leastNormalMagnitude.exponent) - Int(least.exponent))
+    return max(lowest, (wanted >> 3) << 3)
+  }
+
+  /// The same rows after multiplication by `2^scale`.
+  func scaled(by scale: Int) -> (least: Double, most: Double) {
+    (Double(least).scaled(by: scale), Double(most).scaled(by: scale))
+  }
+}
+
+extension Double {
+  /// The number times `2^exponent`.
+  func scaled(by exponent: Int) -> Double {
+    Double(sign: .plus, exponent: exponent, significand: self)
+  }
+}
+
+extension Vectors {
+  /// The rows times `2^scale` as Float32, which the caller has made sure is exact.
+  ///
+  /// - Throws: `.outOfMemory`.
+  func scaled(by scale: Int) throws(TesseraError) -> Vectors {
+    let bytes = count.multipliedReportingOverflow(by: dimension * 4)
+    let memory = try UnsafeMutableRawBufferPointer.allocateAligned(
+      bytes.overflow ? .max : bytes.partialValue)
+    let owner = HostMemory(UnsafeRawBufferPointer(memory)) { bytes in
+      UnsafeMutableRawBufferPointer(mutating: bytes).deallocateAligned()
+    }
+    let target = memory.bindMemory(to: Float.self)
+    for index in 0..<count {
+      try StopSignal.check()
+      for (column, number) in row(index).enumerated() {
+        target[index * dimension + column] = Float(Double(number).scaled(by: scale))
+      }
+    }
+    return try Vectors(owner, element: .float32, count: count, dimension: dimension)
+  }
+}

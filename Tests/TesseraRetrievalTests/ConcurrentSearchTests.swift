@@ -1,0 +1,152 @@
+import Synchronization
+import TesseraCPU
+import TesseraCompute
+import TesseraHost
+import Testing
+
+@testable import TesseraRetrieval
+
+@Suite("searches of a server", .serialized)
+struct ConcurrentSearchTests {
+  static let dimension = 128
+
+  static func search(rows: Int) throws -> FlatSearch {
+    try FlatSearch(
+      Vectors(ExtremeScoreTests.numbers(rows * dimension, times: 1, seed: 3), dimension: dimension),
+      metric: .squaredL2, on: CPUDevice())
+  }
+
+  static func queries(_ count: Int) throws -> Vectors {
+    try Vectors(
+      ExtremeScoreTests.numbers(count * dimension, times: 1, seed: 4), dimension: dimension)
+  }
+
+  /// How long after `stop` a search of more than a second ends, and why.
+  private func ending(
+    _ control: RunControl, after delay: Duration, _ stop: () -> Void
+  ) async throws -> (code: TesseraError.Code?, late: Duration) {
+    let search = try Self.search(rows: 100_000)
+    let queries = try Self.queries(1024 * 4)
+    _ = try await search.nearest(queries.rows(0..<1), k: 1)
+    let start = ContinuousClock.now
+    let task = Task { () -> TesseraError.Code? in
+      do throws(TesseraError) {
+        _ = try await search.nearest(queries, k: 1000, control: control)
+        return nil
+      } catch {
+        return error.code
+      }
+    }
+    try await Task.sleep(for: delay)
+    stop()
+    if delay == .milliseconds(51) { task.cancel() }
+    let code = await task.value
+    return (code, start.duration(to: .now) - delay)
+  }
+
+  @Test("a signal, a deadline and a cancelled task each end a search at once")
+  func stops() async throws {
+    // Ten times what is promised of an idle machine: tests share theirs.
+    let signal = StopSignal()
+    let raised = try await ending(RunControl(stop: signal), after: .milliseconds(50)) {
+      signal.raise()
+    }
+    #expect(raised.code == .cancelled && raised.late < .seconds(1))
+    let cancelled = try await ending(RunControl(), after: .milliseconds(51)) {}
+    #expect(cancelled.code == .cancelled && cancelled.late < .seconds(1))
+    let past = RunControl(stop: StopSignal(deadline: .now))
+    let late = try await ending(past, after: .milliseconds(50)) {}
+    #expect(late.code == .deadlineExceeded && late.late < .seconds(1))
+  }
+
+  @Test("sixteen searches at once find what one finds, on few threads, while tasks get turns")
+  func many() async throws {
+    let search = try Self.search(rows: 20_000)
+    let queries = try Self.queries(256)
+    let want = try await search.nearest(queries, k: 10).neighbors
+    let most = Mutex(0)
+    let turns = Mutex(0)
+    try await withThrowingTaskGroup(of: Neighbors?.self) { group in
+      for _ in 0..<16 {
+        group.addTask { try await search.nearest(queries, k: 10).neighbors }
+      }
+      group.addTask {
+        for _ in 0..<20 {
+          try await Task.sleep(for: .milliseconds(5))
+          turns.withLock { $0 += 1 }
+          let threads = threadCount()
+          most.withLock { $0 = max($0, threads) }
+        }
+        return nil
+      }
+      for try await found in group {
+        if let found { #expect(found == want) }
+      }
+    }
+    #expect(turns.withLock(\.self) == 20)
+    // Callers, workers, Swift's own pool, and what the test runner has.
+    let cores = HostLimits.current.cores
+    #expect(most.withLock(\.self) <= 16 + 3 * cores + 24)
+  }
+
+  @Test("a search may plan and search where its progress is told")
+  func nested() throws {
+    let search = try Self.search(rows: 500)
+    let queries = try Self.queries(3)
+    let want = try search.nearest(queries, k: 4).neighbors
+    let seen = Mutex<[Neighbors?]>([])
+    let control = RunControl(progress: { _ in
+      let found = try? search.nearest(queries, k: 4).neighbors
+      _ = try? search.plan(queryCount: 3, k: 4)
+      seen.withLock { $0.append(found) }
+    })
+    #expect(try search.nearest(queries, k: 4, control: control).neighbors == want)
+    #expect(seen.withLock { !$0.isEmpty && $0.allSatisfy { $0 == want } })
+  }
+
+  @Test("the memory budget keeps to the container's limit")
+  func containerMemory() throws {
+    // A container of 64 MiB on a machine that has more.
+    var template = Array("/tmp/tessera-limits-XXXXXX".utf8CString)
+    guard let made = mkdtemp(&template) else { return }
+    let root = String(cString: made)
+    let folders = ["/sys", "/sys/fs", "/sys/fs/cgroup"].map { root + $0 }
+    for folder in folders { mkdir(folder, 0o700) }
+    let file = folders[2] + "/memory.max"
+    defer {
+      unlink(file)
+      for folder in folders.reversed() + [root] { rmdir(folder) }
+    }
+    let stream = try #require(fopen(file, "w"))
+    fputs("67108864\n", stream)
+    fclose(stream)
+    let limits = HostLimits(root: root)
+    #expect(try CPUDevice().searchableBytes(within: limits) == 32 << 20)
+    #expect(ReferenceDevice.shared.searchableBytes(within: limits) == 32 << 20)
+    #expect(
+      ReferenceDevice.shared.searchableBytes(within: .current)
+        == HostLimits.current.memoryBytes / 2)
+  }
+
+  @Test("hits that this machine cannot hold are an error, not the end of the process")
+  func results() throws {
+    let search = try Self.search(rows: 100_000)
+    let many = try Vectors(
+      HostMemory(copying: [Float](repeating: 1, count: Self.dimension)), element: .float32,
+      count: 1, dimension: Self.dimension)
+    #expect(throws: Never.self) { try search.requireRoom(queryCount: many.count, k: 10, only: nil) }
+    let error = #expect(throws: TesseraError.self) {
+      try search.requireRoom(queryCount: 1 << 40, k: 100_000, only: nil)
+    }
+    #expect(error?.code == .outOfMemory)
+  }
+}
+
+/// The threads of this process.
+private func threadCount() -> Int {
+  guard let folder = opendir("/proc/self/task") else { return 0 }
+  defer { closedir(folder) }
+  var count = -2
+  while readdir(folder) != nil { count += 1 }
+  return count
+}
