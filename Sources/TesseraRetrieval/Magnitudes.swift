@@ -56,7 +56,9 @@ struct Magnitudes: Sendable {
 
 extension Double {
   /// The number times `2^exponent`.
-  func scaled(by exponent: Int) -> Double { Double(sign: .plus, exponent: exponent, significand: self) }
+  func scaled(by exponent: Int) -> Double {
+    Double(sign: .plus, exponent: exponent, significand: self)
+  }
 }
 
 extension Vectors {

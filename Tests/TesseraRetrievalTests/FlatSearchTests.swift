@@ -291,7 +291,7 @@ import Testing
   func progress() throws {
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
     let steps = Mutex<[Double]>([])
-    let control = RunControl { step in steps.withLock { $0.append(step.done) } }
+    let control = RunControl(progress: { step in steps.withLock { $0.append(step.done) } })
     _ = try FlatSearch(
       base, metric: .cosine, on: FaultyDevice(),
       options: .init(memoryBudget: 1500, batchSize: 4)

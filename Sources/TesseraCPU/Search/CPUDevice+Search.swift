@@ -86,7 +86,8 @@ extension CPUDevice {
 
   /// Searches some of the panels, the queries shared out among `workers`.
   private func search(
-    _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, k: Int, workers: WorkerPool
+    _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, k: Int,
+    workers: WorkerPool
   ) throws(TesseraError) -> Neighbors {
     let hitCount = min(k, scope.count(in: panels))
     guard hitCount > 0 else { return .none(queryCount: queries.count) }

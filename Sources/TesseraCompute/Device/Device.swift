@@ -46,8 +46,8 @@ public protocol Device: AnyObject, Sendable {
   /// Scores are canonical (``CanonicalScore``); best first, ties by lower id. Fewer than `k`
   /// selected rows give that many hits, none give none. Cost: O(queries * rows * dimension) at
   /// filter precision, and the canonical score for the few rows the filter cannot rule out; devices
-  /// pass over panels of 32 rows of which none is selected. Scores beyond Float32 are infinite, and
-  /// such rows tie. Throws `.nonFinite`, and `.wrongDevice` for a set of another device that this
+  /// pass over panels of 32 rows of which none is selected. Scores beyond Float32 are infinite, scores
+  /// below it vanish, and such rows tie by id: `FlatSearch` ranks them by exact sums. Throws `.nonFinite`, and `.wrongDevice` for a set of another device that this
   /// one cannot read.
   func nearest(_ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?)
     throws(TesseraError) -> Neighbors

@@ -3,7 +3,7 @@ public import TesseraHost
 /// Steers a long call from outside: hears of its progress, ends it, and says who takes over if the
 /// device fails. Searches, k-means and training all take one.
 ///
-///     var control = RunControl { progress in print(progress.stage, progress.done) }
+///     var control = RunControl(progress: { step in print(step.stage, step.done) })
 ///     control.fallback = cpu
 ///     let clusters = try KMeans(options).cluster(points, on: gpu, control: control)
 public struct RunControl: Sendable {

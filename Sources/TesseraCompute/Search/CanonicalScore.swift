@@ -1,4 +1,3 @@
-
 /// The score every device agrees on to the last bit, because its arithmetic is fixed.
 ///
 /// Inputs are widened to Float64. Sixteen lanes run side by side, lane j taking dimensions

@@ -33,16 +33,12 @@ public struct Hits: RandomAccessCollection, Sendable {
   }
 }
 
-/// A collection of queries, each of which is the collection of its hits:
-///
-///     for hit in found[query] { print(hit.id, hit.score) }
-extension Neighbors: RandomAccessCollection {
-  /// 0, the first query.
-  public var startIndex: Int { 0 }
-  /// The number of queries.
-  public var endIndex: Int { queryCount }
-
+extension Neighbors {
   /// The hits of query `query`, best first.
+  ///
+  ///     for hit in found[query] { print(hit.id, hit.score) }
+  ///
+  /// - Precondition: `query` is at least 0 and below ``queryCount``.
   public subscript(query: Int) -> Hits {
     precondition(query >= 0 && query < queryCount, "query \(query) of \(queryCount)")
     let hits = query * hitCount..<(query + 1) * hitCount
