@@ -52,7 +52,7 @@ public struct Matrix<Element: DeviceScalar>: Sendable {
 public final class HostStorage: Storage, @unchecked Sendable {
   // Safe: callers of one device do not run conflicting operations on the same matrix at once,
   // which is the rule every `Device` states.
-  /// The memory itself, aligned for every element type.
+  /// The memory itself, aligned for the elements that it was made for.
   public let bytes: UnsafeMutableRawBufferPointer
   /// The owner of the bytes, if this object is not.
   private let owner: Vectors?
