@@ -75,17 +75,14 @@ public final class OpenCLDevice: Device {
       context, alignment: max(128, Int(alignmentBits) / 8),
       sharedBlockBytes: options.sharedBlockBytes,
       maxBlockBytes: min(maxAllocationBytes, memoryBytes), memoryBytes: memoryBytes)
-    func probe() throws(TesseraError) -> Abilities {
-      try Probe(
-        context, arena: arena, cache: cache,
-        triesLoops: options.triesKernels && options.loopLimit == nil
-      ).run()
-    }
-    var abilities = try probe()
+    let probe = Probe(
+      context, arena: arena, cache: cache,
+      triesLoops: options.triesKernels && options.loopLimit == nil)
+    var abilities = try probe.run()
     let claimsFloat64 = context.text(CL_DEVICE_EXTENSIONS).contains("cl_khr_fp64")
     // One passing error would cost some operations a factor of hundreds, so the claim counts for a
     // second try.
-    if claimsFloat64, !abilities.hasFloat64 { abilities = try probe() }
+    if claimsFloat64, !abilities.hasFloat64 { abilities = try probe.run() }
 
     let type = context.number(CL_DEVICE_TYPE, absent: cl_device_type(0))
     let isCPU = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0

@@ -54,7 +54,7 @@ struct ExtremeScoreTests {
     let notes = Mutex(0)
     let control = RunControl(note: { _ in notes.withLock { $0 += 1 } })
     var values = Self.numbers(50 * 4, times: 1e30, seed: 2)
-    for place in 0..<50 where place % 2 == 0 { values[place * 4] = 1e-40 }
+    for place in 0..<50 where place % 2 == 0 { values[place * 4] = 0x1p-133 }
     let base = try Vectors(values, dimension: 4)
     var all: [Neighbors] = []
     for device in try Self.devices() {

@@ -113,8 +113,8 @@ extension Subject {
   private func affordableWork(_ operation: DeviceOperation) -> Int {
     guard case .success(let device) = outcome, device.info.kind != .reference,
       device.info.accelerated.contains(operation)
-    else { return min(20_000, workLimit) }
-    return workLimit
+    else { return min(20_000, Self.workLimit) }
+    return Self.workLimit
   }
 
   /// `TESSERA_TEST_WORK`, for drivers that are slow: multiply-adds of the largest case.
