@@ -135,10 +135,11 @@ private struct Search {
     for sample in [rows, strangers] {
       guard
         let directions = try PrincipalDirections(
-          sample.values, count: 300, dimension: input.dimension)
+          sample.values, rowCount: 300, dimension: input.dimension, count: 2 * panelWidth,
+          products: device.products)
       else { continue }
       for width in [panelWidth, 2 * panelWidth] {
-        filters.append(.leading(try directions.leading(width, kernels: device.kernels)))
+        filters.append(.leading(try directions.leading(width, on: device)))
       }
     }
     return filters

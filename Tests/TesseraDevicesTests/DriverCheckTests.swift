@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TesseraCompute
 import Testing
 
 @testable import TesseraDevices

@@ -36,6 +36,7 @@ public struct IDSelector: Sendable {
   /// The ids listed, as ``ids(_:)-swift.type.method`` for numbers of type `Int`.
   ///
   /// - Throws: `.invalidArgument` if they are more than 2^35 apart.
+  @_disfavoredOverload
   public static func ids(_ ids: some Collection<Int>) throws(TesseraError) -> IDSelector {
     try self.ids(ids.map { Int64($0) })
   }
