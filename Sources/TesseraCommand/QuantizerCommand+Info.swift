@@ -26,7 +26,7 @@ extension QuantizerCommand {
       let specification: String
       let dimension: Int
       let codeBytes: Int
-      let arrays: [String: Entry]
+      let tensors: [String: Entry]
 
       struct Entry: Encodable {
         let type: String
@@ -39,7 +39,7 @@ extension QuantizerCommand {
         specification = quantizer.specification
         dimension = quantizer.dimension
         codeBytes = quantizer.codeByteCount
-        arrays = quantizer.arrays.mapValues {
+        tensors = quantizer.arrays.mapValues {
           Entry(type: "\($0.scalar)", shape: $0.shape, bytes: $0.bytes.count)
         }
       }
@@ -49,7 +49,7 @@ extension QuantizerCommand {
         table.add("quantizer", "\(specification) (\(kind))")
         table.add("dimension", "\(dimension)")
         table.add("code", "\(codeBytes) bytes")
-        for (name, entry) in arrays.sorted(by: { $0.key < $1.key }) {
+        for (name, entry) in tensors.sorted(by: { $0.key < $1.key }) {
           let shape = entry.shape.map(String.init).joined(separator: " x ")
           table.add(name, "\(entry.type) \(shape), \(entry.bytes.asBytes)")
         }

@@ -89,11 +89,7 @@ package struct DriverCheck: Sendable {
         verdict.problems.append(problem(candidate, reason))
       }
     }
-    if hadAccident || passed.mapValues(\.count) != before.mapValues(\.count)
-      || !verdict.refusals.isEmpty
-    {
-      remember(passed)
-    }
+    if hadAccident || passed != before || !verdict.refusals.isEmpty { remember(passed) }
     if !verdict.refusals.isEmpty {
       let good = candidates.filter { verdict.refusals[$0.name] == nil && $0.content != nil }
       verdict.admitsAny =

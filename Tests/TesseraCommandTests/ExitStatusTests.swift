@@ -109,7 +109,7 @@ import Testing
       Failure(65, "\(kmeans) -k 2 --init base.npy", "500 x 24", "2 x 24"),
       Failure(
         64, "kmeans --input three.npy -k 2 --out o.npy --algorithm exact --restarts 2", "at once"),
-      Failure(65, "kmeans --input nan.npy -k 2 --memory 10 --out out.npy", "nan.npy", "row 2"),
+      Failure(64, "kmeans --input nan.npy -k 2 --memory 10 --out out.npy", "memory limit of 10 bytes"),
       Failure(65, "\(kmeans) -k 2 --weights base.npy", "base.npy", "24 columns"),
       Failure(65, "\(kmeans) -k 2 --weights zero.npy", "zero.npy", "3 weights for 500 points"),
       Failure(65, "\(weighted) nan1.npy", "nan1.npy", "point 1", "nan", "repair"),
@@ -130,7 +130,7 @@ import Testing
       // No such device.
       Failure(69, "\(search) --device opencl:99", "opencl"),
       // Memory that cannot hold a single row beside the batch that was asked for.
-      Failure(70, "\(search) --device cpu --memory 10 --batch 30", "single row", "smaller batches"),
+      Failure(64, "\(search) --device cpu --memory 10 --batch 30", "single row", "smaller batches"),
       // Output that cannot be made.
       Failure(
         73, "search --base base.npy --queries queries.npy -k 1 --out no/such/place",

@@ -203,22 +203,21 @@ import Testing
 
   @Test("without JSON a person reads a table; results are not mixed with notes")
   func table() throws {
-    shell.environment["TESSERA_OPENCL_LIBRARY"] = "/nonexistent"
     let outcome = try shell.tessera(
       "search", "--base", "base.npy", "--queries", "queries.npy", "-k", "3")
     #expect(outcome.output.contains("queries/s") && outcome.output.contains("certified"))
-    #expect(outcome.errors.contains("/nonexistent"))
+    #expect(!outcome.errors.contains("queries/s"))
     #expect(!outcome.errors.contains("\u{1B}"), "a progress bar where no terminal is")
   }
 
-  @Test("no OpenCL: auto falls back and says so, opencl ends with 69 and the remedy")
+  @Test("no OpenCL: a small search does not look for it, opencl ends with 69 and the remedy")
   func fallback() throws {
     let plain = try found("plain")
     shell.environment["TESSERA_OPENCL_LIBRARY"] = "/nonexistent"
     let auto = try shell.tessera(
       "search", "--base", "base.npy", "--queries", "queries.npy", "-k", "7", "--out", "auto")
     #expect(auto.status == 0)
-    #expect(auto.errors.contains("TESSERA_OPENCL_LIBRARY") && auto.errors.contains("using cpu"))
+    #expect(auto.errors.isEmpty)
     #expect(try shell.bytes("auto.ids.npy") == plain[0])
     #expect(try shell.bytes("auto.scores.npy") == plain[1])
     let quiet = try shell.tessera(

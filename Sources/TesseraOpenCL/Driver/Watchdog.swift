@@ -11,7 +11,13 @@ final class Watchdog: Sendable {
   let limit: Duration?
   private let thread = DispatchQueue(label: "tessera.opencl.wait")
 
-  init(limit: Duration?) { self.limit = limit }
+  /// Marks the thread of a watchdog, so that a call made from it does not wait for itself.
+  private static let owner = DispatchSpecificKey<ObjectIdentifier>()
+
+  init(limit: Duration?) {
+    self.limit = limit
+    thread.setSpecific(key: Self.owner, value: ObjectIdentifier(self))
+  }
 
   /// Counts the steps of a call. Each step starts the time anew.
   final class Progress: Sendable {
@@ -71,7 +77,10 @@ final class Watchdog: Sendable {
   /// Returns what `call` returns, or nil if it is given up: after one to two limits.
   func wait<Value: Sendable>(for call: @escaping @Sendable (Progress) -> Value) -> Value? {
     let progress = Progress()
-    guard let limit else { return call(progress) }
+    // The last holder of a context may be its own thread, which then ends the context.
+    guard let limit, DispatchQueue.getSpecific(key: Self.owner) != ObjectIdentifier(self) else {
+      return call(progress)
+    }
     let errand = Errand(call)
     thread.async { errand.run(progress) }
     // At most thirty years, which Dispatch can count.
