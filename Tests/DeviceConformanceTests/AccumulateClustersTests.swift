@@ -42,7 +42,7 @@ struct AccumulateClustersTests {
         (13, 7, 5, .random), (31, 17, 1, .random), (33, 16, 40, .random),
         (700, 3, 2, .oneCluster),  // more than two runs
         (2304, 5, 6, .aroundRuns),
-        (513, 33, 600, .random), (300, 2, 70_000, .random),  // more clusters than points, long labels
+        (513, 33, 600, .random), (300, 2, 70_000, .random),  // more clusters than points
         (20_000, 3, 3, .random),  // more points than one work-group sorts
         (5003, 33, 19, .random),  // large
       ].map { (points: Int, dimension: Int, clusters: Int, labels: Labels) in

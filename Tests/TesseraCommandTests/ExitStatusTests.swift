@@ -109,7 +109,8 @@ import Testing
       Failure(65, "\(kmeans) -k 2 --init base.npy", "500 x 24", "2 x 24"),
       Failure(
         64, "kmeans --input three.npy -k 2 --out o.npy --algorithm exact --restarts 2", "at once"),
-      Failure(64, "kmeans --input nan.npy -k 2 --memory 10 --out out.npy", "memory limit of 10 bytes"),
+      Failure(
+        64, "kmeans --input nan.npy -k 2 --memory 10 --out out.npy", "memory limit of 10 bytes"),
       Failure(65, "\(kmeans) -k 2 --weights base.npy", "base.npy", "24 columns"),
       Failure(65, "\(kmeans) -k 2 --weights zero.npy", "zero.npy", "3 weights for 500 points"),
       Failure(65, "\(weighted) nan1.npy", "nan1.npy", "point 1", "nan", "repair"),

@@ -40,7 +40,9 @@ struct KernelSource: Hashable, Sendable {
     let needsPackedProducts =
       macros["UNIT"] == MatrixUnit.Kind.dotProduct.rawValue && macros["EMULATE"] == nil
       && macros["DOT_PRODUCT_PTX"] == nil
-    return ([needsPackedProducts ? "-cl-std=CL3.0" : "-cl-std=CL1.2"] + all.keys.sorted().map { "-D\($0)=\(all[$0]!)" })
+    return
+      ([needsPackedProducts ? "-cl-std=CL3.0" : "-cl-std=CL1.2"]
+      + all.keys.sorted().map { "-D\($0)=\(all[$0]!)" })
       .joined(separator: " ")
   }
 }

@@ -35,6 +35,7 @@ public struct LowRankQuantizer: Quantizer {
 
   var packing: BitPacking { BitPacking(bits: bits, perRow: partCount) }
 
+  /// Chooses the numbers of each code one subspace after the other.
   public func encode(
     _ vectors: Vectors, on device: any Device, control: RunControl
   ) throws(TesseraError) -> Codes {
@@ -65,6 +66,7 @@ public struct LowRankQuantizer: Quantizer {
   /// others.
   private static let passCount = 2
 
+  /// Projects the codewords that each code names to all dimensions.
   public func decode(
     _ codes: Codes, on device: any Device, control: RunControl
   ) throws(TesseraError) -> [Float] {

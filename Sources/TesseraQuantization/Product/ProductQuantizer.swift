@@ -54,6 +54,7 @@ public struct ProductQuantizer: Quantizer {
     }
   }
 
+  /// Joins the codewords that each code names.
   public func decode(
     _ codes: Codes, on device: any Device, control: RunControl
   ) throws(TesseraError) -> [Float] {

@@ -95,6 +95,7 @@ public struct ResidualQuantizer: Quantizer {
     return try Codes(bytes, byteCount: codeByteCount)
   }
 
+  /// Adds up the codewords that each code names.
   public func decode(
     _ codes: Codes, on device: any Device, control: RunControl
   ) throws(TesseraError) -> [Float] {

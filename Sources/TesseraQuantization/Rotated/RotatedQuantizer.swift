@@ -44,6 +44,7 @@ public struct RotatedQuantizer: TableScored {
     }
   }
 
+  /// Decodes with the inner quantizer and turns the result back.
   public func decode(
     _ codes: Codes, on device: any Device, control: RunControl
   ) throws(TesseraError) -> [Float] {
@@ -85,6 +86,7 @@ public struct RotatedQuantizer: TableScored {
 
   var codewordTables: CodewordTables { CodewordTables(product, after: rotation) }
 
+  /// Holds the rotation and the arrays of the inner quantizer.
   public var arrays: [String: StoredArray] {
     product.arrays.merging(
       ["rotation": .of(rotation.rows, shape: [rotatedDimension, dimension])]) { own, _ in own }

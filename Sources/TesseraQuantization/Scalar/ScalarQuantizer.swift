@@ -34,6 +34,7 @@ public struct ScalarQuantizer: Quantizer {
     self.ranges = ranges
   }
 
+  /// Returns the level that each number of a code names.
   public func decode(
     _ codes: Codes, on device: any Device, control: RunControl
   ) throws(TesseraError) -> [Float] {
