@@ -2,7 +2,7 @@ import ArgumentParser
 import Tessera
 internal import TesseraHost
 
-/// What was typed after the program's name.
+/// Reads what was typed after the program's name.
 enum Arguments {
   /// Returns the arguments, ready to be parsed.
   ///

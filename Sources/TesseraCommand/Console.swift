@@ -4,7 +4,7 @@ internal import TesseraHost
 
 /// Writes results to stdout, and lines for people to stderr.
 enum Console {
-  /// What was printed and is not written yet.
+  /// The results that were printed and are not written yet.
   private static let printed = Mutex<[UInt8]>([])
 
   /// Adds a line to the results. They are written at the end of the command, by ``flush()``.
@@ -20,7 +20,7 @@ enum Console {
       defer { printed = [] }
       return printed
     }
-    let number = write(bytes, to: STDOUT_FILENO)
+    let number = bytes.withUnsafeBytes { SystemFile.write($0, to: STDOUT_FILENO) }
     guard number == 0 else {
       throw .system(
         .inputOutput, "stdout", "the result cannot be written", number,
@@ -37,26 +37,8 @@ enum Console {
   }
 
   /// Writes to stderr. Where that fails there is nobody left to tell.
-  static func write(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
-
-  /// Returns 0, or the system's number for what went wrong.
-  private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let written = rest.withUnsafeBytes {
-        #if canImport(Darwin)
-          Darwin.write(descriptor, $0.baseAddress, $0.count)
-        #elseif canImport(Musl)
-          Musl.write(descriptor, $0.baseAddress, $0.count)
-        #else
-          Glibc.write(descriptor, $0.baseAddress, $0.count)
-        #endif
-      }
-      if written < 0, errno == EINTR { continue }
-      guard written > 0 else { return errno }
-      rest = rest.dropFirst(written)
-    }
-    return 0
+  static func write(_ text: String) {
+    _ = Array(text.utf8).withUnsafeBytes { SystemFile.write($0, to: STDERR_FILENO) }
   }
 
   /// True if a person watches stderr.

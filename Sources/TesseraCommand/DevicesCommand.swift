@@ -64,7 +64,7 @@ struct DevicesCommand: ParsableCommand {
     for problem in problems { output.note(problem.description) }
   }
 
-  /// What `--measure` prints as JSON, under these names.
+  /// Holds what `--measure` prints as JSON, under these names.
   struct Measurement: Encodable {
     let speeds: [Speed]
     let problems: [String]

@@ -130,6 +130,6 @@ struct TrialCommand: ParsableCommand {
     shouldDisplay: false)
 
   func run() throws {
-    for file in DriverCheck.tryDrivers() { print(file) }
+    for file in DriverCheck.tryDrivers() { Console.print(file) }
   }
 }

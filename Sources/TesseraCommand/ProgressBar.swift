@@ -1,4 +1,5 @@
 import Synchronization
+import Tessera
 
 /// A line on a terminal's stderr that shows how far long work is, how fast, and how long it will
 /// take.
@@ -58,5 +59,10 @@ final class ProgressBar: Sendable {
     let clock = "\(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60)"
     let rate = (fraction * total / seconds).short
     return "\(label) [\(bar)] \(Int(fraction * 100)) %  \(rate) \(unit)/s  \(clock) left"
+  }
+
+  /// Makes a control whose progress this bar shows, and whose notes are said on stderr.
+  func control(_ output: OutputOptions) -> RunControl {
+    RunControl(note: output.note, progress: { self.update($0.done) })
   }
 }

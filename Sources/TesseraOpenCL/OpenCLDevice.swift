@@ -52,7 +52,7 @@ public final class OpenCLDevice: Device {
     .accumulateClusters, .canonicalScores, .encode,
   ]
 
-  /// What a driver can do that ends long loops.
+  /// The operations that are left to a driver that ends long loops.
   private static let nativeInShortLoops = native.subtracting([.nearestCodes, .topK])
 
   /// - Throws: what the device could not do of the little every device must.

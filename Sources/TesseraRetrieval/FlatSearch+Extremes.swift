@@ -135,9 +135,10 @@ extension FlatSearch {
     var rows = try magnitudesOfRows().scaled(by: scale.rows)
     if metric == .cosine {
       let length = Double(vectors.dimension).squareRoot()
-      (own.least, rows.least) = (own.least / own.most / length, rows.least / rows.most / length)
+      own.smallest = own.smallest / own.largest / length
+      rows.smallest = rows.smallest / rows.largest / length
     }
-    return own.least * rows.least * 0x1p-46 < Double(Float.leastNormalMagnitude)
+    return own.smallest * rows.smallest * 0x1p-46 < Double(Float.leastNormalMagnitude)
   }
 
   private func exactSum(_ query: [Float], _ id: Int64) -> Double {

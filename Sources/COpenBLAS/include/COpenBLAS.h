@@ -17,7 +17,7 @@ typedef struct copenblas_api {
                       int b_stride, float beta, float *result, int result_stride);
   /// Sets how many threads the next products have, and starts those that are missing.
   void (*openblas_set_num_threads)(int count);
-  /// How the library was built.
+  /// Tells how the library was built.
   char *(*openblas_get_config)(void);
 } copenblas_api;
 

@@ -3,7 +3,7 @@ internal import Synchronization
 internal import TesseraCompute
 internal import TesseraHost
 
-/// Who multiplies Float32 matrices.
+/// Says who multiplies Float32 matrices.
 package enum ProductPolicy: Sendable {
   /// OpenBLAS where the product is large and the library can be used, else the kernels.
   case auto
@@ -24,10 +24,10 @@ final class BLAS: Sendable {
 
   private init(_ api: copenblas_api) { self.api = api }
 
-  /// What `TESSERA_BLAS_LIBRARY` says: a library to use and no other, or `off`.
+  /// The value of `TESSERA_BLAS_LIBRARY`: a library to use and no other, or `off`.
   private static var chosen: String? { Environment["TESSERA_BLAS_LIBRARY"] }
 
-  /// Whether the user has left OpenBLAS switched on.
+  /// True if the user has left OpenBLAS switched on.
   static var isOn: Bool { chosen != "off" }
 
   /// The library; nil if there is none, or if it must not be used here.

@@ -45,7 +45,7 @@ extension CPUDevice {
   /// The kernels with this device's threads.
   var products: BlockedProduct { BlockedProduct(kernels: kernels, workers: workers) }
 
-  /// Whether a product of this size is better given to OpenBLAS.
+  /// Tells whether a product of this size is better given to OpenBLAS.
   private func usesLibrary(rows: Int, columns: Int, inner: Int) -> Bool {
     switch productPolicy {
     case .kernels: return false

@@ -21,7 +21,7 @@ struct SearchTask {
   private let lists: HitLists
   private var statistics = SearchStatistics.none
   private let meter = ProgressMeter.current
-  /// What a panel searched for one query is of the whole call.
+  /// The share of the whole call that one panel, searched for one query, is.
   private let step: Double
 
   /// - Throws: `.outOfMemory`.
@@ -96,7 +96,7 @@ struct SearchTask {
     return last.map { $0 >= guess } ?? false
   }
 
-  /// How many rows pass the filter where each query's last hit has one of `merits`.
+  /// Counts the rows that pass the filter where each query's last hit has one of `merits`.
   func passing(_ merits: [Float]) throws(TesseraError) -> Int {
     for (index, merit) in merits.enumerated() { packed.raise(index, merit: merit) }
     var passed = 0

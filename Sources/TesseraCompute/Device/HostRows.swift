@@ -19,17 +19,9 @@ extension WorkerPool {
       @Sendable (_ rows: Range<Int>, _ target: inout MutableSpan<Element>)
       throws(TesseraError) -> Void
   ) throws(TesseraError) -> [Element] {
-    var failure: TesseraError?
-    let values = [Element](unsafeUninitializedCapacity: count * width) { target, initialized in
-      do throws(TesseraError) {
-        try fillRows(of: target, count, width, minimum: minimum, fill)
-        initialized = count * width
-      } catch {
-        failure = error
-      }
+    try make(count * width) { target throws(TesseraError) in
+      try fillRows(of: target, count, width, minimum: minimum, fill)
     }
-    if let failure { throw failure }
-    return values
   }
 
   /// Makes `count` rows of `width` elements, one row at a time.
@@ -42,17 +34,9 @@ extension WorkerPool {
       @Sendable (_ row: Int, _ target: inout MutableSpan<Element>)
       throws(TesseraError) -> Void
   ) throws(TesseraError) -> [Element] {
-    var failure: TesseraError?
-    let values = [Element](unsafeUninitializedCapacity: count * width) { target, initialized in
-      do throws(TesseraError) {
-        try eachRow(of: target, count, width, minimum: minimum, fill)
-        initialized = count * width
-      } catch {
-        failure = error
-      }
+    try make(count * width) { target throws(TesseraError) in
+      try eachRow(of: target, count, width, minimum: minimum, fill)
     }
-    if let failure { throw failure }
-    return values
   }
 
   /// Changes rows of `width` elements where they are, one row at a time.
@@ -68,6 +52,24 @@ extension WorkerPool {
     try values.withUnsafeMutableBufferPointer { target throws(TesseraError) in
       try eachRow(of: target, count, width, minimum: minimum, change)
     }
+  }
+
+  /// Makes `count` elements in memory that `fill` fills.
+  private func make<Element>(
+    _ count: Int, _ fill: (UnsafeMutableBufferPointer<Element>) throws(TesseraError) -> Void
+  ) throws(TesseraError) -> [Element] {
+    // The initialiser knows no typed errors, so one waits here.
+    var failure: TesseraError?
+    let values = [Element](unsafeUninitializedCapacity: count) { target, initialized in
+      do throws(TesseraError) {
+        try fill(target)
+        initialized = count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return values
   }
 
   private func eachRow<Element: BitwiseCopyable>(

@@ -45,7 +45,7 @@ public struct RunControl: Sendable {
     self.progress = progress
   }
 
-  /// Tells how far the call is, and ends it if that was asked for.
+  /// Tells how far the call is, and ends it if that was asked of it or of a call around it.
   ///
   /// - Throws: `.cancelled` or `.deadlineExceeded`.
   package func report(
@@ -53,6 +53,7 @@ public struct RunControl: Sendable {
   ) throws(TesseraError) {
     progress(Progress(stage, done: done, objective: objective))
     try stop.check()
+    try StopSignal.check()
   }
 
   /// Returns this control for a stage of a longer call: its progress counts as the share `share` of
@@ -67,6 +68,17 @@ public struct RunControl: Sendable {
           done: share.lowerBound + step.done * width, objective: step.objective))
     }
     return inner
+  }
+
+  /// Runs `work` as ``run(on:_:)`` does, and returns its result. Whatever happens on the way looks at
+  /// this control's stop signal, and at that of a call around it.
+  package func steer<Result>(
+    on device: any Device, _ work: (any Device) throws(TesseraError) -> Result
+  ) throws(TesseraError) -> Result {
+    try stop.govern { () throws(TesseraError) in
+      try StopSignal.check()
+      return try run(on: device, work).result
+    }
   }
 
   /// Runs `work` on `device`; after `.deviceLost` once more on the same device, then on the fallback.

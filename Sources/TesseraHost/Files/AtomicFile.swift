@@ -100,16 +100,8 @@ package final class AtomicFile {
   package func append(_ bytes: RawSpan) throws(TesseraError) {
     try requireOpen()
     isDurable = false
-    var start = 0
-    while start < bytes.byteCount {
-      let written = bytes.withUnsafeBytes { bytes in
-        let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
-        return write(descriptor, rest.baseAddress, rest.count)
-      }
-      if written < 0, errno == EINTR { continue }
-      guard written > 0 else { throw abandoned("cannot be written", errno) }
-      start += written
-    }
+    let number = bytes.withUnsafeBytes { SystemFile.write($0, to: descriptor) }
+    guard number == 0 else { throw abandoned("cannot be written", number) }
   }
 
   /// Makes the bytes durable, so that `commit` has little left to do that can fail.

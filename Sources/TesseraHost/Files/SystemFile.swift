@@ -26,6 +26,20 @@ package enum SystemFile {
     }
   }
 
+  /// Writes all of `bytes` to an open file, where the system takes them in portions too.
+  ///
+  /// - Returns: 0, or `errno` for what went wrong.
+  package static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
+    var rest = bytes
+    while !rest.isEmpty {
+      let written = TesseraHost.write(descriptor, rest.baseAddress, rest.count)
+      if written < 0, errno == EINTR { continue }
+      guard written > 0 else { return errno }
+      rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+    }
+    return 0
+  }
+
   /// Returns the file as UTF-8 text, repaired where it is none; empty if it cannot be read.
   package static func text(of path: String) -> String {
     bytes(of: path).map { String(decoding: $0, as: UTF8.self) } ?? ""

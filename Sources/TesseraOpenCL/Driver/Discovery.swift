@@ -110,7 +110,7 @@ enum Discovery {
     return (devices, problems)
   }
 
-  /// Whether the user named the drivers that count; others are not looked for then.
+  /// True if the user named the drivers that count; others are not looked for then.
   private static var isNarrowed: Bool {
     Environment["OCL_ICD_VENDORS"] != nil || Environment["OPENCL_VENDOR_PATH"] != nil
   }

@@ -234,7 +234,7 @@ final class OpenCLContext: Sendable {
     case local(Int)
   }
 
-  /// What became of a launch.
+  /// Says what became of a launch.
   fileprivate struct Launched: Sendable {
     var status: Int32 = 0
     /// The call that the status is of.

@@ -32,7 +32,7 @@ public struct OpenCLOptions: Sendable, Hashable {
   /// The usual places, the device's own body, no cache, a minute for a launch.
   public init() {}
 
-  /// What the environment asks for: `TESSERA_OPENCL_LIBRARY`, `TESSERA_OPENCL_BODY` (`tile` or
+  /// Reads what the environment asks for: `TESSERA_OPENCL_LIBRARY`, `TESSERA_OPENCL_BODY` (`tile` or
   /// `wide`), `TESSERA_OPENCL_FILTER` (`auto`, `float32`, `float16` or `int8`),
   /// `TESSERA_OPENCL_MATRIX` (`auto`, `none` or `emulated`), `TESSERA_OPENCL_TIMEOUT` (seconds for a
   /// launch, 0 waits for ever), and for the cache `TESSERA_CACHE`, else `tessera` in the user's cache

@@ -15,7 +15,7 @@ struct Probe {
     var loopLimit: Int
   }
 
-  /// Whether long loops are tried: a simulator takes minutes for them.
+  /// True if long loops are tried: a simulator takes minutes for them.
   let triesLoops: Bool
 
   init(_ context: OpenCLContext, arena: Arena, cache: ProgramCache, triesLoops: Bool = true) {

@@ -153,7 +153,7 @@ final class Program {
       .buildFailure, "\(name).cl did not compile with \(options):\n\(log())", status: status)
   }
 
-  /// What the compiler said.
+  /// Returns what the compiler said.
   private func log() -> String {
     let (handles, built) = (context.handles, Built(program: program))
     return context.watchdog.wait { _ in

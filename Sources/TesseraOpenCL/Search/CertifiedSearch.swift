@@ -22,9 +22,9 @@ protocol CertifiedSearch {
   /// Panels of each part of the set.
   var partPanels: [Int] { get }
 
-  /// What the filters of this batch were asked to go through.
+  /// The rows and queries that the filters of this batch were asked to go through.
   var expected: ExpectedVisits { get }
-  /// Whether the device gives entries their score, and not the host.
+  /// True if the device gives entries their score, and not the host.
   var scoresOnDevice: Bool { get }
 
   /// Appends the rows at some places of a part that pass the filter to the queries' lists.
@@ -199,7 +199,7 @@ extension CertifiedSearch {
   var thresholds: KernelArgument { .all(of: lists.thresholds, as: Float.self) }
   var entries: KernelArgument { .all(of: lists.entries, as: UInt64.self) }
   var counts: KernelArgument { .all(of: lists.counts, as: UInt32.self) }
-  /// Where kernels count what they have done.
+  /// The memory in which kernels count what they have done.
   var tallies: KernelArgument { .all(of: lists.report, as: UInt32.self) }
   private var states: KernelArgument {
     .element(BatchReport.statesStart, of: lists.report, as: UInt32.self)

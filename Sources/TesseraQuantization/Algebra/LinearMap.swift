@@ -27,7 +27,7 @@ struct LinearMap: Sendable, Hashable {
   /// - Parameter operation: Said in messages and in progress.
   func apply(
     to vectors: Vectors, on device: any Device, _ operation: String,
-    control: RunControl = .inner
+    control: RunControl = RunControl()
   ) throws(TesseraError) -> [Float] {
     let map = try device.upload(rows, rows: outputs, columns: inputs)
     var results: [Float] = []

@@ -11,7 +11,7 @@ extension Vectors {
   ///   - control: Hears how many of the rows are done.
   func forEachBlock(
     on device: any Device, _ operation: String, as layout: SubspaceLayout? = nil,
-    control: RunControl = .inner,
+    control: RunControl = RunControl(),
     _ body: (Matrix<Float>, Range<Int>) throws(TesseraError) -> Void
   ) throws(TesseraError) {
     let columns = layout?.paddedDimension ?? dimension
@@ -112,7 +112,7 @@ extension Vectors {
 }
 
 extension Span<Float> {
-  /// Whether a number times `factor` is infinite or NaN: 0 times such a product is NaN.
+  /// Tells whether a number times `factor` is infinite or NaN: 0 times such a product is NaN.
   func exceeds(_ factor: Float) -> Bool {
     var zeros = SIMD8<Float>()
     var index = 0

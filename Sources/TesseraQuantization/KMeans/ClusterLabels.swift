@@ -52,13 +52,10 @@ extension KMeans {
     }
     try Options.checkMemory(memoryLimit, points)
     try Shapes.requireFinite(centroids, "k-means: centroids")
-    let found = try control.stop.govern { () throws(TesseraError) in
-      try StopSignal.check()
-      return try control.run(on: device) { device throws(TesseraError) in
-        try assignment(
-          of: points, to: centroids, metric: metric, weights: nil,
-          memoryLimit: memoryLimit, on: device)
-      }.result
+    let found = try control.steer(on: device) { device throws(TesseraError) in
+      try assignment(
+        of: points, to: centroids, metric: metric, weights: nil, memoryLimit: memoryLimit,
+        on: device)
     }
     return ClusterLabels(
       labels: found.labels, distances: found.distances, counts: found.counts,

@@ -24,7 +24,7 @@ public struct Clustering: Sendable {
   public let converged: Bool
   /// The objective each restart ended with; `finalObjective` is the least.
   public let restartObjectives: [Double]
-  /// Where the time went.
+  /// The seconds that each phase took.
   public let seconds: Seconds
   /// What was done otherwise than might be expected; empty as a rule.
   public let notes: [TrainingNote]
@@ -60,7 +60,7 @@ public struct Clustering: Sendable {
   public var iterations: Int { history.count }
   /// The objective of the points trained on, after each update; ``finalObjective`` is of all points.
   public var objectives: [Double] { history.map(\.objective) }
-  /// How uneven the clusters are, of all points.
+  /// Tells how uneven the clusters are, of all points.
   public var imbalance: Double { Self.imbalance(counts) }
   /// Clusters without a point. Not 0 only where there are fewer distinct points than clusters, or
   /// where frozen centroids are out of reach.

@@ -30,11 +30,8 @@ public struct KMeans: Sendable {
     _ points: Vectors, on device: any Device, control: RunControl = RunControl()
   ) throws(TesseraError) -> Clustering {
     try options.check(against: points)
-    return try control.stop.govern { () throws(TesseraError) in
-      try StopSignal.check()
-      return try control.run(on: device) { device throws(TesseraError) in
-        try train(points, on: device, control)
-      }.result
+    return try control.steer(on: device) { device throws(TesseraError) in
+      try train(points, on: device, control)
     }
   }
 

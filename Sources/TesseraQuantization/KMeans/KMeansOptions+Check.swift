@@ -35,7 +35,7 @@ extension KMeans.Options {
     guard holds else { throw TesseraError(code, "k-means: \(message())") }
   }
 
-  /// Whether centroids are given and stay, so that points are only assigned to them.
+  /// True if centroids are given and stay, so that points are only assigned to them.
   var onlyAssigns: Bool {
     if case .given = initialization { iterations == 0 } else { false }
   }

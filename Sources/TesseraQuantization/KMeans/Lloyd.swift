@@ -1,7 +1,7 @@
 import TesseraCompute
 internal import TesseraHost
 
-/// What a run from one start came to; centroids are as the device sees them.
+/// The result of a run from one start; centroids are as the device sees them.
 struct KMeansRun {
   var centroids: [Float]
   var assignment: Assignment

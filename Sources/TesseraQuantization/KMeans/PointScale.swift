@@ -9,7 +9,7 @@ struct PointScale: Equatable {
 
   static let one = PointScale(factor: 1)
 
-  /// Where the largest number lies after scaling: its square times any dimension is a Float32.
+  /// The exponent of the largest number after scaling: its square times any dimension is a Float32.
   private static let target = 40
 
   init(factor: Float) { self.factor = factor }
@@ -40,30 +40,5 @@ struct PointScale: Equatable {
   func unscaledSquare(_ score: Float) -> Double {
     let inverse = 1 / Double(factor)
     return Double(score) * (inverse * inverse)
-  }
-}
-
-/// The smallest number of some, not counting 0, and the largest, without their signs.
-struct Magnitudes {
-  private(set) var smallest = Float.infinity
-  private(set) var largest: Float = 0
-
-  /// False where a number is infinite or none.
-  var isFinite: Bool { largest.isFinite }
-
-  mutating func add(_ values: UnsafeBufferPointer<Float>) {
-    // Bits of numbers without a sign rise with them; NaN lies above infinity, and 0 less 1 above all.
-    var (most, least) = (UInt32(0), UInt32.max)
-    for value in values {
-      let bits = value.bitPattern & 0x7FFF_FFFF
-      most = max(most, bits)
-      least = min(least, bits &- 1)
-    }
-    if most >= Float.infinity.bitPattern {
-      largest = .infinity
-    } else {
-      largest = max(largest, Float(bitPattern: most))
-    }
-    if least != .max { smallest = min(smallest, Float(bitPattern: least + 1)) }
   }
 }

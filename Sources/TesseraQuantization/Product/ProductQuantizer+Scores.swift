@@ -41,7 +41,7 @@ extension ProductQuantizer: TableScored {
     return try device.download(scores)
   }
 
-  /// Whether scores are sums of one entry a part: cosine needs lengths, too.
+  /// Tells whether scores are sums of one entry a part: cosine needs lengths, too.
   func addsUp(_ metric: Metric) -> Bool { metric != .cosine }
 
   var codewordTables: CodewordTables { CodewordTables(self) }

@@ -13,9 +13,9 @@ import TesseraHost
 ///     let search = try CodeSearch(codes, of: quantizer, metric: .squaredL2, on: device)
 ///     let hits = try search.nearest(queries, k: 10)
 public struct CodeSearch: Sendable {
-  /// What made the codes.
+  /// The quantizer that made the codes.
   public let quantizer: any Quantizer
-  /// How queries and codes are compared.
+  /// The metric by which queries and codes are compared.
   public let metric: Metric
   private let codes: Codes
   private let device: any Device
@@ -49,7 +49,7 @@ public struct CodeSearch: Sendable {
     }
   }
 
-  /// How many codes there are.
+  /// The number of codes.
   public var codeCount: Int { codes.count }
 
   /// Bytes kept for the search, on the device and on the host together.

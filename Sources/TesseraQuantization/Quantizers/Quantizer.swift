@@ -54,16 +54,16 @@ public protocol Quantizer: Sendable {
 extension Quantizer {
   /// Makes one code a vector, without progress.
   public func encode(_ vectors: Vectors, on device: any Device) throws(TesseraError) -> Codes {
-    try encode(vectors, on: device, control: .inner)
+    try encode(vectors, on: device, control: RunControl())
   }
 
   /// Returns the vectors the codes stand for, without progress.
   public func decode(_ codes: Codes, on device: any Device) throws(TesseraError) -> [Float] {
-    try decode(codes, on: device, control: .inner)
+    try decode(codes, on: device, control: RunControl())
   }
 }
 
-/// What to train: the parameters that a factory string such as `PQ48x8` spells.
+/// Describes what to train by the parameters that a factory string such as `PQ48x8` spells.
 public protocol QuantizerRecipe: Sendable {
   /// The factory string; reading it back gives an equal recipe.
   var specification: String { get }
@@ -84,13 +84,13 @@ extension QuantizerRecipe {
   public func train(
     _ points: Vectors, on device: any Device
   ) throws(TesseraError) -> TrainedQuantizer {
-    try train(points, on: device, control: .inner)
+    try train(points, on: device, control: RunControl())
   }
 }
 
 /// Vectors as codes, one after the other.
 public struct Codes: Sendable, Hashable {
-  /// How many codes there are.
+  /// The number of codes.
   public let count: Int
   /// Bytes of one code.
   public let byteCount: Int

@@ -64,7 +64,8 @@ struct RotationSearch {
     from initial: [Float]?, iterations: Int, _ rotated: [Float]
   ) throws(TesseraError) -> [Float] {
     try product.codewords(
-      layout.padded(rotated), layout, from: initial, iterations: iterations, on: device, .inner)
+      layout.padded(rotated), layout, from: initial, iterations: iterations, on: device,
+      RunControl())
   }
 
   /// Returns codewords for points that still have their mean.

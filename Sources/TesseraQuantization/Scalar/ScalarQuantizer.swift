@@ -12,7 +12,7 @@ public struct ScalarQuantizer: Quantizer {
   /// `scalar`.
   public static let kind = "scalar"
 
-  /// How a number is stored.
+  /// The way a number is stored.
   public let scalarKind: ScalarKind
   /// The least number of each dimension; empty for 16-bit kinds.
   public let minimums: [Float]

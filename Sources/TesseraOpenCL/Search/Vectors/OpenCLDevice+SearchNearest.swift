@@ -112,7 +112,7 @@ extension OpenCLDevice {
     return limits
   }
 
-  /// What shows that searches among rows of `dimension` numbers work.
+  /// Makes the problem that shows that searches among rows of `dimension` numbers work.
   func trial(
     _ element: ElementType, dimension: Int, isSelected: Bool = false
   ) -> SelfTest {

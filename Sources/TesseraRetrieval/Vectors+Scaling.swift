@@ -2,17 +2,10 @@ internal import Synchronization
 internal import TesseraCompute
 internal import TesseraHost
 
-/// The smallest number that is not 0 and the largest, by magnitude, of some rows.
-struct Magnitudes: Sendable {
-  /// Infinite where every number is 0.
-  private(set) var least = Float.infinity
-  /// 0 where every number is 0.
-  private(set) var most: Float = 0
-
-  init() {}
-
+extension Magnitudes {
   /// Looks at every number.
   init(of vectors: Vectors) throws(TesseraError) {
+    self.init()
     let all = Mutex(Magnitudes())
     try WorkerPool.host.split(vectors.count, minimum: 256) { rows throws(TesseraError) in
       var mine = Magnitudes()
@@ -22,35 +15,23 @@ struct Magnitudes: Sendable {
       }
       all.withLock { [mine] in $0.add(mine) }
     }
-    self = all.withLock(\.self)
-  }
-
-  mutating func add(_ numbers: [Float]) {
-    for number in numbers where number != 0 {
-      least = min(least, number.magnitude)
-      most = max(most, number.magnitude)
-    }
-  }
-
-  mutating func add(_ other: Magnitudes) {
-    least = min(least, other.least)
-    most = max(most, other.most)
+    add(all.withLock(\.self))
   }
 
   /// The exponent of the power of two that brings the largest number just below `2^exponent`, or the
   /// one nearest to it that changes no digit of the smallest. Rounded down to a multiple of 8, so
   /// that few differ.
   func scale(to exponent: Int) -> Int {
-    guard most > 0 else { return 0 }
-    let wanted = exponent - 1 - Int(most.exponent)
+    guard largest > 0 else { return 0 }
+    let wanted = exponent - 1 - Int(largest.exponent)
     // A number that becomes subnormal may lose digits; one that grows never does.
-    let lowest = min(0, Int(Float.leastNormalMagnitude.exponent) - Int(least.exponent))
+    let lowest = min(0, Int(Float.leastNormalMagnitude.exponent) - Int(smallest.exponent))
     return max(lowest, (wanted >> 3) << 3)
   }
 
   /// The same rows after multiplication by `2^scale`.
-  func scaled(by scale: Int) -> (least: Double, most: Double) {
-    (Double(least).scaled(by: scale), Double(most).scaled(by: scale))
+  func scaled(by scale: Int) -> (smallest: Double, largest: Double) {
+    (Double(smallest).scaled(by: scale), Double(largest).scaled(by: scale))
   }
 }
 
