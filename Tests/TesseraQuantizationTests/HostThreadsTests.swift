@@ -45,7 +45,7 @@ struct HostThreadsTests {
     let workers = PretendedGPU().hostWorkers
     let met: [Bool] = try workers.makeRows(workers.count * 4, of: 1, minimum: 1) { range, met in
       arrived.wrappingAdd(1, ordering: .relaxed)
-      let limit = ContinuousClock.now + .seconds(10)
+      let limit = ContinuousClock.now + .seconds(60)
       while arrived.load(ordering: .relaxed) < 2, ContinuousClock.now < limit {}
       for row in 0..<range.count { met[row] = arrived.load(ordering: .relaxed) >= 2 }
     }
@@ -87,9 +87,10 @@ struct HostThreadsTests {
     ]
     for (name, work) in works {
       let alone = try Self.ownSeconds { try work(single) }
-      // Shared machines lend no second core at times.
+      // Other tests, and shared machines, lend no second core at times: try for a while.
       var least = Double.infinity
-      for _ in 0..<8 where least > 0.8 * alone {
+      let end = ContinuousClock.now + .seconds(60)
+      while least > 0.8 * alone, ContinuousClock.now < end {
         least = min(least, try Self.ownSeconds { try work(gpu) })
       }
       #expect(least <= 0.8 * alone, "\(name): \(least) s of \(alone) s")

@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 import TesseraCPU
 import TesseraCompute
@@ -21,41 +22,62 @@ struct ConcurrentSearchTests {
       ExtremeScoreTests.numbers(count * dimension, times: 1, seed: 4), dimension: dimension)
   }
 
-  /// How long after `stop` a search of more than a second ends, and why.
+  /// A thread that tasks may run on where the pool of all tests is busy.
+  private final class OwnThread: TaskExecutor {
+    private let queue = DispatchQueue(label: "tessera.tests.searches")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+      let job = UnownedJob(job)
+      queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+  }
+
+  /// Ends a search of more than a second by `stop`, 50 ms after it began; nil lets it end by itself.
+  /// Returns how it ended, and how long after `stop`, or after its beginning.
   private func ending(
-    _ control: RunControl, after delay: Duration, _ stop: () -> Void
+    _ control: RunControl, by stop: (@Sendable (Task<Ending, Never>) -> Void)?
   ) async throws -> (code: TesseraError.Code?, late: Duration) {
     let search = try Self.search(rows: 100_000)
     let queries = try Self.queries(1024 * 4)
     _ = try await search.nearest(queries.rows(0..<1), k: 1)
-    let start = ContinuousClock.now
-    let task = Task { () -> TesseraError.Code? in
+    let began = ContinuousClock.now
+    let task = Task(executorPreference: OwnThread()) { () -> Ending in
       do throws(TesseraError) {
         _ = try await search.nearest(queries, k: 1000, control: control)
-        return nil
+        return Ending(code: nil, moment: .now)
       } catch {
-        return error.code
+        return Ending(code: error.code, moment: .now)
       }
     }
-    try await Task.sleep(for: delay)
-    stop()
-    if delay == .milliseconds(51) { task.cancel() }
-    let code = await task.value
-    return (code, start.duration(to: .now) - delay)
+    let stopped = Mutex(began)
+    if let stop {
+      await withCheckedContinuation { continuation in
+        DispatchQueue(label: "tessera.tests.stop").asyncAfter(deadline: .now() + 0.05) {
+          stopped.withLock { $0 = .now }
+          stop(task)
+          continuation.resume()
+        }
+      }
+    }
+    let ending = await task.value
+    return (ending.code, ending.moment - stopped.withLock(\.self))
+  }
+
+  /// How a search ended, and when.
+  private struct Ending: Sendable {
+    let code: TesseraError.Code?
+    let moment: ContinuousClock.Instant
   }
 
   @Test("a signal, a deadline and a cancelled task each end a search at once")
   func stops() async throws {
     // Ten times what is promised of an idle machine: tests share theirs.
     let signal = StopSignal()
-    let raised = try await ending(RunControl(stop: signal), after: .milliseconds(50)) {
-      signal.raise()
-    }
+    let raised = try await ending(RunControl(stop: signal)) { _ in signal.raise() }
     #expect(raised.code == .cancelled && raised.late < .seconds(1))
-    let cancelled = try await ending(RunControl(), after: .milliseconds(51)) {}
+    let cancelled = try await ending(RunControl()) { $0.cancel() }
     #expect(cancelled.code == .cancelled && cancelled.late < .seconds(1))
-    let past = RunControl(stop: StopSignal(deadline: .now))
-    let late = try await ending(past, after: .milliseconds(50)) {}
+    let late = try await ending(RunControl(stop: StopSignal(deadline: .now)), by: nil)
     #expect(late.code == .deadlineExceeded && late.late < .seconds(1))
   }
 
