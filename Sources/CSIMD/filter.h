@@ -60,9 +60,10 @@ INLINE void keep(const csimd_panels *panels, const floats *values, float cut, si
 INLINE floats load_floats(const float *source) { return *(const floats_anywhere *)source; }
 
 // The products of `query_count` queries, a constant once inlined, with COLUMNS registers of rows of
-// a Float32 panel, whose dimensions are `stride` floats apart.
-INLINE void multiply_step(const float *values, const size_t stride, const float *packed,
-                          const size_t query_count, size_t dimension,
+// a Float32 panel, whose dimensions are `stride` floats apart. Dimension d of query i is at
+// sources[i] + d * step.
+INLINE void multiply_step(const float *values, const size_t stride, const float *const *sources,
+                          const size_t step, const size_t query_count, size_t dimension,
                           floats sums[QUERY_BLOCK][COLUMNS]) {
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++)
@@ -77,20 +78,32 @@ INLINE void multiply_step(const float *values, const size_t stride, const float 
       rows[j] = load_floats(values + d * stride + j * WIDTH);
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < query_count; i++) {
-      floats query = packed[d * query_count + i] - (floats){0};  // x - 0 folds to a broadcast
+      floats query = sources[i][d * step] - (floats){0};  // x - 0 folds to a broadcast
 #pragma clang loop unroll(full)
       for (size_t j = 0; j < COLUMNS; j++) sums[i][j] = MULTIPLY_ADD(query, rows[j], sums[i][j]);
     }
   }
 }
 
-// COLUMNS registers of rows against the queries of a block.
-INLINE void filter_step(const csimd_panels *panels, const float *packed, const size_t query_count,
-                        size_t row, const float *cuts, csimd_query *queries) {
+// The same with interleaved queries: dimension d of query i is at packed[d * query_count + i].
+INLINE void multiply_interleaved(const float *values, const size_t stride, const float *packed,
+                                 const size_t query_count, size_t dimension,
+                                 floats sums[QUERY_BLOCK][COLUMNS]) {
+  const float *sources[QUERY_BLOCK];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < query_count; i++) sources[i] = packed + i;
+  multiply_step(values, stride, sources, query_count, query_count, dimension, sums);
+}
+
+// COLUMNS registers of rows against the queries of a block, which are `step` floats apart.
+INLINE void filter_step(const csimd_panels *panels, const void *const *sources, const size_t step,
+                        const size_t query_count, size_t row, const float *cuts,
+                        csimd_query *queries) {
   const float *values = (const float *)panels->values +
                         row / CSIMD_PANEL * panels->dimension * CSIMD_PANEL + row % CSIMD_PANEL;
   floats sums[QUERY_BLOCK][COLUMNS];
-  multiply_step(values, CSIMD_PANEL, packed, query_count, panels->dimension, sums);
+  multiply_step(values, CSIMD_PANEL, (const float *const *)sources, step, query_count,
+                panels->dimension, sums);
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++) {
     floats results[COLUMNS];
@@ -175,17 +188,14 @@ INLINE floats quantized_values(const csimd_panels *panels, ints sums, float step
   return MULTIPLY_ADD(dot * step, load_floats(panels->scale + row), rest);
 }
 
-INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
-                           const size_t query_count, size_t row, const float *cuts,
-                           csimd_query *queries) {
+INLINE void quantized_step(const csimd_panels *panels, const void *const *sources,
+                           const size_t step, const size_t query_count, size_t row,
+                           const float *cuts, csimd_query *queries) {
   size_t quads = (panels->dimension + 3) / 4;
   const uint8_t *values = (const uint8_t *)panels->values +
                           (row / CSIMD_PANEL * quads * CSIMD_PANEL + row % CSIMD_PANEL) * 4;
-  const int8_t *codes[QUERY_BLOCK];
-#pragma clang loop unroll(full)
-  for (size_t i = 0; i < query_count; i++) codes[i] = packed + i * 4;
   ints sums[QUERY_BLOCK][COLUMNS];
-  multiply_codes(values, codes, query_count * 4, query_count, quads, sums);
+  multiply_codes(values, (const int8_t *const *)sources, step * 4, query_count, quads, sums);
 
 #pragma clang loop unroll(full)
   for (size_t i = 0; i < query_count; i++) {
@@ -207,19 +217,32 @@ INLINE void quantized_step(const csimd_panels *panels, const int8_t *packed,
 #define quantized_step filter_step
 #endif
 
-// Panels [begin, end) against a block of queries, over bytes or floats.
-INLINE void filter_block(const csimd_panels *panels, const void *packed, const size_t query_count,
-                         size_t begin, size_t end, csimd_query *queries, const int bytes) {
+// Panels [begin, end) against a block of queries, over bytes or floats. Word d of query i is at
+// sources[i] + 4 * d * step.
+INLINE void filter_words(const csimd_panels *panels, const void *const *sources, const size_t step,
+                         const size_t query_count, size_t begin, size_t end, csimd_query *queries,
+                         const int bytes) {
   for (size_t p = begin; p < end; p++) {
     if (panels->selected && panels->selected[p] == 0) continue;
     float cuts[QUERY_BLOCK];
     find_cuts(panels, p, queries, query_count, cuts);
     for (size_t r = 0; r < CSIMD_PANEL; r += COLUMNS * WIDTH) {
       size_t row = p * CSIMD_PANEL + r;
-      if (bytes) quantized_step(panels, packed, query_count, row, cuts, queries);
-      else filter_step(panels, packed, query_count, row, cuts, queries);
+      if (bytes) quantized_step(panels, sources, step, query_count, row, cuts, queries);
+      else filter_step(panels, sources, step, query_count, row, cuts, queries);
     }
   }
+}
+
+// The same with interleaved queries, or with each query's own values.
+INLINE void filter_block(const csimd_panels *panels, const void *packed, const size_t query_count,
+                         size_t begin, size_t end, csimd_query *queries, const int bytes) {
+  const void *sources[QUERY_BLOCK];
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < query_count; i++)
+    sources[i] = packed ? (const char *)packed + 4 * i : queries[i].values;
+  if (packed) filter_words(panels, sources, query_count, query_count, begin, end, queries, bytes);
+  else filter_words(panels, sources, 1, query_count, begin, end, queries, bytes);
 }
 
 // The query count becomes a constant, so that loops over it unroll into registers: CALL(n) for
@@ -254,7 +277,7 @@ INLINE void project_panel(const float *panel, const float *packed, const size_t 
                           size_t dimension, float *target, size_t width) {
   for (size_t r = 0; r < CSIMD_PANEL; r += COLUMNS * WIDTH) {
     floats sums[QUERY_BLOCK][COLUMNS];
-    multiply_step(panel + r, CSIMD_PANEL, packed, count, dimension, sums);
+    multiply_interleaved(panel + r, CSIMD_PANEL, packed, count, dimension, sums);
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < count; i++)
 #pragma clang loop unroll(full)

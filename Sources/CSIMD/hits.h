@@ -181,6 +181,25 @@ INLINE float surely(const csimd_scorer *scorer, float value) {
   return nextafterf(value - slack, -INFINITY);
 }
 
+INLINE int32_t rank_of(const csimd_scorer *scorer, int32_t row) {
+  return scorer->ranks ? scorer->ranks[row] : row;
+}
+
+// The rank that `count` of the hits with this merit do not exceed.
+static int32_t last_rank(const csimd_scorer *scorer, const csimd_hits *hits, float value,
+                         size_t count) {
+  int64_t least = 0, beyond = INT32_MAX;
+  while (least < beyond) {
+    int64_t middle = least + (beyond - least) / 2;
+    size_t reached = 0;
+    for (size_t i = 0; i < hits->count; i++)
+      reached += hits->merits[i] == value && rank_of(scorer, hits->rows[i]) <= middle;
+    if (reached >= count) beyond = middle;
+    else least = middle + 1;
+  }
+  return (int32_t)least;
+}
+
 static float keep_best(const csimd_scorer *scorer, csimd_hits *hits, size_t k) {
   // Bisection for the largest `cut` that k merits reach: branch-free counts beat a selection.
   int32_t cut = INT32_MAX, most = INT32_MIN;
@@ -205,23 +224,27 @@ static float keep_best(const csimd_scorer *scorer, csimd_hits *hits, size_t k) {
   float worst = INFINITY;
   for (size_t i = 0; i < hits->count; i++)
     if (float_order_of(hits->merits[i]) >= cut) worst = fminf(worst, hits->merits[i]);
-  // Exact merits: those above the last stay, and the first of those equal to it. Rows come in
-  // rising order, so a later one has to be better, not as good. Estimates: all stay that may be
+  // Exact merits: those above the last stay, and the first of those equal to it by rank. Where rows
+  // come in that order, a later one has to be better, not as good. Estimates: all stay that may be
   // among the k best.
   size_t ties = reached > k ? k - above : reached;
+  int sorted = !scorer->any_order || reached <= k;
+  int32_t last = scorer->exact && !sorted ? last_rank(scorer, hits, worst, ties) : INT32_MAX;
   float surely_reached = surely(scorer, worst);
   float least = surely(scorer, surely_reached);
   size_t kept = 0;
   for (size_t i = 0; i < hits->count; i++) {
     float value = hits->merits[i];
     int tied = scorer->exact && value == worst;
-    int stays = value >= least && (!tied || ties > 0);
+    int stays = value >= least &&
+                (!tied || (sorted ? ties > 0 : rank_of(scorer, hits->rows[i]) <= last));
     ties -= tied && stays;
     hits->merits[kept] = value;
     hits->rows[kept] = hits->rows[i];
     kept += (size_t)stays;
   }
   hits->count = kept;
-  hits->least = scorer->exact ? nextafterf(worst, INFINITY) : least;
+  if (scorer->exact) least = scorer->any_order ? worst : nextafterf(worst, INFINITY);
+  hits->least = least;
   return surely_reached;
 }

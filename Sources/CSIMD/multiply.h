@@ -73,8 +73,8 @@ static void multiply_strips(const float *left, const float *right, size_t rows, 
       float *tile = result + row * stride + column;
       for (size_t i = 0; i < height; i++) __builtin_prefetch(tile + i * stride, 1);
       floats sums[QUERY_BLOCK][COLUMNS];
-      multiply_step(right + column * depth, TILE_COLUMNS, left + row * depth, QUERY_BLOCK, depth,
-                    sums);
+      multiply_interleaved(right + column * depth, TILE_COLUMNS, left + row * depth, QUERY_BLOCK,
+                           depth, sums);
       if (height == QUERY_BLOCK && width == TILE_COLUMNS) {
 #pragma clang loop unroll(full)
         for (size_t i = 0; i < QUERY_BLOCK; i++)

@@ -54,21 +54,21 @@ public final class ShardedDevice: Device {
     return sum
   }
 
-  /// Cost: that of the device that takes longest for its share.
+  /// Cost: that of the device that takes longest for its share. Lists stay whole.
   public func prepare(
-    _ vectors: Vectors, metric: Metric, firstID: Int64
+    _ vectors: Vectors, in lists: RowLists, metric: Metric
   ) throws(TesseraError) -> VectorSet {
-    try Shapes.prepare(vectors)
-    let parts = parts(of: vectors.count)
+    try Shapes.prepare(vectors, in: lists)
+    let parts = parts(of: lists)
     do throws(TesseraError) {
       let sets = try Self.each(of: parts.count) { index throws(TesseraError) in
         let part = parts[index]
         return try part.device.prepare(
-          vectors.rows(part.rows), metric: metric, firstID: firstID + Int64(part.rows.lowerBound))
+          vectors.rows(part.rows), in: lists.part(part.lists, rows: part.rows), metric: metric)
       }
       return ShardedVectorSet(
-        vectors, metric: metric, firstID: firstID,
-        shards: zip(parts, sets).map { (device: $0.device, set: $1) })
+        vectors, in: lists, metric: metric,
+        shards: zip(parts, sets).map { (device: $0.device, set: $1, lists: $0.lists) })
     } catch {
       // A device counts the rows of its share.
       guard error.code == .nonFinite else { throw error }
@@ -78,18 +78,43 @@ public final class ShardedDevice: Device {
 
   /// Cost: that of the device that takes longest, and O(queries * k * devices) to merge.
   public func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    try Shapes.nearest(queries, in: set, k: k)
+    try Shapes.nearest(queries, in: set, probing: probes, within: limit)
     guard let own = set as? ShardedVectorSet else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
     }
     let found = try Self.each(of: own.shards.count) { index throws(TesseraError) in
       let shard = own.shards[index]
-      return try shard.device.nearest(queries, in: shard.set, k: k, only: selector)
+      return try shard.device.nearest(
+        queries, in: shard.set, probing: probes?.within(shard.lists), within: limit,
+        only: selector)
     }
     return found.dropFirst().reduce(found[0]) {
-      $0.merged(with: $1, k: k, order: set.metric.order)
+      $0.merged(with: $1, within: limit, order: set.metric.order)
+    }
+  }
+
+  /// The devices with something to hold, and the rows each holds: a part of the only list, or whole
+  /// lists where there are several.
+  private func parts(
+    of lists: RowLists
+  ) -> [(device: any Device, rows: Range<Int>, lists: Range<Int32>)] {
+    guard lists.count > 1 else {
+      return parts(of: lists.ids.count).map { ($0.device, $0.rows, 0..<1) }
+    }
+    var first = 0
+    let parts = parts(of: lists.ids.count)
+    return parts.enumerated().compactMap { index, part in
+      // A list belongs to the device whose rows its last row is among.
+      let end =
+        index == parts.count - 1
+        ? lists.count
+        : (lists.starts.firstIndex { $0 > part.rows.upperBound } ?? lists.starts.count) - 1
+      defer { first = end }
+      return first < end
+        ? (part.device, lists.starts[first]..<lists.starts[end], Int32(first)..<Int32(end)) : nil
     }
   }
 
@@ -125,14 +150,14 @@ public final class ShardedDevice: Device {
 
 /// Rows that are held by several devices.
 private final class ShardedVectorSet: VectorSet, @unchecked Sendable {
-  let shards: [(device: any Device, set: VectorSet)]
+  let shards: [(device: any Device, set: VectorSet, lists: Range<Int32>)]
 
   init(
-    _ vectors: Vectors, metric: Metric, firstID: Int64,
-    shards: [(device: any Device, set: VectorSet)]
+    _ vectors: Vectors, in lists: RowLists, metric: Metric,
+    shards: [(device: any Device, set: VectorSet, lists: Range<Int32>)]
   ) {
     self.shards = shards
-    super.init(vectors, metric: metric, firstID: firstID)
+    super.init(vectors, in: lists, metric: metric)
   }
 
   override var residentBytes: Int { shards.reduce(0) { $0 + $1.set.residentBytes } }

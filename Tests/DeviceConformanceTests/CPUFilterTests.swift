@@ -148,8 +148,9 @@ private struct Search {
   /// All rows, packed for one filter.
   func scope(_ filter: Filter, on device: CPUDevice) throws -> SearchScope {
     let set = try CPUVectorSet(
-      rows.vectors, metric: input.metric, firstID: 0, filters: ChosenFilters(main: filter),
-      as: "rows", kernels: device.kernels, workers: device.workers)
+      rows.vectors, in: RowLists(one: .consecutive(count: rows.count)), metric: input.metric,
+      filters: ChosenFilters(main: filter), as: "rows", kernels: device.kernels,
+      workers: device.workers)
     return SearchScope(set, k: 1)
   }
 

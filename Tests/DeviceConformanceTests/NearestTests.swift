@@ -226,7 +226,8 @@ struct NearestTests {
     let input = SearchCase(.squaredL2, .float32, rows: 20, dimension: 7, queries: 3)
     let rows = try input.makeRows()
     let queries = try input.makeQueries(rows)
-    let set = VectorSet(rows.vectors, metric: .squaredL2, firstID: 0)
+    let set = VectorSet(
+      rows.vectors, in: RowLists(one: .consecutive(count: rows.count)), metric: .squaredL2)
     do throws(TesseraError) {
       let truth = Oracle.neighbors(queries, in: rows, metric: .squaredL2).best(4)
       let found = try device.nearest(queries.vectors, in: set, k: 4)

@@ -11,7 +11,7 @@ struct PrepareTests {
     let rows = try input.makeRows()
     let set = try subject.device.prepare(rows.vectors, metric: input.metric, firstID: -4)
     #expect(set.count == 9 && set.dimension == 5)
-    #expect(set.metric == input.metric && set.firstID == -4)
+    #expect(set.metric == input.metric && set.lists.ids.first == -4 && set.lists.count == 1)
     #expect(difference(set.vectors.widened(), rows.values, columns: 5) == nil)
   }
 

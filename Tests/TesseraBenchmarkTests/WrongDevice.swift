@@ -36,9 +36,11 @@ final class WrongDevice: RoundedMultiplier {
   }
 
   func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    let found = try host.nearest(queries, in: set, k: k, only: selector)
+    let found = try host.nearest(
+      queries, in: set, probing: probes, within: limit, only: selector)
     return wrong == .read ? withoutBest(found) : found
   }
 

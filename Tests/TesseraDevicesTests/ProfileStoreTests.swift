@@ -91,7 +91,8 @@ private final class BrokenDevice: Device {
   let info = FakeDevice("opencl:0").info
 
   func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
     throw TesseraError(.deviceFailure, "broken")
   }

@@ -54,8 +54,8 @@ import Testing
     limits.segmentBytes = 4 * SearchPanels.panelBytes(3)
     let set = try #require(
       try device.prepare(
-        Vectors(numbers.floats(257 * 3), dimension: 3), metric: .cosine, firstID: 1000,
-        limits: limits) as? OpenCLVectorSet)
+        Vectors(numbers.floats(257 * 3), dimension: 3),
+        in: RowLists(one: .consecutive(from: 1000, count: 257)), metric: .cosine, limits: limits) as? OpenCLVectorSet)
     func kept(_ selector: IDSelector?) throws -> [[UInt32]] {
       try set.parts(only: selector, on: device).flatMap { part in
         let first = UInt32(part.segment.rows.lowerBound / 32)

@@ -52,7 +52,9 @@ struct SearchInput {
   ) throws -> SearchStatistics {
     let limits = limits ?? subject.limits()
     let device = subject.device
-    let set = try device.prepare(rows, metric: metric, firstID: firstID, limits: limits)
+    let set = try device.prepare(
+      rows, in: RowLists(one: .consecutive(from: firstID, count: rows.count)), metric: metric,
+      limits: limits)
     let got = try device.nearest(queries, in: set, k: k, only: selector, limits: limits)
     let reference = ReferenceDevice.shared
     let want = try reference.nearest(

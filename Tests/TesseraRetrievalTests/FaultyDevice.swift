@@ -36,19 +36,21 @@ final class FaultyDevice: Device {
   }
 
   func prepare(
-    _ vectors: Vectors, metric: Metric, firstID: Int64
+    _ vectors: Vectors, in lists: RowLists, metric: Metric
   ) throws(TesseraError) -> VectorSet {
     log.withLock { $0.prepared.append(vectors.count) }
-    return try ReferenceDevice.shared.prepare(vectors, metric: metric, firstID: firstID)
+    return try ReferenceDevice.shared.prepare(vectors, in: lists, metric: metric)
   }
 
   func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
     log.withLock { $0.batches.append(queries.count) }
     let failure = failures.withLock { $0.isEmpty ? nil : $0.removeFirst() }
     if let failure { throw TesseraError(failure, "as the test asked") }
-    return try ReferenceDevice.shared.nearest(queries, in: set, k: k, only: selector)
+    return try ReferenceDevice.shared.nearest(
+      queries, in: set, probing: probes, within: limit, only: selector)
   }
 
   func allocate(byteCount: Int) throws(TesseraError) -> Storage {

@@ -52,6 +52,8 @@ typedef struct {
   int32_t code_sum;
   /// The number that the panels' `reach` is multiplied by.
   float reach;
+  /// The query's floats or codes, one after the other, for filters that get no interleaved ones.
+  const void *values;
 } csimd_query;
 
 /// The packed rows a filter runs over, Float32 or uint8. Where the rows' numbers are
@@ -102,6 +104,11 @@ typedef struct {
   /// Canonical sums of squares of the query and the rows; only the cosine reads them.
   double squares;
   const double *row_squares;
+  /// The place of each row's id among all ids, by which rows of equal merit are ordered; NULL if they
+  /// are ordered by row.
+  const int32_t *ranks;
+  /// False if rows come in the order of their ranks.
+  int32_t any_order;
   /// True if hits get canonical merits at once. Else they get Float32 estimates: sixteen lanes,
   /// added as a tree.
   int32_t exact;
@@ -110,7 +117,7 @@ typedef struct {
   float tolerance;
 } csimd_scorer;
 
-/// The best rows of one query so far, in rising row order. A merit is the canonical score or an
+/// The best rows of one query so far. A merit is the canonical score or an
 /// estimate of it, negated for squared L2: larger is better.
 typedef struct {
   float *merits;
@@ -278,7 +285,8 @@ typedef struct {
 
   /// Appends to `queries` (`query_count` <= query_block of them) the rows of panels [begin, end)
   /// whose value plus error reaches the query's threshold, and those whose value is not a number.
-  /// `packed` holds the queries interleaved, [dimension][query_count].
+  /// `packed` holds the queries interleaved, [dimension][query_count]; NULL takes each query's own
+  /// `values`.
   void (*filter)(const csimd_panels *panels, const float *packed, size_t query_count,
                  size_t begin, size_t end, csimd_query *queries);
 
@@ -323,7 +331,7 @@ typedef struct {
   /// Asks for rows that will be scored soon.
   void (*prefetch_rows)(csimd_rows rows, const int32_t *listed, size_t count);
 
-  /// Leaves the k best of at least k hits, ties by lower row, and returns the last's merit. Where
+  /// Leaves the k best of at least k hits, ties by lower rank, and returns the last's merit. Where
   /// merits are estimates, leaves all that may be among the k best, and returns what the k-th best
   /// surely reaches.
   float (*keep_best)(const csimd_scorer *scorer, csimd_hits *hits, size_t k);

@@ -62,7 +62,7 @@ final class MovingCentroids: @unchecked Sendable {
     do throws(TesseraError) {
       return try CPUVectorSet(
         Matrix<Float>(arranged, rows: centroids.count, columns: width).hostVectors(name),
-        metric: metric, firstID: 0,
+        in: RowLists(one: .consecutive(count: centroids.count)), metric: metric,
         filters: ChosenFilters(main: .quantized(zero: 128, exact: false)), as: name,
         kernels: kernels, workers: workers)
     } catch {

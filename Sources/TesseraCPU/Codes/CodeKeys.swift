@@ -69,6 +69,11 @@ struct CodeKeys {
     count = min(count, k)
   }
 
+  /// The key of a row with a score.
+  static func key(_ score: Float, _ order: ScoreOrder, row: Int) -> UInt64 {
+    UInt64(csimd_order_key(score, order == .largestFirst ? 1 : 0)) << 32 | UInt64(row)
+  }
+
   static func row(of key: UInt64) -> Int { Int(key & 0xFFFF_FFFF) }
 
   /// The score of a key that was made of one.

@@ -114,7 +114,7 @@ private struct FilterTrial {
       vectors.element, dimension: vectors.dimension, device.kernels)
     let k = Self.ranks.max() ?? 1
     let set = try Self.set(sample, filter, metric, device)
-    let found = try device.nearest(queries, in: SearchScope(set, k: k), k: k)
+    let found = try device.nearest(queries, in: SearchScope(set, k: k), within: .k(k))
     let sign: Float = metric == .squaredL2 ? -1 : 1
     merits = Self.ranks.map { rank in
       (0..<found.queryCount).map { query in
@@ -127,7 +127,8 @@ private struct FilterTrial {
     _ rows: Vectors, _ filter: Filter, _ metric: Metric, _ device: CPUDevice
   ) throws(TesseraError) -> CPUVectorSet {
     try CPUVectorSet(
-      rows, metric: metric, firstID: 0, filters: ChosenFilters(main: filter), as: "sample",
+      rows, in: RowLists(one: .consecutive(count: rows.count)), metric: metric,
+      filters: ChosenFilters(main: filter), as: "sample",
       kernels: device.kernels,
       workers: device.workers)
   }

@@ -23,83 +23,164 @@ extension CPUDevice {
 
   /// Packs the rows for the filter that a sample of them shows to be fast.
   public func prepare(
-    _ vectors: Vectors, metric: Metric, firstID: Int64
+    _ vectors: Vectors, in lists: RowLists, metric: Metric
   ) throws(TesseraError) -> VectorSet {
-    try packed(vectors, metric: metric, firstID: firstID, as: "prepare")
+    try packed(vectors, in: lists, metric: metric, as: "prepare")
   }
 
   private func packed(
-    _ vectors: Vectors, metric: Metric, firstID: Int64, as name: String
+    _ vectors: Vectors, in lists: RowLists, metric: Metric, as name: String
   ) throws(TesseraError) -> CPUVectorSet {
-    try Shapes.prepare(vectors)
+    try Shapes.prepare(vectors, in: lists)
     return try CPUVectorSet(
-      vectors, metric: metric, firstID: firstID,
-      filters: chooseFilters(vectors, metric: metric), as: name, kernels: kernels,
-      workers: workers)
+      vectors, in: lists, metric: metric, filters: chooseFilters(vectors, metric: metric),
+      as: name, kernels: kernels, workers: workers)
   }
 
   /// Filters packed rows with SIMD kernels and scores what passes canonically; queries, or rows if
   /// there are few queries, are divided among threads.
   public func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    try Shapes.nearest(queries, in: set, k: k)
+    try Shapes.nearest(queries, in: set, probing: probes, within: limit)
     guard let set = set as? CPUVectorSet else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
     }
     let prepared = try PreparedQueries(
       queries, "nearest: queries", kernels: kernels, workers: workers)
+    let k = if case .k(let k) = limit { k } else { set.count }
+    let rowsPerQuery = probes.map { probes in
+      max(1, probes.lists.reduce(0) { $0 + set.lists[Int($1)].count } / max(1, queries.count))
+    }
     let scope =
       if let selector {
         try SearchScope(
-          set, only: selector, k: k, queryCount: queries.count, workers: workers)
-      } else { SearchScope(set, k: k) }
-    return try nearest(prepared, in: scope, k: k)
+          set, only: selector, k: k, rowsPerQuery: rowsPerQuery, probes: probes,
+          queryCount: queries.count, workers: workers)
+      } else { SearchScope(set, k: k, rowsPerQuery: rowsPerQuery) }
+    return try nearest(prepared, in: scope, probing: probes, within: limit)
   }
 
   func nearest(
-    _ queries: PreparedQueries, in scope: SearchScope, k: Int
+    _ queries: PreparedQueries, in scope: SearchScope, probing probes: Probes? = nil,
+    within limit: Limit
   ) throws(TesseraError) -> Neighbors {
     guard scope.count > 0, queries.count > 0 else {
-      return .none(queryCount: queries.count, hitCount: min(k, scope.count))
+      return .none(
+        queryCount: queries.count, hitCount: limit.hitCount(of: scope.count, probing: probes))
     }
     let panels = scope.panels
     if queries.count >= workers.count * kernels.queryBlock {
-      return try search(queries, in: scope, panels: panels, k: k, workers: workers)
+      return try search(
+        queries, in: scope, panels: panels, probing: probes, within: limit, workers: workers)
     }
-    // Few queries cannot keep every worker busy. The rows are shared out instead, and the parts
-    // merged, which gives the same hits.
-    let slices = min(workers.count, panels.count)
-    let parts = Mutex<[Neighbors?]>(Array(repeating: nil, count: slices))
-    try workers.run(slices) { slice throws(TesseraError) in
-      let first = panels.lowerBound + panels.count * slice / slices
-      let last = panels.lowerBound + panels.count * (slice + 1) / slices
+    // Few queries cannot keep every worker busy. The rows, or each query's lists, are shared out
+    // instead, and what is found is merged, which gives the same hits.
+    let mostLists = probes.map { zip($0.starts, $0.starts.dropFirst()).map { $1 - $0 }.max() ?? 0 }
+    let shares = max(1, min(workers.count, mostLists ?? panels.count))
+    let parts = Mutex<[Neighbors?]>(Array(repeating: nil, count: shares))
+    try workers.run(shares) { share throws(TesseraError) in
+      let first = panels.lowerBound + panels.count * share / shares
+      let last = panels.lowerBound + panels.count * (share + 1) / shares
       let part = try search(
-        queries, in: scope, panels: first..<last, k: k, workers: WorkerPool(count: 1))
-      parts.withLock { $0[slice] = part }
+        queries, in: scope, panels: first..<last, probing: probes?.share(share, of: shares),
+        within: limit, workers: WorkerPool(count: 1))
+      parts.withLock { $0[share] = part }
     }
     let found = parts.withLock { $0.compactMap(\.self) }
     return found.dropFirst().reduce(found[0]) {
-      $0.merged(with: $1, k: k, order: scope.set.metric.order)
+      $0.merged(with: $1, within: limit, order: scope.set.metric.order)
     }
   }
 
-  /// Searches some of the panels, the queries shared out among `workers`.
+  /// Searches some of the panels, or the lists that queries look at, the queries shared out among
+  /// `workers`.
   private func search(
-    _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, k: Int,
-    workers: WorkerPool
+    _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, probing probes: Probes?,
+    within limit: Limit, workers: WorkerPool
   ) throws(TesseraError) -> Neighbors {
-    let hitCount = min(k, scope.count(in: panels))
-    guard hitCount > 0 else { return .none(queryCount: queries.count) }
-    let ids = try HostStorage(allocating: queries.count * hitCount * 8)
-    let scores = try HostStorage(allocating: queries.count * hitCount * 4)
+    guard case .k(let k) = limit else {
+      return try searchBeyond(
+        queries, in: scope, panels: panels, probing: probes, limit, workers: workers)
+    }
+    let starts = Self.hitStarts(queries.count, in: scope, panels: panels, probing: probes, k: k)
+    let hitCount = min(k, scope.count)
+    guard starts[queries.count] > 0 else { return .none(queryCount: queries.count) }
+    let ids = try HostStorage(allocating: starts[queries.count] * 8)
+    let scores = try HostStorage(allocating: starts[queries.count] * 4)
     let statistics = Mutex(SearchStatistics.none)
+    try eachTask(
+      queries, in: scope, k: hitCount, probing: probes, workers: workers
+    ) { task, _ throws(TesseraError) in
+      let done = try task.run(
+        panels, starts: starts, ids: ids.start(as: Int64.self), scores: scores.floats)
+      statistics.withLock { $0 = $0 + done }
+    }
+    return Neighbors(
+      starts: starts,
+      ids: Array(
+        UnsafeBufferPointer(start: ids.start(as: Int64.self), count: starts[queries.count])),
+      scores: Array(UnsafeBufferPointer(start: scores.floats, count: starts[queries.count])),
+      statistics: statistics.withLock { $0 })
+  }
 
+  /// Finds all rows beyond a score.
+  private func searchBeyond(
+    _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, probing probes: Probes?,
+    _ limit: Limit, workers: WorkerPool
+  ) throws(TesseraError) -> Neighbors {
+    guard case .score(let score) = limit else { return .none(queryCount: queries.count) }
+    let order = scope.set.metric.order
+    let keys = Mutex([[UInt64]](repeating: [], count: queries.count))
+    let statistics = Mutex(SearchStatistics.none)
+    try eachTask(
+      queries, in: scope, k: 0, probing: probes, workers: workers
+    ) { task, range throws(TesseraError) in
+      let found = try task.run(beyond: score, panels)
+      let sorted = found.keys.map { $0.sorted() }
+      keys.withLock { $0.replaceSubrange(range, with: sorted) }
+      statistics.withLock { $0 = $0 + found.statistics }
+    }
+    let all = keys.withLock(\.self)
+    var starts = [0]
+    for own in all { starts.append(starts[starts.count - 1] + own.count) }
+    return Neighbors(
+      starts: starts,
+      ids: all.joined().map { scope.set.lists.ids.id(ofRank: CodeKeys.row(of: $0)) },
+      scores: all.joined().map { CodeKeys.score(of: $0, order) },
+      statistics: statistics.withLock(\.self))
+  }
+
+  /// Where the hits of each query begin, and where the last ones end.
+  private static func hitStarts(
+    _ queryCount: Int, in scope: SearchScope, panels: Range<Int>, probing probes: Probes?, k: Int
+  ) -> [Int] {
+    var starts = [0]
+    starts.reserveCapacity(queryCount + 1)
+    guard let probes else {
+      let hitCount = min(k, scope.count(in: panels))
+      return (0...queryCount).map { $0 * hitCount }
+    }
+    let counts = scope.listCounts()
+    for query in 0..<queryCount {
+      let rows = probes[query].reduce(0) { $0 + counts[Int($1)] }
+      starts.append(starts[query] + min(k, rows))
+    }
+    return starts
+  }
+
+  /// Divides queries among tasks, and lets `body` run each.
+  private func eachTask(
+    _ queries: PreparedQueries, in scope: SearchScope, k: Int, probing probes: Probes?,
+    workers: WorkerPool,
+    _ body: @Sendable (inout SearchTask, Range<Int>) throws(TesseraError) -> Void
+  ) throws(TesseraError) {
     let block = kernels.queryBlock
     let blocks = (queries.count + block - 1) / block
     let perTask = Self.queriesPerTask(
       SearchTask.bytesPerQuery(
-        k: hitCount, scope.rows.filter, dimension: scope.set.dimension, rows: scope.count),
+        k: k, scope.rows.filter, dimension: scope.set.dimension, rows: scope.count),
       scope.rows.residentBytes)
     // Two tasks for each worker even out cores of different speed; each streams all the rows, so
     // more would cost bandwidth.
@@ -108,18 +189,10 @@ extension CPUDevice {
     try workers.run(tasks) { task throws(TesseraError) in
       let first = blocks * task / tasks * block
       let last = min(blocks * (task + 1) / tasks * block, queries.count)
-      var search = try SearchTask(queries, first..<last, in: scope, k: hitCount, kernels: kernels)
-      let done = try search.run(
-        panels, hitCount: hitCount, ids: ids.start(as: Int64.self) + first * hitCount,
-        scores: scores.floats + first * hitCount)
-      statistics.withLock { $0 = $0 + done }
+      var search = try SearchTask(
+        queries, first..<last, in: scope, k: k, probes: probes, kernels: kernels)
+      try body(&search, first..<last)
     }
-    let count = queries.count * hitCount
-    return Neighbors(
-      queryCount: queries.count, hitCount: hitCount,
-      ids: Array(UnsafeBufferPointer(start: ids.start(as: Int64.self), count: count)),
-      scores: Array(UnsafeBufferPointer(start: scores.floats, count: count)),
-      statistics: statistics.withLock { $0 })
   }
 
   /// Returns the number of queries that a task takes on. Its lists stay in the cache where the rows
@@ -137,12 +210,13 @@ extension CPUDevice {
     let labels = try labels.hostElements("assignNearest")
     let best = try scores.hostElements("assignNearest")
     let set = try packed(
-      centroids.hostVectors("assignNearest"), metric: metric, firstID: 0,
+      centroids.hostVectors("assignNearest"),
+      in: RowLists(one: .consecutive(count: centroids.rows)), metric: metric,
       as: "assignNearest: centroids")
     let queries = try PreparedQueries(
       points.hostVectors("assignNearest"), "assignNearest: points", kernels: kernels,
       workers: workers)
-    let found = try nearest(queries, in: SearchScope(set, k: 1), k: 1)
+    let found = try nearest(queries, in: SearchScope(set, k: 1), within: .k(1))
     for point in 0..<points.rows {
       labels[point] = Int32(found.ids[point])
       best[point] = found.scores[point]

@@ -13,22 +13,44 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
   private(set) var longest = 0.0
   /// Canonical sums of squares, kept where scores need them.
   private let rowSquares: HostStorage?
+  /// Where the lists lie in panels.
+  let layout: PanelLayout
+  /// For each panel, which of its places hold rows; nil where only the last one has room to spare.
+  let filled: HostStorage?
+  /// The ranks of the rows, where they are not in the order of their ids.
+  private let rowRanks: HostStorage?
 
   /// - Throws: `.nonFinite`, naming rows of `name`; `.outOfMemory`.
   init(
-    _ vectors: Vectors, metric: Metric, firstID: Int64, filters: ChosenFilters, as name: String,
-    kernels: Kernels, workers: WorkerPool
+    _ vectors: Vectors, in lists: RowLists, metric: Metric, filters: ChosenFilters,
+    as name: String, kernels: Kernels, workers: WorkerPool
   ) throws(TesseraError) {
+    layout = PanelLayout(lists)
+    let places = layout.hasGaps ? layout.panelCount * panelWidth : vectors.count
+    let originals = try layout.originals()
     main = try PackedRows(
-      filters.main, dimension: vectors.dimension, rowCount: vectors.count)
+      filters.main, dimension: vectors.dimension, rowCount: places, originals: originals)
     few =
       if let (filter, share) = filters.few {
         (
-          try PackedRows(filter, dimension: vectors.dimension, rowCount: vectors.count), share
+          try PackedRows(
+            filter, dimension: vectors.dimension, rowCount: places, originals: originals), share
         )
       } else { nil }
     rowSquares = metric == .cosine ? try HostStorage(allocating: vectors.count * 8) : nil
-    super.init(vectors, metric: metric, firstID: firstID)
+    filled = layout.hasGaps ? try HostStorage(allocating: layout.panelCount * 4) : nil
+    if let ranks = lists.ids.ranks {
+      rowRanks = try HostStorage(allocating: ranks.count * 4)
+      rowRanks?.int32s.update(from: ranks, count: ranks.count)
+    } else {
+      rowRanks = nil
+    }
+    super.init(vectors, in: lists, metric: metric)
+    if let filled {
+      for panel in 0..<layout.panelCount {
+        filled.start(as: UInt32.self)[panel] = .lowBits(layout.rows(of: panel).count)
+      }
+    }
 
     let squares = try pack(into: main, as: name, kernels, workers)
     longest = squares.squareRoot()
@@ -46,9 +68,9 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
       var mine = 0.0
       for panel in panels {
         if panel % 16 == 0 { try StopSignal.check() }
-        let bad = packer.pack(panel)
+        let rows = layout.rows(of: panel)
+        let bad = packer.pack(rows, into: panel)
         if !bad.isEmpty { nonFinite.withLock { $0 += bad } }
-        let rows = panel * panelWidth..<min(count, (panel + 1) * panelWidth)
         for index in 0..<rows.count {
           mine = max(mine, packer.squares.doubles[index])
           rowSquares?.doubles[rows.lowerBound + index] = packer.squares.doubles[index]
@@ -67,7 +89,9 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
   }
 
   override var residentBytes: Int {
-    main.residentBytes + (few?.rows.residentBytes ?? 0) + (rowSquares?.byteCount ?? 0)
+    [rowSquares, filled, rowRanks, main.originals].reduce(
+      main.residentBytes + (few?.rows.residentBytes ?? 0)
+    ) { $0 + ($1?.byteCount ?? 0) }
   }
 
   /// Returns the value that `residentBytes` will have with one filter.
@@ -77,6 +101,11 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
     PackedRows.residentBytes(rows: rows, dimension: dimension, filter: filter)
       + (metric == .cosine ? rows * 8 : 0)
   }
+
+  /// The rank of each row, where rows are not in the order of their ids.
+  var ranks: UnsafePointer<Int32>? { rowRanks.map { UnsafePointer($0.int32s) } }
+
+  func rank(of row: Int) -> Int { ranks.map { Int($0[row]) } ?? row }
 
   /// The canonical sum of squares of each row, where the metric has a use for them.
   var squares: UnsafePointer<Double>? { rowSquares.map { UnsafePointer($0.doubles) } }

@@ -13,7 +13,8 @@ struct Chunks: Sequence, IteratorProtocol {
     self.step = step
     self.largest = largest
     // Before there is a threshold every row passes, so the first chunk holds little more than k.
-    size = Swift.min(largest, (k + panelWidth - 1) / panelWidth)
+    // Where a score is the threshold, k is 0.
+    size = k == 0 ? largest : Swift.min(largest, (k + panelWidth - 1) / panelWidth)
   }
 
   /// The next chunk: one run of panels, or several where panels are left out.

@@ -71,18 +71,17 @@ struct HitLists {
     hitCount: Int, _ set: CPUVectorSet
   ) {
     let list = hits[index]
-    // A key is the place of the merit, then the position in the list, which rises with the row.
     let keys = keys.start(as: UInt64.self)
     for position in 0..<list.count {
-      keys[position] =
-        UInt64(csimd_order_key(list.merits[position], 1)) << 32 | UInt64(position)
+      let row = Int(list.rows[position])
+      keys[position] = CodeKeys.key(list.merits[position], .largestFirst, row: set.rank(of: row))
     }
     csimd_select_keys(keys, list.count, hitCount)
     let sign: Float = set.metric == .squaredL2 ? -1 : 1
     for place in 0..<hitCount {
-      let position = Int(keys[place] & 0xFFFF_FFFF)
-      ids[place] = set.firstID + Int64(list.rows[position])
-      scores[place] = sign * list.merits[position]
+      ids[place] = set.lists.ids.id(ofRank: CodeKeys.row(of: keys[place]))
+      // The zero has no sign.
+      scores[place] = sign * CodeKeys.score(of: keys[place], .largestFirst) + 0
     }
   }
 }

@@ -10,6 +10,9 @@ struct PackedQueries {
   private let scorerStorage: HostStorage
   private let values: HostStorage
   private let passed: HostStorage
+  /// Queries that were brought together for one run of a filter; nil where those of a block always
+  /// run together.
+  private let gathered: HostStorage?
   private let whole: HostStorage?
   private let bounds: HostStorage
   /// The queries' coordinates, for a filter on leading directions.
@@ -19,11 +22,13 @@ struct PackedQueries {
   /// The scorers point into it.
   private let source: PreparedQueries
 
-  /// - Parameter rowCount: Rows one run of the filter sees at most.
+  /// - Parameters:
+  ///   - rowCount: Rows one run of the filter sees at most.
+  ///   - inBlocks: True if the queries of a block always run together; false if any may.
   /// - Throws: `.outOfMemory`.
   init(
     _ source: PreparedQueries, _ range: Range<Int>, for scope: SearchScope, passing rowCount: Int,
-    kernels: Kernels
+    inBlocks: Bool = true, kernels: Kernels
   ) throws(TesseraError) {
     self.source = source
     set = scope.set
@@ -36,6 +41,11 @@ struct PackedQueries {
     // The queries of a block fill their lists at once, the blocks one after the other.
     let room = rowCount + Int(CSIMD_SLACK)
     passed = try HostStorage(allocating: kernels.queryBlock * room * 4)
+    gathered =
+      inBlocks
+      ? nil
+      : try HostStorage(allocating: kernels.queryBlock * MemoryLayout<csimd_query>.stride)
+    let width = inBlocks ? kernels.queryBlock : 1
     whole =
       set.vectors.element.isFloatingPoint
       ? nil : try HostStorage(allocating: range.count * set.dimension * 2)
@@ -49,8 +59,8 @@ struct PackedQueries {
       let row = source.row(range.lowerBound + index)
       let squares = source.squares[range.lowerBound + index]
       scorers[index] = scorer(row, squares, index, kernels)
-      let first = index / kernels.queryBlock * kernels.queryBlock
-      let place = (index - first, of: min(kernels.queryBlock, range.count - first))
+      let first = index / width * width
+      let place = (index - first, of: min(width, range.count - first))
       bounds.start(as: QueryBound.self)[index] = pack(
         row, squares, index, first: first, place, kernels)
     }
@@ -82,6 +92,8 @@ struct PackedQueries {
     scorer.metric = set.metric.kernelMetric
     scorer.squares = squares
     scorer.row_squares = set.squares
+    scorer.ranks = set.ranks
+    scorer.any_order = gathered != nil || set.ranks != nil ? 1 : 0
     scorer.tolerance = Float32Bound.tolerance(
       set.metric, length: squares.squareRoot(), longest: set.longest, dimension: set.dimension)
     if let whole {
@@ -146,10 +158,35 @@ struct PackedQueries {
   }
 
   /// Turns the places of passed rows in a packing into their numbers in the set.
-  func renumber(_ index: Int, by originals: HostStorage) {
+  static func renumber(_ query: csimd_query, by originals: HostStorage) {
     let numbers = originals.start(as: Int32.self)
-    let rows = queries[index].rows.unsafelyUnwrapped
-    for place in 0..<queries[index].count { rows[place] = numbers[Int(rows[place])] }
+    let rows = query.rows.unsafelyUnwrapped
+    for place in 0..<query.count { rows[place] = numbers[Int(rows[place])] }
+  }
+
+  /// Runs the filter for some queries, no more than a block, over some panels. What passed is in the
+  /// queries returned, in the order of `members`, until the next run.
+  func filter(
+    _ panels: UnsafePointer<csimd_panels>, _ members: ArraySlice<Int32>, _ chunk: Range<Int>,
+    with kernels: Kernels
+  ) -> UnsafeMutablePointer<csimd_query> {
+    let together = gathered.unsafelyUnwrapped.start(as: csimd_query.self)
+    let bytes = filter.queryBytes(dimension: set.dimension)
+    for (place, member) in members.enumerated() {
+      together[place] = queries[Int(member)]
+      together[place].rows = queries[place].rows
+      together[place].values = UnsafeRawPointer(
+        values.bytes.baseAddress.unsafelyUnwrapped + Int(member) * bytes)
+    }
+    let table = kernels.table.pointee
+    switch filter {
+    case .float32:
+      table.filter(panels, nil, members.count, chunk.lowerBound, chunk.upperBound, together)
+    case .quantized, .leading:
+      table.filter_quantized(
+        panels, nil, members.count, chunk.lowerBound, chunk.upperBound, together)
+    }
+    return together
   }
 
   /// Runs the filter for a block of queries over some panels.

@@ -7,12 +7,13 @@ final class PackedRows: @unchecked Sendable {
   // Safe: written only while the set it belongs to is prepared.
   let filter: Filter
   let dimension: Int
+  /// The places there are for rows, one after the other.
   let rowCount: Int
   let panelCount: Int
   private let values: HostStorage
   private let rowFloats: HostStorage
   private let panelFloats: HostStorage
-  /// The numbers of the packed rows in the set, rising, where only some rows are packed; else nil.
+  /// The numbers of the packed rows in the set, where they are not their places; else nil.
   let originals: HostStorage?
 
   /// Room for `rowCount` rows.

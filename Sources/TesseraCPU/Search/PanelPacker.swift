@@ -34,17 +34,17 @@ struct PanelPacker {
     }
   }
 
-  /// Packs one panel and returns the rows in it that are not finite.
-  func pack(_ panel: Int) -> [Int] {
+  /// Packs rows into one panel and returns those that are not finite.
+  func pack(_ source: Range<Int>, into panel: Int) -> [Int] {
     let first = panel * panelWidth
-    let rowCount = min(panelWidth, vectors.count - first)
+    let rowCount = source.count
     let dimension = vectors.dimension
     let squares = UnsafeMutableBufferPointer(start: squares.doubles, count: rowCount)
     let table = kernels.table.pointee
     table.widen_rows(
-      vectors.kernelRows, first, rowCount, rows.floats, self.squares.doubles)
+      vectors.kernelRows, source.lowerBound, rowCount, rows.floats, self.squares.doubles)
     let bad = squares.indices.filter { !squares[$0].isFinite }
-    guard bad.isEmpty else { return bad.map { first + $0 } }
+    guard bad.isEmpty else { return bad.map { source.lowerBound + $0 } }
     let values = target.panel(panel)
     var error: (e: Float, f: Float, g: Float) = (0, 0, 0)
     for row in first..<first + panelWidth {

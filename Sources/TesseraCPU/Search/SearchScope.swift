@@ -15,12 +15,14 @@ struct SearchScope: @unchecked Sendable {
   private let masks: HostStorage?
 
   /// All rows of a set.
-  init(_ set: CPUVectorSet, k: Int) {
+  ///
+  /// - Parameter rowsPerQuery: Rows that each query looks at.
+  init(_ set: CPUVectorSet, k: Int, rowsPerQuery: Int? = nil) {
     self.set = set
-    rows = set.suited(to: k, of: set.count)
+    rows = set.suited(to: k, of: rowsPerQuery ?? set.count)
     count = set.count
     panels = 0..<rows.panelCount
-    masks = nil
+    masks = set.filled
   }
 
   /// The rows `selector` lets through.
@@ -28,31 +30,48 @@ struct SearchScope: @unchecked Sendable {
   /// Panels without such rows are skipped. Where that leaves many rows that are looked at in vain, and
   /// enough queries to pay for it, the others are packed close together first.
   ///
+  /// - Parameter probes: The lists that matter; nil for all.
   /// - Throws: `.outOfMemory`.
   init(
-    _ set: CPUVectorSet, only selector: IDSelector, k: Int, queryCount: Int, workers: WorkerPool
+    _ set: CPUVectorSet, only selector: IDSelector, k: Int, rowsPerQuery: Int? = nil,
+    probes: Probes?, queryCount: Int, workers: WorkerPool
   ) throws(TesseraError) {
     self.set = set
-    let packed = set.suited(to: k, of: set.count)
+    let packed = set.suited(to: k, of: rowsPerQuery ?? set.count)
     let masks = try HostStorage(allocating: packed.panelCount * 4)
     let words = masks.start(as: UInt32.self)
     var count = 0
     var visited = 0
     var first = packed.panelCount
     var last = 0
-    for panel in 0..<packed.panelCount {
-      let row = panel * panelWidth
-      var mask = selector.mask32(from: set.firstID + Int64(row))
-      if row + panelWidth > set.count { mask &= (1 << UInt32(set.count - row)) - 1 }
+    func mark(_ panel: Int, _ rows: Range<Int>) {
+      let mask = set.lists.ids.mask32(of: rows, only: selector)
       words[panel] = mask
-      guard mask != 0 else { continue }
+      guard mask != 0 else { return }
       count += mask.nonzeroBitCount
       visited += panelWidth
       first = min(first, panel)
-      last = panel + 1
+      last = max(last, panel + 1)
+    }
+    if let probes {
+      words.update(repeating: 0, count: packed.panelCount)
+      for list in Set(probes.lists) {
+        for panel in set.layout.panels(of: Int(list)) { mark(panel, set.layout.rows(of: panel)) }
+      }
+    } else {
+      for list in 0..<set.lists.count {
+        var rows = set.lists[list]
+        for panel in set.layout.panels(of: list) {
+          mark(panel, rows.prefix(panelWidth))
+          rows = rows.dropFirst(panelWidth)
+        }
+      }
     }
     self.count = count
-    guard queryCount * (visited - count) > Self.gatheringCost * count, count > 0 else {
+    // Panels of lists stay where their queries look for them.
+    guard !set.layout.hasGaps, probes == nil,
+      queryCount * (visited - count) > Self.gatheringCost * count, count > 0
+    else {
       rows = packed
       panels = first < last ? first..<last : 0..<0
       self.masks = masks
@@ -76,6 +95,11 @@ struct SearchScope: @unchecked Sendable {
 
   /// Gathering a row takes about as long as filtering so many. (Measured on Zen 5.)
   private static let gatheringCost = 250
+
+  /// Returns how many rows of each list may be hits.
+  func listCounts() -> [Int] {
+    (0..<set.lists.count).map { count(in: set.layout.panels(of: $0)) }
+  }
 
   /// Returns how many rows of `panels` may be hits.
   func count(in panels: Range<Int>) -> Int {

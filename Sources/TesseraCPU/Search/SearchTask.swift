@@ -9,35 +9,52 @@ internal import TesseraHost
 /// the cache for the other queries too, and join the query's hits if they may; the k-th best of
 /// those gives the threshold for what follows. At the end the hits, k and a few more, get their
 /// canonical scores.
+///
+/// Where queries look at some lists only, those that look at the same list run over it together.
+/// Where all rows beyond a score are wanted, that score is the threshold from the beginning, and what
+/// passes is scored canonically at once.
 struct SearchTask {
   private let scope: SearchScope
   private let kernels: Kernels
   private let range: Range<Int>
   private let k: Int
+  /// The lists that the queries look at; nil for all panels.
+  private let visits: ListVisits?
   private let panelsPerChunk: Int
 
   private let panels: csimd_panels
   private let packed: PackedQueries
   private let lists: HitLists
   private var statistics = SearchStatistics.none
+  /// What was found for each query, where a score limits the hits.
+  private var keys: [[UInt64]] = []
   private let meter = ProgressMeter.current
   /// The share of the whole call that one panel, searched for one query, is.
   private let step: Double
 
+  /// - Parameters:
+  ///   - k: The hits of a query, at most; 0 where it is a score that limits them.
+  ///   - probes: The lists that each query looks at; nil for all.
   /// - Throws: `.outOfMemory`.
   init(
     _ queries: PreparedQueries, _ range: Range<Int>, in scope: SearchScope, k: Int,
-    kernels: Kernels
+    probes: Probes? = nil, kernels: Kernels
   ) throws(TesseraError) {
     self.scope = scope
     self.kernels = kernels
     self.range = range
     self.k = k
+    visits = probes.map { ListVisits($0, range, listCount: scope.set.lists.count) }
     panels = scope.kernelPanels
     panelsPerChunk = Self.panelsPerChunk(scope.rows.filter, dimension: scope.set.dimension)
-    step = 1 / (Double(queries.count) * Double(max(1, scope.panels.count)))
+    let panelVisits =
+      probes.map { probes in
+        Double(probes.lists.reduce(0) { $0 + scope.set.layout.panels(of: Int($1)).count })
+      } ?? Double(queries.count) * Double(scope.panels.count)
+    step = 1 / max(1, panelVisits)
     packed = try PackedQueries(
-      queries, range, for: scope, passing: panelsPerChunk * panelWidth, kernels: kernels)
+      queries, range, for: scope, passing: panelsPerChunk * panelWidth, inBlocks: visits == nil,
+      kernels: kernels)
     lists = try HitLists(
       range.count,
       capacity: Self.capacity(k: k, scope.rows.filter, dimension: scope.set.dimension),
@@ -61,14 +78,18 @@ struct SearchTask {
         capacity: capacity(k: k, filter, dimension: dimension), atMost: rows)
   }
 
-  /// Searches `panelRange` and writes `hitCount` hits for every query of the task, best first,
-  /// `hitCount` being k or the number of rows there, whichever is less.
+  /// Searches `panelRange`, or the lists that queries look at, and writes the hits of each query of
+  /// the task, best first.
+  ///
+  /// - Parameters:
+  ///   - starts: Where the hits of each query of the whole search begin. There is room for k hits of
+  ///     each query, or for all rows that it may look at if those are fewer.
   mutating func run(
-    _ panelRange: Range<Int>, hitCount: Int, ids: UnsafeMutablePointer<Int64>,
+    _ panelRange: Range<Int>, starts: [Int], ids: UnsafeMutablePointer<Int64>,
     scores: UnsafeMutablePointer<Float>
   ) throws(TesseraError) -> SearchStatistics {
     let guesses = try guessThresholds(panelRange)
-    try search(0..<range.count, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
+    try search(0..<range.count, panelRange)
     for block in blocks(of: 0..<range.count) {
       try StopSignal.check()
       let missed = block.filter { !finish($0, reaching: guesses?[$0]) }
@@ -76,16 +97,52 @@ struct SearchTask {
       // A guess was too high. The block is done again without one.
       forget(block)
       for index in block { packed.scorers[index].exact = packed.scorers[index].estimates ? 0 : 1 }
-      try search(block, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
+      try search(block, panelRange)
       for index in block { _ = finish(index, reaching: nil) }
     }
     for index in 0..<range.count {
+      let own = starts[range.lowerBound + index]..<starts[range.lowerBound + index + 1]
       lists.write(
-        index, to: ids + index * hitCount, scores + index * hitCount, hitCount: hitCount,
-        scope.set)
+        index, to: ids + own.lowerBound, scores + own.lowerBound, hitCount: own.count, scope.set)
       statistics.rescored += lists.hits[index].scored
     }
     return statistics
+  }
+
+  /// Finds the rows with a better score than `score`: for each query of the task its keys, in no
+  /// order.
+  mutating func run(
+    beyond score: Float, _ panelRange: Range<Int>
+  ) throws(TesseraError) -> (keys: [[UInt64]], statistics: SearchStatistics) {
+    let isDistance = scope.set.metric == .squaredL2
+    let merit = isDistance ? -score : score
+    // No distance is below 0, and thresholds are made for those that there can be.
+    let reached = isDistance ? min(merit, 0) : merit
+    for index in 0..<range.count {
+      packed.scorers[index].exact = 1
+      if reached.isFinite { packed.raise(index, merit: reached) }
+      lists.hits[index].least = merit.nextUp
+    }
+    keys = Array(repeating: [], count: range.count)
+    // Nothing is better than the best there is.
+    guard merit < .infinity else { return (keys, statistics) }
+    try search(0..<range.count, panelRange)
+    for index in 0..<range.count { statistics.rescored += lists.hits[index].scored }
+    return (keys, statistics)
+  }
+
+  /// Moves what was found for a query to its keys.
+  private mutating func collect(_ index: Int) {
+    let hits = lists.hits + index
+    let isDistance = scope.set.metric == .squaredL2
+    for hit in 0..<hits.pointee.count {
+      let merit = hits.pointee.merits[hit]
+      keys[index].append(
+        CodeKeys.key(
+          isDistance ? -merit : merit, scope.set.metric.order,
+          row: scope.set.rank(of: Int(hits.pointee.rows[hit]))))
+    }
+    hits.pointee.count = 0
   }
 
   /// Makes the hits of a query canonical. Returns whether the k-th of them reaches `guess`: then no
@@ -126,7 +183,8 @@ struct SearchTask {
     // As many of the k best are in the sample, give or take; six deviations, since rows near
     // each other are often alike.
     let rank = Int(expected + 6 * expected.squareRoot()) + 2
-    guard k >= 32, !scope.isMasked, panelRange.count / share * panelWidth >= 8 * rank else {
+    guard k >= 32, !scope.isMasked, visits == nil, panelRange.count / share * panelWidth >= 8 * rank
+    else {
       return nil
     }
     try search(
@@ -151,6 +209,19 @@ struct SearchTask {
     }
   }
 
+  /// Searches some of the task's queries among all panels of `panelRange`, or among their lists.
+  private mutating func search(
+    _ queries: Range<Int>, _ panelRange: Range<Int>
+  ) throws(TesseraError) {
+    guard let visits else {
+      return try search(
+        queries, Chunks(panelRange, k: k, largest: panelsPerChunk), k: k)
+    }
+    for visit in visits.rounds.joined() {
+      try search(visit)
+    }
+  }
+
   /// Searches some of the task's queries, chunk after chunk, all blocks of queries on each.
   ///
   /// - Throws: What `StopSignal.check` throws, after each block.
@@ -160,10 +231,32 @@ struct SearchTask {
     for chunk in chunks {
       for block in blocks(of: queries) {
         try StopSignal.check()
-        search(block, on: chunk, k: k)
+        filter(block, chunk)
+        take(packed.queries + block.lowerBound, block, k: k)
       }
       let panelCount = chunk.reduce(0) { $0 + $1.count }
       meter?.advance(by: step * Double(panelCount * queries.count))
+    }
+  }
+
+  /// Searches one list for the queries that look at it.
+  private mutating func search(
+    _ visit: ListVisits.Visit
+  ) throws(TesseraError) {
+    let all = scope.set.layout.panels(of: visit.list)
+    for first in stride(from: all.lowerBound, to: all.upperBound, by: panelsPerChunk) {
+      let chunk = first..<min(first + panelsPerChunk, all.upperBound)
+      var rest = visit.queries
+      while !rest.isEmpty {
+        try StopSignal.check()
+        let members = rest.prefix(kernels.queryBlock)
+        rest = rest.dropFirst(members.count)
+        let passed = withUnsafePointer(to: panels) {
+          packed.filter($0, members, chunk, with: kernels)
+        }
+        take(passed, members.lazy.map { Int($0) }, k: k)
+      }
+      meter?.advance(by: step * Double(chunk.count * visit.queries.count))
     }
   }
 
@@ -180,23 +273,28 @@ struct SearchTask {
     }
   }
 
-  /// One block of queries against one chunk.
-  private mutating func search(_ block: Range<Int>, on chunk: [Range<Int>], k: Int) {
+  /// Scores the rows that passed for each query of a block, and raises thresholds.
+  ///
+  /// - Parameter passed: The queries as the filter left them, in the order of `block`.
+  private mutating func take(
+    _ passed: UnsafeMutablePointer<csimd_query>, _ block: some Collection<Int>, k: Int
+  ) {
     let table = kernels.table.pointee
-    filter(block, chunk)
-    if let originals = scope.rows.originals {
-      for index in block { packed.renumber(index, by: originals) }
-    }
-    for index in block {
+    for place in 0..<block.count where passed[place].count > 0 {
+      if let originals = scope.rows.originals {
+        PackedQueries.renumber(passed[place], by: originals)
+      }
       table.prefetch_rows(
-        scope.set.vectors.kernelRows, packed.queries[index].rows, packed.queries[index].count)
+        scope.set.vectors.kernelRows, passed[place].rows, passed[place].count)
     }
-    for index in block where packed.queries[index].count > 0 {
-      let passed = packed.queries[index]
-      statistics.candidates += passed.count
-      table.score(packed.scorers + index, passed.rows, passed.count, lists.hits + index)
-      packed.queries[index].count = 0
-      if lists.isFull(index, k: k) {
+    for (place, index) in block.enumerated() where passed[place].count > 0 {
+      statistics.candidates += passed[place].count
+      table.score(
+        packed.scorers + index, passed[place].rows, passed[place].count, lists.hits + index)
+      passed[place].count = 0
+      if k == 0 {
+        collect(index)
+      } else if lists.isFull(index, k: k) {
         packed.raise(index, merit: lists.cut(index, k: k, packed.scorers + index, kernels))
       }
     }

@@ -15,28 +15,89 @@ extension Device {
 
   /// Checks the rows and keeps a view of them, as the reference device does.
   public func prepare(
-    _ vectors: Vectors, metric: Metric, firstID: Int64
+    _ vectors: Vectors, in lists: RowLists, metric: Metric
   ) throws(TesseraError) -> VectorSet {
-    try ReferenceDevice.shared.prepare(vectors, metric: metric, firstID: firstID)
+    try ReferenceDevice.shared.prepare(vectors, in: lists, metric: metric)
   }
 
-  /// Prepares rows whose ids start at 0.
-  public func prepare(_ vectors: Vectors, metric: Metric) throws(TesseraError) -> VectorSet {
-    try prepare(vectors, metric: metric, firstID: 0)
+  /// Prepares rows in one list; row i gets the id `firstID + i`.
+  public func prepare(
+    _ vectors: Vectors, metric: Metric, firstID: Int64 = 0
+  ) throws(TesseraError) -> VectorSet {
+    try prepare(
+      vectors, in: RowLists(one: .consecutive(from: firstID, count: vectors.count)),
+      metric: metric)
   }
 
   /// Searches with the reference device: every selected row is scored canonically.
   public func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    try ReferenceDevice.shared.nearest(queries, in: set, k: k, only: selector)
+    try ReferenceDevice.shared.nearest(
+      queries, in: set, probing: probes, within: limit, only: selector)
   }
 
-  /// The `k` nearest rows of all.
+  /// The `k` nearest rows of all lists, of those that `selector` selects (nil: of all).
   public func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int
+    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector? = nil
   ) throws(TesseraError) -> Neighbors {
-    try nearest(queries, in: set, k: k, only: nil)
+    try nearest(queries, in: set, probing: nil, within: .k(k), only: selector)
+  }
+
+  /// The rows with a better score than `score`, found by searches for more and more rows: for devices
+  /// whose searches need to know how many hits there are at most.
+  package func nearest(
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, beyond score: Float,
+    only selector: IDSelector?
+  ) throws(TesseraError) -> Neighbors {
+    var done = [Neighbors?](repeating: nil, count: queries.count)
+    var statistics = SearchStatistics.none
+    var open = Array(0..<queries.count)
+    var k = 64
+    while !open.isEmpty {
+      let some = open.count == queries.count ? queries : try queries.gathered(open)
+      let own = probes.map { $0.of(open) }
+      let found = try nearest(some, in: set, probing: own, within: .k(k), only: selector)
+      statistics = statistics + found.statistics
+      for (place, query) in open.enumerated() {
+        let hits = found[place]
+        let better = hits.prefix { set.metric.order.ranks($0.score, ahead: score) }
+        // A list that is not full holds all rows.
+        guard better.count < k else { continue }
+        done[query] = Neighbors(
+          queryCount: 1, hitCount: better.count, ids: better.map(\.id),
+          scores: better.map(\.score), statistics: .none)
+      }
+      open.removeAll { done[$0] != nil }
+      k = k > set.count ? k : 8 * k
+    }
+    let all = done.reduce(into: Neighbors.none(queryCount: 0)) {
+      if let hits = $1 { $0.append(hits) }
+    }
+    return Neighbors(starts: all.starts, ids: all.ids, scores: all.scores, statistics: statistics)
+  }
+
+  /// The nearest rows where every query has a selection of its own, in `selectors` (nil: all rows).
+  ///
+  /// - Complexity: That of one search for each query.
+  /// - Throws: `.invalidShape` unless there is one entry for each query, and as the search of all.
+  public func nearest(
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes? = nil, within limit: Limit,
+    onlyEach selectors: [IDSelector?]
+  ) throws(TesseraError) -> Neighbors {
+    try Shapes.require(
+      selectors.count == queries.count,
+      "nearest: \(selectors.count) selections for \(queries.count) queries")
+    try Shapes.nearest(queries, in: set, probing: probes, within: limit)
+    var all = Neighbors.none(queryCount: 0)
+    for (query, selector) in selectors.enumerated() {
+      all.append(
+        try nearest(
+          queries.rows(query..<query + 1), in: set, probing: probes?.of(query..<query + 1),
+          within: limit, only: selector))
+    }
+    return all
   }
 
   /// Copies both matrices to the host, multiplies them in Float64, and copies the scores back.

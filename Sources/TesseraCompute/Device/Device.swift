@@ -34,23 +34,30 @@ public protocol Device: AnyObject, Sendable {
   /// (``VectorSet/residentBytes`` says how tight).
   func cost(of search: SearchShape) -> SearchCost
 
-  /// Makes rows ready to be searched under `metric`. Row i gets the id `firstID + i`.
+  /// Makes rows ready to be searched under `metric`, list by list.
   ///
-  /// Cost: one pass over the rows. Throws `.nonFinite`, naming rows that hold NaN or infinity.
-  func prepare(_ vectors: Vectors, metric: Metric, firstID: Int64) throws(TesseraError) -> VectorSet
+  /// Cost: one pass over the rows. Throws `.invalidShape` unless there is an id for each row, and
+  /// `.nonFinite`, naming rows that hold NaN or infinity.
+  func prepare(
+    _ vectors: Vectors, in lists: RowLists, metric: Metric
+  ) throws(TesseraError) -> VectorSet
 
-  /// The `k` nearest rows of `set` to every query, of those that `selector` selects (nil: of all):
-  /// exact, certified, ids and scores bit-identical on every device, for every batch and thread
+  /// The nearest rows of `set` to every query, as many as `limit` says: of the lists that the query
+  /// probes (nil: of all), those that `selector` selects (nil: all of them). Exact and certified
+  /// within those lists; ids and scores are bit-identical on every device, for every batch and thread
   /// count.
   ///
-  /// Scores are canonical (``CanonicalScore``); best first, ties by lower id. Fewer than `k`
-  /// selected rows give that many hits, none give none. Cost: O(queries * rows * dimension) at
+  /// Scores are canonical (``CanonicalScore``); best first, ties by lower id. Fewer rows than asked
+  /// for give that many hits, none give none. Cost: O(queries * rows probed * dimension) at
   /// filter precision, and the canonical score for the few rows the filter cannot rule out; devices
   /// pass over panels of 32 rows of which none is selected. Scores beyond Float32 are infinite, scores
-  /// below it vanish, and such rows tie by id: `FlatSearch` ranks them by exact sums. Throws `.nonFinite`, and `.wrongDevice` for a set of another device that this
-  /// one cannot read.
-  func nearest(_ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?)
-    throws(TesseraError) -> Neighbors
+  /// below it vanish, and such rows tie by id: `FlatSearch` ranks them by exact sums. Throws
+  /// `.nonFinite`, `.invalidArgument` for a list there is not, and `.wrongDevice` for a set of another
+  /// device that this one cannot read.
+  func nearest(
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?
+  ) throws(TesseraError) -> Neighbors
 
   // MARK: Codes
 

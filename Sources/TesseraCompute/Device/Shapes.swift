@@ -14,8 +14,13 @@ package enum Shapes {
       "\(name) is \(matrix.rows) x \(matrix.columns), expected \(rows) x \(columns)")
   }
 
-  package static func prepare(_ vectors: Vectors) throws(TesseraError) {
+  package static func prepare(
+    _ vectors: Vectors, in lists: RowLists
+  ) throws(TesseraError) {
     try require(vectors.dimension > 0, "prepare: vectors have no dimensions")
+    try require(
+      vectors.count == lists.ids.count,
+      "prepare: \(lists.ids.count) ids for \(vectors.count) vectors")
     guard vectors.count <= Int(Int32.max) else {
       throw TesseraError(
         .unsupported,
@@ -23,12 +28,41 @@ package enum Shapes {
     }
   }
 
-  package static func nearest(_ queries: Vectors, in set: VectorSet, k: Int) throws(TesseraError) {
+  package static func nearest(
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit
+  ) throws(TesseraError) {
     try require(
       queries.dimension == set.dimension,
       "nearest: queries have \(queries.dimension) dimensions, vectors have \(set.dimension)")
-    guard k >= 1 else {
-      throw TesseraError(.invalidArgument, "nearest: k is \(k), it must be at least 1")
+    try check(limit, "nearest")
+    if let probes { try check(probes, of: set.lists, queryCount: queries.count, "nearest") }
+    guard probes?.terms == nil else {
+      throw TesseraError(
+        .invalidArgument, "nearest: terms are for codes, vectors have no use for them")
+    }
+  }
+
+  package static func check(_ limit: Limit, _ operation: String) throws(TesseraError) {
+    switch limit {
+    case .k(let k):
+      guard k >= 1 else {
+        throw TesseraError(.invalidArgument, "\(operation): k is \(k), it must be at least 1")
+      }
+    case .score(let score):
+      guard !score.isNaN else {
+        throw TesseraError(.invalidArgument, "\(operation): the score to be within is not a number")
+      }
+    }
+  }
+
+  private static func check(
+    _ probes: Probes, of lists: RowLists, queryCount: Int, _ operation: String
+  ) throws(TesseraError) {
+    try require(
+      probes.queryCount == queryCount,
+      "\(operation): probes of \(probes.queryCount) queries for \(queryCount)")
+    for (place, list) in probes.lists.enumerated() where !(0..<lists.count).contains(Int(list)) {
+      throw outside("\(operation): list", value: Int(list), at: place, limit: lists.count)
     }
   }
 

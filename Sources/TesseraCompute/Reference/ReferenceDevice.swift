@@ -50,42 +50,49 @@ public final class ReferenceDevice: Device {
 
   /// Checks that all rows are finite and keeps a view of them.
   public func prepare(
-    _ vectors: Vectors, metric: Metric, firstID: Int64
+    _ vectors: Vectors, in lists: RowLists, metric: Metric
   ) throws(TesseraError) -> VectorSet {
-    try Shapes.prepare(vectors)
+    try Shapes.prepare(vectors, in: lists)
     try Shapes.requireFinite(vectors, "prepare")
-    return VectorSet(vectors, metric: metric, firstID: firstID)
+    return VectorSet(vectors, in: lists, metric: metric)
   }
 
   /// Scores every selected row canonically and sorts all scores.
   public func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    try Shapes.nearest(queries, in: set, k: k)
+    try Shapes.nearest(queries, in: set, probing: probes, within: limit)
     try Shapes.requireFinite(queries, "nearest: queries")
-    let vectors = (0..<set.count)
-      .map { (id: set.firstID + Int64($0), row: $0) }
-      .filter { selector?.contains($0.id) ?? true }
-      .map { (id: $0.id, values: set.vectors.row($0.row)) }
-    let hitCount = min(k, vectors.count)
-    var ids: [Int64] = []
-    var scores: [Float] = []
+    let ids = set.lists.ids
+    let isSelected = (0..<set.count).map { selector?.contains(ids[$0]) ?? true }
+    let all = (0..<Int32(set.lists.count))[...]
+    var found = Neighbors.none(
+      queryCount: 0,
+      hitCount: limit.hitCount(of: isSelected.count { $0 }, probing: probes))
     for index in 0..<queries.count {
       let query = queries.row(index)
       var ranked: [(score: Float, id: Int64)] = []
-      ranked.reserveCapacity(vectors.count)
-      for (place, vector) in vectors.enumerated() {
-        if place % 256 == 0 { try StopSignal.check() }
-        ranked.append((CanonicalScore.score(set.metric, query, vector.values), vector.id))
+      for list in probes?[index] ?? ArraySlice(all) {
+        for row in set.lists[Int(list)] where isSelected[row] {
+          if row % 256 == 0 { try StopSignal.check() }
+          ranked.append((CanonicalScore.score(set.metric, query, set.vectors.row(row)), ids[row]))
+        }
       }
+      let scored = ranked.count
       ranked.sort { set.metric.order.ranks($0, ahead: $1) }
-      ids += ranked.prefix(hitCount).map(\.id)
-      scores += ranked.prefix(hitCount).map(\.score)
+      switch limit {
+      case .k(let k): ranked.removeLast(max(0, ranked.count - k))
+      case .score(let score):
+        ranked.removeAll { !set.metric.order.ranks($0.score, ahead: score) }
+      }
+      found.append(
+        Neighbors(
+          queryCount: 1, hitCount: ranked.count, ids: ranked.map(\.id),
+          scores: ranked.map(\.score),
+          statistics: SearchStatistics(certified: true, candidates: scored, rescored: scored)))
     }
-    let scored = queries.count * vectors.count
-    return Neighbors(
-      queryCount: queries.count, hitCount: hitCount, ids: ids, scores: scores,
-      statistics: SearchStatistics(certified: true, candidates: scored, rescored: scored))
+    return found
   }
 }
 

@@ -41,7 +41,7 @@ extension Neighbors {
   /// - Precondition: `query` is at least 0 and below ``queryCount``.
   public subscript(query: Int) -> Hits {
     precondition(query >= 0 && query < queryCount, "query \(query) of \(queryCount)")
-    let hits = query * hitCount..<(query + 1) * hitCount
+    let hits = starts[query]..<starts[query + 1]
     return Hits(ids: ids[hits], scores: scores[hits])
   }
 }

@@ -94,7 +94,7 @@ extension Int64 {
 
 extension UInt32 {
   /// The lowest `count` bits set, all of them from 32 on.
-  fileprivate static func lowBits(_ count: UInt64) -> UInt32 {
+  package static func lowBits(_ count: some BinaryInteger) -> UInt32 {
     count >= 32 ? .max : (1 << UInt32(count)) - 1
   }
 }

@@ -26,24 +26,40 @@ public struct SearchStatistics: Sendable, Hashable {
 }
 
 /// The hits of a batch of queries, best first, ties by lower id.
+///
+///     for hit in found[query] { print(hit.id, hit.score) }
 public struct Neighbors: Sendable, Hashable {
-  /// The number of queries.
-  public private(set) var queryCount: Int
-  /// Hits per query: `k`, or the number of rows searched where there are fewer. Never padded.
-  public private(set) var hitCount: Int
-  /// `queryCount` x `hitCount`, row-major.
+  /// Query q has the hits `starts[q]..<starts[q + 1]`; one more than there are queries.
+  public private(set) var starts: [Int]
+  /// The ids of all hits, query after query. Never padded.
   public private(set) var ids: [Int64]
   /// The canonical scores, in the same places.
   public private(set) var scores: [Float]
+  /// The most hits that a query has. All have as many where `k` rows or all were asked for.
+  public private(set) var hitCount: Int
   /// The work that all queries of the batch took together.
   public private(set) var statistics: SearchStatistics
 
+  /// Takes hits as they are: query q has those at `starts[q]..<starts[q + 1]`.
+  ///
+  /// - Precondition: `starts` rise from 0 to the number of ids, which is that of scores.
+  public init(starts: [Int], ids: [Int64], scores: [Float], statistics: SearchStatistics) {
+    precondition(starts.first == 0 && starts.last == ids.count && scores.count == ids.count)
+    self.starts = starts
+    self.ids = ids
+    self.scores = scores
+    self.statistics = statistics
+    hitCount = zip(starts, starts.dropFirst()).reduce(0) { Swift.max($0, $1.1 - $1.0) }
+  }
+
+  /// Takes equally many hits of each query.
+  ///
   /// - Precondition: `ids` and `scores` hold `queryCount * hitCount` entries.
   public init(
     queryCount: Int, hitCount: Int, ids: [Int64], scores: [Float], statistics: SearchStatistics
   ) {
     precondition(ids.count == queryCount * hitCount && scores.count == ids.count)
-    self.queryCount = queryCount
+    starts = (0...queryCount).map { $0 * hitCount }
     self.hitCount = hitCount
     self.ids = ids
     self.scores = scores
@@ -59,25 +75,34 @@ public struct Neighbors: Sendable, Hashable {
       statistics: .none)
   }
 
-  /// The `k` best of two searches of the same queries over disjoint rows.
+  /// The number of queries.
+  public var queryCount: Int { starts.count - 1 }
+
+  /// True if all queries have equally many hits.
+  public var isUniform: Bool { ids.count == queryCount * hitCount }
+
+  /// The best of two searches of the same queries over disjoint rows, as many as `limit` says.
   ///
   /// Merging the parts of a set gives the same bytes as searching the whole set, because scores
   /// are canonical and the order is total.
   ///
-  /// - Complexity: O(queryCount * k).
-  public func merged(with other: Neighbors, k: Int, order: ScoreOrder) -> Neighbors {
+  /// - Complexity: O(hits).
+  public func merged(with other: Neighbors, within limit: Limit, order: ScoreOrder) -> Neighbors {
     precondition(queryCount == other.queryCount, "both parts answer the same queries")
-    let merged = Swift.min(k, hitCount + other.hitCount)
+    var starts = [0]
     var ids: [Int64] = []
     var scores: [Float] = []
-    ids.reserveCapacity(queryCount * merged)
-    scores.reserveCapacity(queryCount * merged)
+    starts.reserveCapacity(queryCount + 1)
+    ids.reserveCapacity(self.ids.count + other.ids.count)
+    scores.reserveCapacity(self.ids.count + other.ids.count)
     for query in 0..<queryCount {
-      var mine = query * hitCount
-      var theirs = query * other.hitCount
-      let myEnd = mine + hitCount
-      let theirEnd = theirs + other.hitCount
-      for _ in 0..<merged {
+      var mine = self.starts[query]
+      var theirs = other.starts[query]
+      let myEnd = self.starts[query + 1]
+      let theirEnd = other.starts[query + 1]
+      var left = myEnd - mine + theirEnd - theirs
+      if case .k(let k) = limit { left = Swift.min(k, left) }
+      for _ in 0..<left {
         let takeMine =
           theirs == theirEnd
           || (mine < myEnd
@@ -93,17 +118,22 @@ public struct Neighbors: Sendable, Hashable {
           theirs += 1
         }
       }
+      starts.append(ids.count)
     }
     return Neighbors(
-      queryCount: queryCount, hitCount: merged, ids: ids, scores: scores,
-      statistics: statistics + other.statistics)
+      starts: starts, ids: ids, scores: scores, statistics: statistics + other.statistics)
   }
 
-  /// These queries' hits followed by those of `next`, which found equally many per query.
+  /// The `k` best of two searches of the same queries over disjoint rows.
+  public func merged(with other: Neighbors, k: Int, order: ScoreOrder) -> Neighbors {
+    merged(with: other, within: .k(k), order: order)
+  }
+
+  /// These queries' hits followed by those of `next`.
   public mutating func append(_ next: Neighbors) {
-    precondition(queryCount == 0 || hitCount == next.hitCount, "batches of one search agree")
-    queryCount += next.queryCount
-    hitCount = next.hitCount
+    hitCount = queryCount == 0 ? next.hitCount : Swift.max(hitCount, next.hitCount)
+    let end = ids.count
+    starts += next.starts.dropFirst().map { end + $0 }
     ids += next.ids
     scores += next.scores
     statistics = statistics + next.statistics

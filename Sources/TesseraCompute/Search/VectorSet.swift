@@ -7,25 +7,23 @@ open class VectorSet: @unchecked Sendable {
   public let vectors: Vectors
   /// The metric that the rows were made ready for.
   public let metric: Metric
-  /// The id of row 0; row i has id `firstID + i`.
-  public let firstID: Int64
+  /// The lists that the rows are in, and their ids.
+  public let lists: RowLists
 
   /// Keeps a view of the rows; a subclass packs what its device needs.
-  public init(_ vectors: Vectors, metric: Metric, firstID: Int64) {
+  ///
+  /// - Precondition: There is one id for each row.
+  public init(_ vectors: Vectors, in lists: RowLists, metric: Metric) {
+    precondition(vectors.count == lists.ids.count, "one id for each row")
     self.vectors = vectors
     self.metric = metric
-    self.firstID = firstID
+    self.lists = lists
   }
 
   /// The number of rows.
   public var count: Int { vectors.count }
   /// Numbers of a row.
   public var dimension: Int { vectors.dimension }
-
-  /// Returns how many rows `selector` lets a search return.
-  package func count(of selector: IDSelector?) -> Int {
-    selector?.count(in: firstID..<firstID + Int64(count)) ?? count
-  }
 
   /// Bytes this set keeps beyond the caller's rows, on the device and on the host together.
   open var residentBytes: Int { 0 }

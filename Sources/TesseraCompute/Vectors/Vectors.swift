@@ -141,6 +141,27 @@ public struct Vectors: Sendable {
       dimension: dimension, rowStride: rowStride * step)
   }
 
+  /// Copies of the rows listed, in that order, one after the other.
+  ///
+  /// - Throws: `.outOfMemory`.
+  package func gathered(_ rows: some Collection<Int>) throws(TesseraError) -> Vectors {
+    let rowBytes = dimension * element.byteCount
+    let copy = try UnsafeMutableRawBufferPointer.allocateAligned(rows.count * rowBytes)
+    if let start = baseAddress {
+      for (place, row) in rows.enumerated() {
+        precondition(row >= 0 && row < count, "row \(row) of \(count) vectors")
+        UnsafeMutableRawBufferPointer(rebasing: copy[place * rowBytes..<(place + 1) * rowBytes])
+          .copyMemory(from: UnsafeRawBufferPointer(start: start + row * rowStride, count: rowBytes))
+      }
+    }
+    let memory = HostMemory(UnsafeRawBufferPointer(copy)) {
+      UnsafeMutableRawBufferPointer(mutating: $0).deallocateAligned()
+    }
+    return Vectors(
+      memory: memory, byteOffset: 0, element: element, count: rows.count, dimension: dimension,
+      rowStride: rowBytes)
+  }
+
   /// The address of row 0. Valid while this value, or a view made from it, is alive.
   public var baseAddress: UnsafeRawPointer? {
     memory.bytes.baseAddress.map { $0 + byteOffset }

@@ -31,18 +31,21 @@ extension OpenCLDevice {
 
   /// Cost: the rows are uploaded in their own element type, and widened and packed on the device.
   public func prepare(
-    _ vectors: Vectors, metric: Metric, firstID: Int64
+    _ vectors: Vectors, in lists: RowLists, metric: Metric
   ) throws(TesseraError) -> VectorSet {
-    try prepare(vectors, metric: metric, firstID: firstID, limits: SearchLimits())
+    try prepare(vectors, in: lists, metric: metric, limits: SearchLimits())
   }
 
   func prepare(
-    _ vectors: Vectors, metric: Metric, firstID: Int64, limits: SearchLimits
+    _ vectors: Vectors, in lists: RowLists, metric: Metric, limits: SearchLimits
   ) throws(TesseraError) -> VectorSet {
-    try Shapes.prepare(vectors)
+    try Shapes.prepare(vectors, in: lists)
+    guard lists.count == 1, lists.ids.first != nil else {
+      return try ReferenceDevice.shared.prepare(vectors, in: lists, metric: metric)
+    }
     try requireTrust(trial(vectors.element, dimension: vectors.dimension))
     return OpenCLVectorSet(
-      vectors, firstID: firstID, panels: try pack(vectors, metric: metric, limits: limits))
+      vectors, in: lists, panels: try pack(vectors, metric: metric, limits: limits))
   }
 
   /// Cost: 2 * queries * rows * dimension Float32 operations, and canonical scores for a few more
@@ -50,21 +53,33 @@ extension OpenCLDevice {
   /// more near ties than their list holds take a second pass, and canonical scores for every row
   /// that ties.
   public func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector?
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    try nearest(queries, in: set, k: k, only: selector, limits: SearchLimits())
+    try Shapes.nearest(queries, in: set, probing: probes, within: limit)
+    guard probes == nil, set is OpenCLVectorSet || set.lists.ids.first != nil else {
+      return try ReferenceDevice.shared.nearest(
+        queries, in: set, probing: probes, within: limit, only: selector)
+    }
+    switch limit {
+    case .k(let k):
+      return try nearest(queries, in: set, k: k, only: selector, limits: SearchLimits())
+    case .score(let score):
+      return try nearest(queries, in: set, probing: nil, beyond: score, only: selector)
+    }
   }
 
   func nearest(
     _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector? = nil,
     limits: SearchLimits
   ) throws(TesseraError) -> Neighbors {
-    try Shapes.nearest(queries, in: set, k: k)
+    try Shapes.nearest(queries, in: set, probing: nil, within: .k(k))
     guard let own = set as? OpenCLVectorSet else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
     }
     try requireCurrent(own.panels.panelLengths, "nearest")
-    let rowCount = set.count(of: selector)
+    let rowCount =
+      selector?.count(in: own.firstID..<own.firstID + Int64(set.count)) ?? set.count
     let hitCount = min(k, rowCount)
     guard queries.count > 0, hitCount > 0 else {
       try Shapes.requireFinite(queries, "nearest: queries")
@@ -135,7 +150,7 @@ extension OpenCLDevice {
       min(memory.queryCount, queries.count) * queries.dimension * queries.element.byteCount)
     var hits = SearchHits(
       "nearest", queryCount: queries.count, hitCount: hitCount, rowCount: set.count,
-      firstID: set.firstID)
+      firstID: own.firstID)
     for start in stride(from: 0, to: queries.count, by: memory.queryCount) {
       let batch = queries.rows(start..<min(start + memory.queryCount, queries.count))
       let run = SearchRun(

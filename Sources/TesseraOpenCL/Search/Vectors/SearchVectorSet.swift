@@ -6,9 +6,14 @@ internal import TesseraCompute
 final class OpenCLVectorSet: VectorSet, @unchecked Sendable {
   let panels: SearchPanels
 
-  init(_ vectors: Vectors, firstID: Int64, panels: SearchPanels) {
+  /// The id of row 0; row i has the id `firstID + i`.
+  let firstID: Int64
+
+  /// - Precondition: One list, and consecutive ids.
+  init(_ vectors: Vectors, in lists: RowLists, panels: SearchPanels) {
     self.panels = panels
-    super.init(vectors, metric: panels.metric, firstID: firstID)
+    firstID = lists.ids.first ?? 0
+    super.init(vectors, in: lists, metric: panels.metric)
   }
 
   /// Returns the panels that a search of the rows that `selector` selects visits.
