@@ -89,14 +89,17 @@ let package = Package(
         "COpenCL", "TesseraCompute", "TesseraOpenCL", "TesseraQuantization", "TesseraRetrieval",
       ],
       swiftSettings: strict),
-    .testTarget(name: "TesseraHostTests", dependencies: ["TesseraHost"], swiftSettings: strict),
+    .testTarget(
+      name: "TesseraHostTests", dependencies: ["TestSupport", "TesseraHost"], swiftSettings: strict),
     .testTarget(
       name: "TesseraFormatsTests",
-      dependencies: ["TesseraCompute", "TesseraFormats", "TesseraHost"],
+      dependencies: ["TestSupport", "TesseraCompute", "TesseraFormats", "TesseraHost"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraDevicesTests",
-      dependencies: ["TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraOpenCL"],
+      dependencies: [
+        "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraOpenCL",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraBenchmarkTests", dependencies: ["TesseraBenchmark", "TesseraCompute"],
@@ -104,7 +107,8 @@ let package = Package(
     .testTarget(
       name: "TesseraRetrievalTests",
       dependencies: [
-        "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraOpenCL", "TesseraRetrieval",
+        "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraOpenCL",
+        "TesseraRetrieval",
       ],
       swiftSettings: strict),
     .testTarget(

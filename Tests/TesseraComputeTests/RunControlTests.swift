@@ -1,5 +1,6 @@
 import Synchronization
 import TesseraCompute
+import TestSupport
 import Testing
 
 @Suite struct RunControlTests {
@@ -59,20 +60,9 @@ import Testing
 }
 
 /// A device that is not the reference.
-private final class OtherDevice: Device {
+private final class OtherDevice: NoMemory {
   let info = DeviceInfo(
     identifier: "other", name: "Other", kind: .accelerator, variant: "none", memoryBytes: 0,
     computeUnits: 1, accelerated: [])
 
-  private let absent = TesseraError(.unsupported, "there is no memory here")
-
-  func allocate(byteCount: Int) throws(TesseraError) -> Storage { throw absent }
-
-  func upload(
-    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
-  ) throws(TesseraError) { throw absent }
-
-  func download(
-    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-  ) throws(TesseraError) { throw absent }
 }

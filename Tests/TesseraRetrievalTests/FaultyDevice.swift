@@ -1,8 +1,9 @@
 import Synchronization
 import TesseraCompute
+import TestSupport
 
 /// The reference device with a memory of a stated size, that fails where it is told to.
-final class FaultyDevice: Device {
+final class FaultyDevice: ReferenceMemory {
   let info: DeviceInfo
   /// The failures of the next searches, in order; nil is a search that works.
   private let failures: Mutex<[TesseraError.Code?]>
@@ -49,21 +50,5 @@ final class FaultyDevice: Device {
     let failure = failures.withLock { $0.isEmpty ? nil : $0.removeFirst() }
     if let failure { throw TesseraError(failure, "as the test asked") }
     return try ReferenceDevice.shared.nearest(queries, in: set, k: k, only: selector)
-  }
-
-  func allocate(byteCount: Int) throws(TesseraError) -> Storage {
-    try ReferenceDevice.shared.allocate(byteCount: byteCount)
-  }
-
-  func upload(
-    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
-  ) throws(TesseraError) {
-    try ReferenceDevice.shared.upload(source, to: target, at: byteOffset)
-  }
-
-  func download(
-    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-  ) throws(TesseraError) {
-    try ReferenceDevice.shared.download(source, at: byteOffset, to: target)
   }
 }
