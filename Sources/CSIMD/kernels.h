@@ -47,15 +47,15 @@ typedef int32_t int16w __attribute__((vector_size(64)));
 
 #include "numbers.h"
 #include "canonical.h"
-#include "hits.h"
-#include "packing.h"
-#include "filter.h"
-#include "multiply.h"
-#include "assign.h"
-#include "encode_float.h"
-#include "encode_whole.h"
-#include "codes.h"
-#include "scan.h"
+#include "search/hits.h"
+#include "search/packing.h"
+#include "search/filter.h"
+#include "matrices/multiply.h"
+#include "matrices/assign.h"
+#include "codes/encode_float.h"
+#include "codes/encode_whole.h"
+#include "codes/codes.h"
+#include "codes/scan.h"
 
 #ifdef TARGET
 #pragma clang attribute pop

@@ -1,7 +1,7 @@
 internal import TesseraCompute
 
 /// One batch of queries on its way through a set: what the searches have in common whose filters
-/// list rows with a value and a bound. (`Kernels/cl/search_common.cl`)
+/// list rows with a value and a bound. (`Kernels/cl/search/search_common.cl`)
 ///
 /// Everything is queued without a look at what comes out of it, so the host waits once, for the
 /// report. Rows go through the filter in launches, each of three times the rows before it, since

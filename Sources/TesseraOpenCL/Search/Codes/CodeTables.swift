@@ -1,6 +1,6 @@
 internal import TesseraCompute
 
-/// The tables of a batch of queries as `Kernels/cl/codes_common.cl` wants them.
+/// The tables of a batch of queries as `Kernels/cl/codes/codes_common.cl` wants them.
 ///
 /// Let U be a row's sum of bytes, M the number of parts, and B, step, A and d those of
 /// ``RoundedTables``, where costs are scores, negated where the largest is best. The row's exact cost

@@ -1,7 +1,7 @@
 internal import TesseraCompute
 
 /// Rows packed for the filter: panels of 32 rows in one or more segments, and their terms.
-/// `Kernels/cl/search_common.cl` has the layouts.
+/// `Kernels/cl/search/search_common.cl` has the layouts.
 struct SearchPanels: Sendable {
   static let panelRows = 32
 
@@ -16,7 +16,7 @@ struct SearchPanels: Sendable {
     var panelCount: Int { SearchPanels.panelCount(rows.count) }
   }
 
-  /// Rounded rows and their terms. (`Kernels/cl/search_round.cl`)
+  /// Rounded rows and their terms. (`Kernels/cl/search/search_round.cl`)
   struct Rounded: Sendable {
     let panels: OpenCLStorage
     let terms: OpenCLStorage
@@ -98,4 +98,34 @@ extension Metric {
     case .cosine: 2
     }
   }
+}
+
+/// Rows prepared on an OpenCL device.
+///
+/// Safe to share: nothing changes after `init`.
+final class OpenCLVectorSet: VectorSet, @unchecked Sendable {
+  let panels: SearchPanels
+
+  init(_ vectors: Vectors, firstID: Int64, panels: SearchPanels) {
+    self.panels = panels
+    super.init(vectors, metric: panels.metric, firstID: firstID)
+  }
+
+  /// Returns the panels that a search of the rows that `selector` selects visits.
+  func parts(
+    only selector: IDSelector?, on device: OpenCLDevice
+  ) throws(TesseraError) -> [SearchPart] {
+    var parts: [SearchPart] = []
+    for segment in panels.segments {
+      guard let selector else {
+        parts.append(SearchPart(segment))
+        continue
+      }
+      let part = try SearchPart(segment, only: selector, firstID: firstID, on: device)
+      if part.panelCount > 0 { parts.append(part) }
+    }
+    return parts
+  }
+
+  override var residentBytes: Int { panels.byteCount }
 }
