@@ -26,6 +26,22 @@ import Testing
 
   private let device = OtherDevice().info.identifier
 
+  @Test("a closure behind the call hears of progress, and a labelled one notes")
+  func closures() throws {
+    let (steps, notes) = (Heard<String>(), Heard<String>())
+    let quiet = RunControl { step in steps.add(step.stage) }
+    try quiet.report("alone", done: 0)
+    quiet.note("nobody hears this")
+    let both = RunControl { step in
+      steps.add(step.stage)
+    } note: { text in
+      notes.add(text)
+    }
+    try both.report("both", done: 1)
+    both.note("a note")
+    #expect(steps.values == ["alone", "both"] && notes.values == ["a note"])
+  }
+
   @Test("what works is done once, in silence")
   func works() {
     let (result, asked, notes) = run([])

@@ -63,6 +63,6 @@ final class ProgressBar: Sendable {
 
   /// Makes a control whose progress this bar shows, and whose notes are said on stderr.
   func control(_ output: OutputOptions) -> RunControl {
-    RunControl(note: output.note, progress: { self.update($0.done) })
+    RunControl(progress: { self.update($0.done) }, note: output.note)
   }
 }
