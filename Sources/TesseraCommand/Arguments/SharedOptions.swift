@@ -8,7 +8,8 @@ struct DeviceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "auto, cpu, opencl, opencl:N, opencl:all or reference.",
-      discussion: "By default TESSERA_DEVICE, else auto: the device that should be done first.",
+      discussion: "By default TESSERA_DEVICE, else auto: the device that is expected to take the "
+        + "shortest time for this work, by speeds measured on this machine.",
       valueName: "device"),
     transform: { try DeviceChoice($0) })
   var device: DeviceChoice?
