@@ -43,10 +43,10 @@ public final class ShardedDevice: Device {
   /// Adds the bytes of all devices; the largest allocation is that of one device.
   public func cost(of search: SearchShape) -> SearchCost {
     var sum = SearchCost(residentBytes: 0, workingBytes: 0, largestAllocationBytes: 0)
-    for part in parts(of: search.rows) {
+    for shard in shards(of: search.rows) {
       var shape = search
-      shape.rows = part.rows.count
-      let cost = part.device.cost(of: shape)
+      shape.rows = shard.rows.count
+      let cost = shard.device.cost(of: shape)
       sum.residentBytes += cost.residentBytes
       sum.workingBytes += cost.workingBytes
       sum.largestAllocationBytes = max(sum.largestAllocationBytes, cost.largestAllocationBytes)
@@ -59,16 +59,16 @@ public final class ShardedDevice: Device {
     _ vectors: Vectors, metric: Metric, firstID: Int64
   ) throws(TesseraError) -> VectorSet {
     try Shapes.prepare(vectors)
-    let parts = parts(of: vectors.count)
+    let shards = shards(of: vectors.count)
     do throws(TesseraError) {
-      let sets = try Self.each(of: parts.count) { index throws(TesseraError) in
-        let part = parts[index]
-        return try part.device.prepare(
-          vectors.rows(part.rows), metric: metric, firstID: firstID + Int64(part.rows.lowerBound))
+      let sets = try Self.each(of: shards.count) { index throws(TesseraError) in
+        let shard = shards[index]
+        return try shard.device.prepare(
+          vectors.rows(shard.rows), metric: metric, firstID: firstID + Int64(shard.rows.lowerBound))
       }
       return ShardedVectorSet(
         vectors, metric: metric, firstID: firstID,
-        shards: zip(parts, sets).map { (device: $0.device, set: $1) })
+        shards: zip(shards, sets).map { (device: $0.device, set: $1) })
     } catch {
       // A device counts the rows of its share.
       guard error.code == .nonFinite else { throw error }
@@ -94,15 +94,15 @@ public final class ShardedDevice: Device {
   }
 
   /// The devices with something to hold, and the rows each holds of `count`.
-  private func parts(of count: Int) -> [(device: any Device, rows: Range<Int>)] {
+  private func shards(of count: Int) -> [(device: any Device, rows: Range<Int>)] {
     guard count > 0 else { return [(devices[0], 0..<0)] }
     var share = 0.0
     var start = 0
-    return zip(devices, shares).enumerated().compactMap { index, part in
-      share += part.1
+    return zip(devices, shares).enumerated().compactMap { index, shard in
+      share += shard.1
       let end = index == devices.count - 1 ? count : min(count, Int(share * Double(count)))
       defer { start = end }
-      return start < end ? (part.0, start..<end) : nil
+      return start < end ? (shard.0, start..<end) : nil
     }
   }
 

@@ -268,14 +268,14 @@ public struct SearchReport: Sendable {
   public let neighbors: Neighbors
   /// The device that found them: the fallback, if the chosen one failed.
   public let device: DeviceInfo
-  /// Pieces of the rows that were searched: 1 where everything fits the memory, 0 where no row is
+  /// Chunks of the rows that were searched: 1 where everything fits the memory, 0 where no row is
   /// selected.
   public let chunkCount: Int
   /// Queries given to the device at a time.
   public let batchSize: Int
-  /// Bytes the largest prepared piece kept beyond the caller's rows.
+  /// Bytes the largest prepared chunk kept beyond the caller's rows.
   public let residentBytes: Int
-  /// Bytes planned for the work on one piece and one batch, and given back.
+  /// Bytes planned for the work on one chunk and one batch, and given back.
   public let workingBytes: Int
   /// The most the device and its working memory were planned to hold, in bytes, beyond the caller's
   /// rows.

@@ -28,7 +28,7 @@ struct SearchPlanTests {
   }
 
   @Test(
-    "takes the fewest chunks that fit, in equal pieces",
+    "takes the fewest chunks that fit, of equal size",
     arguments: [
       // 150 bytes whatever the rows, and 10 a row.
       (1000, 10_150, 1000, 1), (1000, 10_149, 500, 2), (1000, 5150, 500, 2), (1000, 5149, 334, 3),

@@ -3,17 +3,17 @@
 // the bytes of rounded tables, and appends the rows that may be among the k best to the queries'
 // lists: those with v + e >= threshold. Sums that do not pass are never written.
 //
-//   U = sum over parts m of byte[q][m][code[r][m]],   v = fma(U, scale[q], offset[q])
+//   U = sum over subspaces m of byte[q][m][code[r][m]],   v = fma(U, scale[q], offset[q])
 //
 // `search_common.cl` has lists, bounds and states, `search_places.cl` the rows a launch covers.
 // RoundedTables.swift says what U proves, CodeTables.swift what v and e are.
 //
 // Layout
 //   groups  in blocks of 64 bytes, CodeGroups.swift; `blocks` to a group
-//   words   [block of queries][part][entry]: an entry has a byte of each query of the block. Bytes
-//           are at most 127, so the entries of two parts add up without a carry; sums of them are
-//           kept as halves of 16 bits, those of even queries apart from those of odd ones, since no
-//           row's bytes add up to more.
+//   words   [block of queries][subspace][entry]: an entry has a byte of each query of the block.
+//           Bytes are at most 127, so the entries of two subspaces add up without a carry; sums of
+//           them are kept as halves of 16 bits, those of even queries apart from those of odd ones,
+//           since no row's bytes add up to more.
 //   lines   [query][2]: scale, which is not positive, and offset
 //
 // Macros CODES and ENTRIES: what a kernel reads at a time, of a group and of words.

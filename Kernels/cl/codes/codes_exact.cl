@@ -19,27 +19,27 @@
 
 #if BITS == 4
 
-// A row's number for part 0; those of the next parts are in the next bytes, every fourth in the next
-// block.
+// A row's number for subspace 0; those of the next subspaces are in the next bytes, every fourth in
+// the next block.
 static inline __global const uchar *numbers_of(__global const uchar *groups, uint row,
                                                uint blocks) {
   return groups + (size_t)(row / PANEL_ROWS) * blocks * BLOCK_BYTES + row % 16 * 4;
 }
 
-static inline uint number_at(__global const uchar *numbers, uint part, uint row) {
-  return numbers[part / 4 * BLOCK_BYTES + part % 4] >> (row % PANEL_ROWS / 16 * 4) & 15u;
+static inline uint number_at(__global const uchar *numbers, uint subspace, uint row) {
+  return numbers[subspace / 4 * BLOCK_BYTES + subspace % 4] >> (row % PANEL_ROWS / 16 * 4) & 15u;
 }
 
 #else
 
-// A row's number for part 0; those of the next parts are in the next blocks.
+// A row's number for subspace 0; those of the next subspaces are in the next blocks.
 static inline __global const uchar *numbers_of(__global const uchar *groups, uint row,
                                                uint blocks) {
   return groups + (size_t)(row / BLOCK_BYTES) * blocks * BLOCK_BYTES + row % BLOCK_BYTES;
 }
 
-static inline uint number_at(__global const uchar *numbers, uint part, uint row) {
-  return numbers[part * BLOCK_BYTES];
+static inline uint number_at(__global const uchar *numbers, uint subspace, uint row) {
+  return numbers[subspace * BLOCK_BYTES];
 }
 
 #endif
@@ -49,7 +49,7 @@ __kernel void codes_rescore(__global const uchar *restrict groups, ulong groups_
                             __global ulong *restrict lists, ulong lists_offset,
                             __global const uint *restrict counts, ulong counts_offset,
                             __global uint *restrict tallies, ulong tallies_offset, uint metric,
-                            uint parts, uint blocks, uint codewords, uint first_row,
+                            uint subspaces, uint blocks, uint codewords, uint first_row,
                             uint row_count, uint query_count, uint capacity, uint limit,
                             uint slots) {
   uint slot = (uint)get_global_id(0);
@@ -58,7 +58,7 @@ __kernel void codes_rescore(__global const uchar *restrict groups, ulong groups_
   uint count = min(counts[counts_offset + query], capacity);
   if (count <= limit) return;
   uint scored = 0;
-  tables += tables_offset + (size_t)query * parts * codewords;
+  tables += tables_offset + (size_t)query * subspaces * codewords;
   lists += lists_offset + (size_t)query * capacity;
   for (uint i = slot; i < count; i += slots) {
     uint row = entry_row(lists[i]);
@@ -67,20 +67,20 @@ __kernel void codes_rescore(__global const uchar *restrict groups, ulong groups_
     __global const uchar *numbers = numbers_of(groups + groups_offset, place, blocks);
     float sum = 0.0f;
     uint m = 0;
-    for (; m < parts; m++) sum += tables[m * codewords + number_at(numbers, m, place)];
+    for (; m < subspaces; m++) sum += tables[m * codewords + number_at(numbers, m, place)];
     lists[i] = (ulong)score_rank(sum, metric) << 32 | row;
-    scored += m >= parts ? 1 : 0;
+    scored += m >= subspaces ? 1 : 0;
   }
   add_tally(tallies + tallies_offset + TALLY_SCORED, scored);
 }
 
 __kernel void codes_unpack(__global const uchar *restrict groups, ulong groups_offset,
-                           __global uchar *restrict codes, ulong codes_offset, uint parts,
+                           __global uchar *restrict codes, ulong codes_offset, uint subspaces,
                            uint blocks, uint first_row, uint row_count) {
   uint row = (uint)get_global_id(0);
   if (row >= row_count) return;
   uint place = first_row + row;
   __global const uchar *numbers = numbers_of(groups + groups_offset, place, blocks);
-  codes += codes_offset + (size_t)row * parts;
-  for (uint m = 0; m < parts; m++) codes[m] = (uchar)number_at(numbers, m, place);
+  codes += codes_offset + (size_t)row * subspaces;
+  for (uint m = 0; m < subspaces; m++) codes[m] = (uchar)number_at(numbers, m, place);
 }

@@ -1,15 +1,15 @@
 // Scans codes of 4 bits by tables of four queries in words; `codes_common.cl` has what that is.
 //
 // Layout
-//   groups  [group][block][16][4], CodeGroups.swift: word j of a block has four parts of row j in the
-//           low halves of its bytes and of row j + 16 in the high ones. A group is a panel of 32
-//           rows.
-//   words   [four queries][part][16]: byte i of a word is query i's
-// Parts are padded to whole blocks, with zeros.
+//   groups  [group][block][16][4], CodeGroups.swift: word j of a block has four subspaces of row j
+//           in the low halves of its bytes and of row j + 16 in the high ones. A group is a panel
+//           of 32 rows.
+//   words   [four queries][subspace][16]: byte i of a word is query i's
+// Subspaces are padded to whole blocks, with zeros.
 //
 // BODY_WIDE: a work item takes `slice` groups, which stay in its cache, against `query_blocks`
-//   times 4 queries. A block of codes fills one register, and so does a part's table of 16 words.
-//   Work-group size 1. global = (slices, groups of fours)
+//   times 4 queries. A block of codes fills one register, and so does a subspace's table of 16
+//   words. Work-group size 1. global = (slices, groups of fours)
 // BODY_TILE: a work-group takes GROUP / 4 groups of rows against four queries, the words of BLOCKS
 //   blocks at a time lying in local memory: equal words are broadcast, and distinct ones are in
 //   distinct banks. Neighbouring items read neighbouring words of a block, and each takes as many
@@ -78,9 +78,9 @@ __kernel void codes_scan(SCAN_PARAMETERS) {
 #pragma unroll 1
       for (; block < blocks; block++) {
 #pragma unroll
-        for (uint part = 0; part < 4; part += 2) {
-          uint16 numbers = codes[block] >> part * 8;
-          uint16 table = tables[block * 4 + part], next_table = tables[block * 4 + part + 1];
+        for (uint subspace = 0; subspace < 4; subspace += 2) {
+          uint16 numbers = codes[block] >> subspace * 8;
+          uint16 table = tables[block * 4 + subspace], next_table = tables[block * 4 + subspace + 1];
           uint16 low = LOOK_UP(table, numbers & 15u) + LOOK_UP(next_table, numbers >> 8 & 15u);
           uint16 high =
               LOOK_UP(table, numbers >> 4 & 15u) + LOOK_UP(next_table, numbers >> 12 & 15u);

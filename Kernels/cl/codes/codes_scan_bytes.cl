@@ -2,29 +2,29 @@
 // `codes_common.cl` has what that is.
 //
 // Layout
-//   groups  [group][part][64], CodeGroups.swift: a part of 64 rows, which are two panels. A block is
-//           a part.
-//   words   wide: [32 queries][part][256][32], tile: [four queries][part][256][4]
+//   groups  [group][subspace][64], CodeGroups.swift: the numbers of 64 rows, two panels, in
+//           one subspace, which are a block.
+//   words   wide: [32 queries][subspace][256][32], tile: [four queries][subspace][256][4]
 //
 // BODY_WIDE: a work item takes `slice` panels, whose sums stay in its cache, against `query_blocks`
 //   times 32 queries. An entry fills one register, so a look-up is a load for all of its queries:
-//   this is six times as fast as words of four queries. Entries of PARTS parts at a time stay in
-//   its cache.
+//   this is six times as fast as words of four queries. Entries of SUBSPACES subspaces at a time
+//   stay in its cache.
 //   Work-group size 1. global = (slices, groups of blocks of queries)
 // BODY_TILE: a work-group takes GROUP / 8 * ITEM_PANELS panels against four queries, the words of
-//   PARTS parts at a time lying in local memory. An item takes four rows, a word of codes, of each
-//   of its panels; neighbours take neighbouring words.
+//   SUBSPACES subspaces at a time lying in local memory. An item takes four rows, a word of codes,
+//   of each of its panels; neighbours take neighbouring words.
 //   global = (fours * items, panels / (GROUP / 8 * ITEM_PANELS))
 //
 // Macros
 //   SLICE  wide: the most panels in a slice; each takes 2 KiB of private memory (16)
-//   PARTS  parts at a time, an even number. wide: each takes 8 KiB (8).
+//   SUBSPACES  subspaces at a time, an even number. wide: each takes 8 KiB (8).
 //          tile: each takes 1 KiB of local memory (8)
 
 #define ENTRY_COUNT 256u
 #define GROUP_PANELS 2u
-// Of a panel's part, and the step to the next part.
-#define PART_BYTES (GROUP_PANELS * PANEL_ROWS)
+// Of a panel's subspace, and the step to the next subspace.
+#define SUBSPACE_BYTES (GROUP_PANELS * PANEL_ROWS)
 
 #ifdef BODY_WIDE
 
@@ -35,8 +35,8 @@
 #ifndef SLICE
 #define SLICE 16
 #endif
-#ifndef PARTS
-#define PARTS 8
+#ifndef SUBSPACES
+#define SUBSPACES 8
 #endif
 
 // The sums so far of the rows of a panel: for each row, those of the even queries and of the odd
@@ -45,19 +45,19 @@ typedef struct {
   ushort16 even, odd;
 } Sums;
 
-// Adds up to PARTS parts of a panel's rows.
-static inline void add_parts(Sums *sums, __global const uchar *codes,
-                             __global const ushort16 *table, uint parts, bool is_first) {
+// Adds up to SUBSPACES subspaces of a panel's rows.
+static inline void add_subspaces(Sums *sums, __global const uchar *codes,
+                                 __global const ushort16 *table, uint subspaces, bool is_first) {
   for (uint row = 0; row < PANEL_ROWS; row++) {
     ushort16 even = (ushort16)(0), odd = (ushort16)(0);
     if (!is_first) {
       even = sums[row].even;
       odd = sums[row].odd;
     }
-    for (uint part = 0; part < parts; part += 2) {
-      ushort16 pair = table[part * ENTRY_COUNT + codes[part * PART_BYTES + row]];
-      if (part + 1 < parts) {
-        pair += table[(part + 1) * ENTRY_COUNT + codes[(part + 1) * PART_BYTES + row]];
+    for (uint subspace = 0; subspace < subspaces; subspace += 2) {
+      ushort16 pair = table[subspace * ENTRY_COUNT + codes[subspace * SUBSPACE_BYTES + row]];
+      if (subspace + 1 < subspaces) {
+        pair += table[(subspace + 1) * ENTRY_COUNT + codes[(subspace + 1) * SUBSPACE_BYTES + row]];
       }
       even += pair & (ushort16)(0xFF);
       odd += pair >> (ushort16)(8);
@@ -114,20 +114,20 @@ __kernel void codes_scan_bytes(SCAN_PARAMETERS) {
     }
     __global const ushort16 *tables = words + words_offset + (size_t)block * blocks * ENTRY_COUNT;
     uint start = 0;
-    for (; start < blocks; start += PARTS) {
-      uint here = min(blocks - start, (uint)PARTS);
+    for (; start < blocks; start += SUBSPACES) {
+      uint here = min(blocks - start, (uint)SUBSPACES);
       for (uint place = slice_first; place < slice_end; place++) {
         uint panel = PANEL_AT(place).x;
         __global const uchar *codes =
-            groups + ((size_t)(panel / GROUP_PANELS) * blocks + start) * PART_BYTES +
+            groups + ((size_t)(panel / GROUP_PANELS) * blocks + start) * SUBSPACE_BYTES +
             panel % GROUP_PANELS * PANEL_ROWS;
         Sums *own = sums + (place - slice_first) * PANEL_ROWS;
         __global const ushort16 *table = tables + start * ENTRY_COUNT;
-        // The number of parts is mostly known, so that the loop over them is unrolled.
-        if (here == PARTS) {
-          add_parts(own, codes, table, PARTS, start == 0);
+        // The number of subspaces is mostly known, so that the loop over them is unrolled.
+        if (here == SUBSPACES) {
+          add_subspaces(own, codes, table, SUBSPACES, start == 0);
         } else {
-          add_parts(own, codes, table, here, start == 0);
+          add_subspaces(own, codes, table, here, start == 0);
         }
       }
     }
@@ -156,16 +156,16 @@ __kernel void codes_scan_bytes(SCAN_PARAMETERS) {
 #define CODES uint
 #define ENTRIES uint
 
-#ifndef PARTS
-#define PARTS 8
+#ifndef SUBSPACES
+#define SUBSPACES 8
 #endif
 #define ITEM_PANELS 4u
 // Items that share a panel.
 #define SHARE (PANEL_ROWS / FOUR)
-#define PART_WORDS (PART_BYTES / 4)
+#define SUBSPACE_WORDS (SUBSPACE_BYTES / 4)
 
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan_bytes(SCAN_PARAMETERS) {
-  __local uint tables[PARTS * ENTRY_COUNT];
+  __local uint tables[SUBSPACES * ENTRY_COUNT];
   __local int largest[FOUR];
   lines += lines_offset;
   uint item = get_local_id(0), lane = item % SHARE;
@@ -189,24 +189,24 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void codes_scan_byte
     uint2 panel_rows = PANEL_AT(min(own, end - 1));
     panel[p] = panel_rows.x;
     rows[p] = own < end ? panel_rows.y >> lane * FOUR : 0;
-    codes[p] = groups + groups_offset + (size_t)(panel_rows.x / GROUP_PANELS) * blocks * PART_WORDS +
+    codes[p] = groups + groups_offset + (size_t)(panel_rows.x / GROUP_PANELS) * blocks * SUBSPACE_WORDS +
                panel_rows.x % GROUP_PANELS * SHARE + lane;
 #pragma unroll
     for (uint row = 0; row < FOUR; row++) even[p][row] = odd[p][row] = 0;
   }
   words += words_offset + (size_t)four * blocks * ENTRY_COUNT;
   uint start = 0;
-  for (; start < blocks; start += PARTS) {
-    uint here = min(blocks - start, (uint)PARTS);
-    // An odd part is paired with one of zeros, and the last codes are read twice.
+  for (; start < blocks; start += SUBSPACES) {
+    uint here = min(blocks - start, (uint)SUBSPACES);
+    // An odd subspace is paired with one of zeros, and the last codes are read twice.
     for (uint i = item; i < (here + here % 2) * ENTRY_COUNT; i += GROUP) {
       tables[i] = i < here * ENTRY_COUNT ? words[start * ENTRY_COUNT + i] : 0;
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (uint part = 0; part < here; part += 2) {
-      __local const uint *table = tables + part * ENTRY_COUNT;
-      uint at = (start + part) * PART_WORDS;
-      uint next_at = part + 1 < here ? at + PART_WORDS : at;
+    for (uint subspace = 0; subspace < here; subspace += 2) {
+      __local const uint *table = tables + subspace * ENTRY_COUNT;
+      uint at = (start + subspace) * SUBSPACE_WORDS;
+      uint next_at = subspace + 1 < here ? at + SUBSPACE_WORDS : at;
 #pragma unroll
       for (uint p = 0; p < ITEM_PANELS; p++) {
         uint numbers = codes[p][at], next_numbers = codes[p][next_at];

@@ -1,6 +1,6 @@
-// Product quantization: the nearest codeword of each part of each point.
+// Product quantization: the nearest codeword of each subspace of each point.
 //
-//   codes[p][s] = the lowest c at which canonical(point p part s, codeword c of s) is smallest
+//   codes[p][s] = the lowest c at which canonical(point p subspace s, codeword c of s) is smallest
 //
 // canonical is the squared L2 distance in fixed arithmetic: Float64, lane j sums dimensions j,
 // j + 16, ... with fused multiply-adds, the lanes are added as a tree 8, 4, 2, 1, and the result is
@@ -10,12 +10,12 @@
 // Layout: points row-major, `subspaces` * WIDTH columns, all finite. Codewords in panels of 32
 // (pack_panels.cl), `codewords` of each subspace from a panel of its own.
 //
-// Work items: one item codes one part of SPAN points. BODY_WIDE scores eight codewords at a time in
-// a double8, BODY_TILE one at a time, which all items of a group read together.
+// Work items: one item codes one subspace of SPAN points. BODY_WIDE scores eight codewords at a
+// time in a double8, BODY_TILE one at a time, which all items of a group read together.
 // Group: x = block of points, y = subspace.
 //
 // Macros
-//   WIDTH  dimensions of a part (no default)
+//   WIDTH  dimensions of a subspace (no default)
 //   LANES  the lowest power of two that is at least WIDTH, at most 16 (no default)
 //   SPAN   points of an item (wide 64, tile 1)
 

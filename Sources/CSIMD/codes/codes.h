@@ -25,7 +25,7 @@ static uint8_t nearest_codeword(const float *subvector, const double *codewords,
   return (uint8_t)nearest;
 }
 
-static void encode_part(const csimd_codebook *book, const float *points, size_t stride,
+static void encode_subspace(const csimd_codebook *book, const float *points, size_t stride,
                         size_t count, uint8_t *codes, size_t code_stride, float *scratch) {
   size_t width = book->width;
   int32_t numbers[CSIMD_MOST_CODEWORDS];
@@ -66,21 +66,21 @@ static void encode_part(const csimd_codebook *book, const float *points, size_t 
   }
 }
 
-static void lookup_scores(const float *table, size_t codewords, const uint8_t *codes, size_t parts,
+static void lookup_scores(const float *table, size_t codewords, const uint8_t *codes, size_t subspaces,
                           size_t row_count, float *scores) {
   // Volatile, or else clang makes a gather of these loads, which takes longer.
   const volatile float *entries = table;
   size_t r = 0;
   for (; r + 8 <= row_count; r += 8) {  // eight independent sums hide the latency of one
     float sums[8] = {0};
-    for (size_t m = 0; m < parts; m++)
+    for (size_t m = 0; m < subspaces; m++)
       for (size_t j = 0; j < 8; j++)
-        sums[j] += entries[m * codewords + codes[(r + j) * parts + m]];
+        sums[j] += entries[m * codewords + codes[(r + j) * subspaces + m]];
     memcpy(scores + r, sums, sizeof sums);
   }
   for (; r < row_count; r++) {
     float sum = 0;
-    for (size_t m = 0; m < parts; m++) sum += table[m * codewords + codes[r * parts + m]];
+    for (size_t m = 0; m < subspaces; m++) sum += table[m * codewords + codes[r * subspaces + m]];
     scores[r] = sum;
   }
 }

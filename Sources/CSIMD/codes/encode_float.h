@@ -1,6 +1,7 @@
-// Nearest codewords in Float32, for `encode_part`. Part of kernels.h.
+// Nearest codewords in Float32, for `encode_subspace`. Part of kernels.h.
 
-// Codewords per step of `encode_part`, beside two registers of points: what the register file holds.
+// Codewords per step of `encode_subspace`, beside two registers of points: what the register file
+// holds.
 #define STEP_CODEWORDS (WIDTH >= 16 ? 8 : 4)
 #define STEP_POINTS (2 * WIDTH)
 // The lowest bits of a key are the codeword's number.
@@ -27,7 +28,8 @@ INLINE void encode_step(const float *panel, const float *points, const floats ha
   }
 }
 
-// Keeps the two smallest keys. A key is a number whose lowest bits have given way to the codeword's.
+// Keeps the two smallest keys. A key is a number whose lowest bits have given way to the
+// codeword's.
 INLINE void keep_two(ints values, ints number, ints *best, ints *second) {
   ints key = (values & ~KEY_NUMBER) | number;
   ints farther = __builtin_elementwise_max(*best, key);

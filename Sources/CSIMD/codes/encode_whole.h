@@ -1,5 +1,5 @@
-// Nearest codewords in whole numbers of 16 bits, two products in an instruction, for `encode_part`.
-// Part of kernels.h.
+// Nearest codewords in whole numbers of 16 bits, two products in an instruction, for
+// `encode_subspace`. Part of kernels.h.
 //
 // DOT2(sums, a, b) adds to each 32-bit lane the two products of its signed 16-bit numbers.
 
@@ -38,13 +38,13 @@ INLINE void compare_whole(const csimd_codebook *book, const int32_t *points, int
 
 // Tells the same as `surely_nearest`, for values in whole numbers.
 //
-// Let s be the scale of codewords c, z that of points x, a and b what they were rounded to, and p and
-// q the lengths of z x - a and s c - b. Of s z c.x at most |a| q + |s c| p is lost, with
-// |a| <= z X + p; of half the squares, rounded and shifted, 1.5. Two values that differ by more than
-// twice that, by what numbers took (256) and by what rounding them to Float32 does (2^7 at most),
-// belong to distances in the same order, and by `surely_nearest` to canonical scores in the same
-// order if the distances differ by its bound, too. p is computed from z x rounded to Float32, which
-// is off by 2^-9 a dimension; 2^-8 of all covers the other roundings, of at most 4,096 terms.
+// Let s be the scale of codewords c, z that of points x, a and b what they were rounded to, and p
+// and q the lengths of z x - a and s c - b. Of s z c.x at most |a| q + |s c| p is lost, with
+// |a| <= z X + p; of half the squares, rounded and shifted, 1.5. Two values that differ by more
+// than twice that, by what numbers took (256) and by what rounding them to Float32 does (2^7 at
+// most), belong to distances in the same order, and by `surely_nearest` to canonical scores in the
+// same order if the distances differ by its bound, too. p is computed from z x rounded to Float32,
+// which is off by 2^-9 a dimension; 2^-8 of all covers the other roundings, of at most 4,096 terms.
 INLINE ints surely_nearest_whole(const csimd_codebook *book, ints best, ints second, floats squares,
                                  float scale, floats rest) {
   floats p = __builtin_elementwise_sqrt(rest) + sqrtf((float)book->width) * 0x1p-9f;
@@ -57,8 +57,8 @@ INLINE ints surely_nearest_whole(const csimd_codebook *book, ints best, ints sec
   return next - least > bound;
 }
 
-// Rounds points, which are replaced, and compares them; `numbers` are 0, 1, 2, ..., in memory because
-// an operand there is broadcast for nothing. False, with the points as they were, where
+// Rounds points, which are replaced, and compares them; `numbers` are 0, 1, 2, ..., in memory
+// because an operand there is broadcast for nothing. False, with the points as they were, where
 // they do not lend themselves to whole numbers: those far beyond the codewords.
 INLINE int encode_whole(const csimd_codebook *book, float *points, const floats squares[2],
                         const int32_t *numbers, ints best[2], ints certain[2]) {

@@ -1,7 +1,7 @@
-// Codes of 4 bits: bytes looked up by shuffles to find the few rows that may be hits, and those rows'
-// sums in Float32. Part of kernels.h.
+// Codes of 4 bits: bytes looked up by shuffles to find the few rows that may be hits, and those
+// rows' sums in Float32. Part of kernels.h.
 
-// Float32 sums in rising parts, as the device contract says. `bits` is a constant once inlined.
+// Float32 sums in rising subspaces, as the device contract says. `bits` is a constant once inlined.
 INLINE void score_rows(const csimd_codes *codes, const int bits, const float *table,
                        size_t codewords, int largest_first, uint64_t *keys, size_t count) {
   enum { ROWS = 8 };  // side by side, to hide the latency of one
@@ -18,14 +18,14 @@ INLINE void score_rows(const csimd_codes *codes, const int bits, const float *ta
       shifts[j] = row % 32 / 16 * 4;
     }
     // Volatile, or else clang makes a gather of these loads, which takes longer.
-    const volatile float *part = table;
-    for (size_t m = 0; m < codes->parts; m++, part += codewords)
+    const volatile float *subspace = table;
+    for (size_t m = 0; m < codes->subspaces; m++, subspace += codewords)
 #pragma clang loop unroll(full)
       for (size_t j = 0; j < ROWS; j++) {
         uint32_t number = bits == 4
                               ? places[j][m / 4 * CSIMD_CODE_BLOCK + m % 4] >> shifts[j] & 15
                               : places[j][m * CSIMD_CODE_BLOCK];
-        sums[j] += part[number];
+        sums[j] += subspace[number];
       }
     for (size_t j = 0; j < n; j++)
       keys[first + j] = (uint64_t)csimd_order_key(sums[j], largest_first) << 32 |
@@ -39,7 +39,7 @@ static void score_codes(const csimd_codes *codes, const float *table, size_t cod
   else score_rows(codes, 8, table, codewords, largest_first, keys, count);
 }
 
-#if defined(LOOKUP) || defined(LOOKUP_PARTS)
+#if defined(LOOKUP) || defined(LOOKUP_SUBSPACES)
 #define HAS_SCAN
 
 typedef uint8_t bytes __attribute__((vector_size(WIDTH * 4)));
@@ -64,10 +64,10 @@ INLINE void append_rows(uint32_t passing, const void *sums, size_t size, size_t 
 }
 #endif
 
-#ifdef LOOKUP_PARTS
+#ifdef LOOKUP_SUBSPACES
 
-// A register holds a block, each number looked up in its own part's table. Four neighbouring bytes
-// are a row's and are added at once.
+// A register holds a block, each number looked up in its own subspace's table. Four neighbouring
+// bytes are a row's and are added at once.
 
 #define MOST_ENTRY 255
 
@@ -78,17 +78,17 @@ typedef struct {
 INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *tables, const size_t n,
                        group_sums *sums) {
   const bytes mask = (bytes){0} + 15, ones = (bytes){0} + 1;
-  const bytes part = (bytes)((ints){0} + 0x30201000);
+  const bytes subspace = (bytes)((ints){0} + 0x30201000);
   for (size_t at = 0; at < stride; at += sizeof(bytes)) {
     bytes numbers;
     memcpy(&numbers, group + at, sizeof numbers);
-    bytes low = (numbers & mask) | part, high = (numbers >> 4 & mask) | part;
+    bytes low = (numbers & mask) | subspace, high = (numbers >> 4 & mask) | subspace;
 #pragma clang loop unroll(full)
     for (size_t q = 0; q < n; q++) {
       bytes table;
       memcpy(&table, tables + q * stride + at, sizeof table);
-      sums[q].low = DOT4(sums[q].low, LOOKUP_PARTS(table, low), ones);
-      sums[q].high = DOT4(sums[q].high, LOOKUP_PARTS(table, high), ones);
+      sums[q].low = DOT4(sums[q].low, LOOKUP_SUBSPACES(table, low), ones);
+      sums[q].high = DOT4(sums[q].high, LOOKUP_SUBSPACES(table, high), ones);
     }
   }
 }
@@ -105,11 +105,11 @@ INLINE void append_group(const group_sums *sums, size_t first_row, size_t row_co
 
 #elif defined(LOOKUP)
 
-// Sixteen bytes of a register are a part's: a block is as many registers as it takes.
+// Sixteen bytes of a register are a subspace's: a block is as many registers as it takes.
 
 // So that two entries add up in a byte.
 #define MOST_ENTRY 127
-#define PARTS (WIDTH / 4)
+#define SUBSPACES (WIDTH / 4)
 
 // The bytes of rows 2 j and 2 j + 1 are side by side: `both` adds them as one number of 16 bits,
 // `odd` the latter alone.
@@ -117,8 +117,8 @@ typedef struct {
   shorts low_both, low_odd, high_both, high_odd;
 } group_sums;
 
-// A block's parts one after the other.
-INLINE void load_parts(const uint8_t *block, bytes *parts) {
+// A block's subspaces one after the other.
+INLINE void load_subspaces(const uint8_t *block, bytes *subspaces) {
   bytes64 all;
   memcpy(&all, block, sizeof all);
   bytes16 split[4] = {
@@ -128,7 +128,7 @@ INLINE void load_parts(const uint8_t *block, bytes *parts) {
                               62),
       __builtin_shufflevector(all, all, 3, 7, 11, 15, 19, 23, 27, 31, 35, 39, 43, 47, 51, 55, 59,
                               63)};
-  memcpy(parts, split, sizeof split);
+  memcpy(subspaces, split, sizeof split);
 }
 
 // `count` registers, an even number or one.
@@ -161,23 +161,23 @@ INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *table
   for (; at + BLOCKS * CSIMD_CODE_BLOCK <= stride; at += BLOCKS * CSIMD_CODE_BLOCK) {
     bytes numbers[BLOCKS * REGISTERS];
     for (size_t b = 0; b < BLOCKS; b++)
-      load_parts(group + at + b * CSIMD_CODE_BLOCK, numbers + b * REGISTERS);
+      load_subspaces(group + at + b * CSIMD_CODE_BLOCK, numbers + b * REGISTERS);
     scan_registers(numbers, BLOCKS * REGISTERS, tables + at, stride, n, sums);
   }
   if (at < stride) {
     bytes numbers[REGISTERS];
-    load_parts(group + at, numbers);
+    load_subspaces(group + at, numbers);
     scan_registers(numbers, REGISTERS, tables + at, stride, n, sums);
   }
 }
 
-// Sixteen rows' sums over all parts of a register.
+// Sixteen rows' sums over all subspaces of a register.
 INLINE shorts16 sixteen_rows(shorts both, shorts odd) {
   shorts even = both - (odd << 8);
-  shorts8 evens[PARTS], odds[PARTS];
+  shorts8 evens[SUBSPACES], odds[SUBSPACES];
   memcpy(evens, &even, sizeof even);
   memcpy(odds, &odd, sizeof odd);
-  for (size_t p = 1; p < PARTS; p++) {
+  for (size_t p = 1; p < SUBSPACES; p++) {
     evens[0] += evens[p];
     odds[0] += odds[p];
   }
@@ -197,7 +197,7 @@ INLINE void append_group(const group_sums *sums, size_t first_row, size_t row_co
   append_rows(passing, rows, sizeof(uint16_t), first_row, 1, row_count, list);
 }
 
-#undef PARTS
+#undef SUBSPACES
 #endif
 
 #ifdef HAS_SCAN
@@ -242,7 +242,7 @@ INLINE void scan_wide(const csimd_codes *codes, const uint8_t *table, size_t gro
   shorts both[WIDE_GROUPS * BLOCK_REGISTERS] = {0}, odd[WIDE_GROUPS * BLOCK_REGISTERS] = {0};
   size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
   const uint8_t *start = codes->groups + group * stride;
-  for (size_t m = 0; m < codes->parts; m++) {
+  for (size_t m = 0; m < codes->subspaces; m++) {
     bytes entries[256 / sizeof(bytes)];
     memcpy(entries, table + m * 256, sizeof entries);
 #pragma clang loop unroll(full)

@@ -5,7 +5,7 @@
 #define TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma,f16c"
 #define USE_VNNI
 #include "avx512.h"
-#define LOOKUP_PARTS(table, indices) \
+#define LOOKUP_SUBSPACES(table, indices) \
   (bytes)_mm512_permutexvar_epi8((__m512i)(indices), (__m512i)(table))
 // Seven bits of an index reach two registers; the eighth chooses between two such pairs.
 #define LOOKUP_BYTES(entries, indices)                                                      \

@@ -67,18 +67,18 @@ extension CPUDevice {
     if queries.count >= workers.count * kernels.queryBlock {
       return try search(queries, in: scope, panels: panels, k: k, workers: workers)
     }
-    // Few queries cannot keep every worker busy. The rows are shared out instead, and the parts
+    // Few queries cannot keep every worker busy. The rows are shared out instead, and the results
     // merged, which gives the same hits.
-    let slices = min(workers.count, panels.count)
-    let parts = Mutex<[Neighbors?]>(Array(repeating: nil, count: slices))
-    try workers.run(slices) { slice throws(TesseraError) in
-      let first = panels.lowerBound + panels.count * slice / slices
-      let last = panels.lowerBound + panels.count * (slice + 1) / slices
-      let part = try search(
+    let runs = min(workers.count, panels.count)
+    let results = Mutex<[Neighbors?]>(Array(repeating: nil, count: runs))
+    try workers.run(runs) { run throws(TesseraError) in
+      let first = panels.lowerBound + panels.count * run / runs
+      let last = panels.lowerBound + panels.count * (run + 1) / runs
+      let result = try search(
         queries, in: scope, panels: first..<last, k: k, workers: WorkerPool(count: 1))
-      parts.withLock { $0[slice] = part }
+      results.withLock { $0[run] = result }
     }
-    let found = parts.withLock { $0.compactMap(\.self) }
+    let found = results.withLock { $0.compactMap(\.self) }
     return found.dropFirst().reduce(found[0]) {
       $0.merged(with: $1, k: k, order: scope.set.metric.order)
     }

@@ -25,8 +25,8 @@ struct SearchScope: @unchecked Sendable {
 
   /// The rows `selector` lets through.
   ///
-  /// Panels without such rows are skipped. Where that leaves many rows that are looked at in vain, and
-  /// enough queries to pay for it, the others are packed close together first.
+  /// Panels without such rows are skipped. Where that leaves many rows that are looked at in vain,
+  /// and enough queries to pay for it, the others are packed close together first.
   ///
   /// - Throws: `.outOfMemory`.
   init(
@@ -118,12 +118,12 @@ struct Chunks: Sequence, IteratorProtocol {
   mutating func next() -> [Range<Int>]? {
     guard !panels.isEmpty else { return nil }
     let end = Swift.min(panels.lowerBound + size * step, panels.upperBound)
-    let pieces =
+    let runs =
       step == 1
       ? [panels.lowerBound..<end]
       : stride(from: panels.lowerBound, to: end, by: step).map { $0..<$0 + 1 }
     panels = end..<panels.upperBound
     size = Swift.min(2 * size, largest)
-    return pieces
+    return runs
   }
 }

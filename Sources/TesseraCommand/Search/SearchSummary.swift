@@ -19,7 +19,7 @@ extension SearchCommand {
     let certified: Bool
     let candidatesPerQuery: Double
     let rescoredPerQuery: Double
-    /// Pieces of the base that were searched.
+    /// Chunks of the base that were searched.
     let chunks: Int
     /// Queries given to the device at a time.
     let batch: Int

@@ -17,14 +17,17 @@ public enum QuantizerFactory {
 
   /// To add a quantizer, add its family here.
   static let families: [Family] = [
-    Family(pattern: "PQ<parts>x<bits>", quantizer: ProductQuantizer.self) {
+    Family(pattern: "PQ<subspaces>x<bits>", quantizer: ProductQuantizer.self) {
       text throws(TesseraError) in try ProductRecipe(parsing: text)
     },
-    Family(pattern: "OPQ<parts>[_<kept>],PQ<parts>x<bits>", quantizer: RotatedQuantizer.self) {
+    Family(
+      pattern: "OPQ<subspaces>[_<kept>],PQ<subspaces>x<bits>", quantizer: RotatedQuantizer.self
+    ) {
       text throws(TesseraError) in try RotatedRecipe(parsing: text)
     },
     Family(
-      pattern: "RQ<stages>x<bits>, PRQ<parts>x<stages>x<bits>", quantizer: ResidualQuantizer.self
+      pattern: "RQ<stages>x<bits>, PRQ<subspaces>x<stages>x<bits>",
+      quantizer: ResidualQuantizer.self
     ) { text throws(TesseraError) in try ResidualRecipe(parsing: text) },
     Family(
       pattern: ScalarKind.allCases.map(\.rawValue).joined(separator: ", "),
@@ -47,7 +50,8 @@ public enum QuantizerFactory {
 
   /// The quantizer that a file kept.
   ///
-  /// - Throws: `.unsupported` for a kind there is not, `.malformedFile` for tensors that do not fit.
+  /// - Throws: `.unsupported` for a kind there is not, `.malformedFile` for tensors that do not
+  ///   fit.
   public static func quantizer(
     kind: String, specification: String, arrays: [String: StoredArray]
   ) throws(TesseraError) -> any Quantizer {

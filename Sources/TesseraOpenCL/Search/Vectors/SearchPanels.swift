@@ -112,19 +112,19 @@ final class OpenCLVectorSet: VectorSet, @unchecked Sendable {
   }
 
   /// Returns the panels that a search of the rows that `selector` selects visits.
-  func parts(
+  func visits(
     only selector: IDSelector?, on device: OpenCLDevice
-  ) throws(TesseraError) -> [SearchPart] {
-    var parts: [SearchPart] = []
+  ) throws(TesseraError) -> [SegmentVisit] {
+    var visits: [SegmentVisit] = []
     for segment in panels.segments {
       guard let selector else {
-        parts.append(SearchPart(segment))
+        visits.append(SegmentVisit(segment))
         continue
       }
-      let part = try SearchPart(segment, only: selector, firstID: firstID, on: device)
-      if part.panelCount > 0 { parts.append(part) }
+      let visit = try SegmentVisit(segment, only: selector, firstID: firstID, on: device)
+      if visit.panelCount > 0 { visits.append(visit) }
     }
-    return parts
+    return visits
   }
 
   override var residentBytes: Int { panels.byteCount }

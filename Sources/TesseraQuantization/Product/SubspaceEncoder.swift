@@ -1,20 +1,20 @@
 import TesseraCompute
 import TesseraHost
 
-/// The nearest codeword of each part of rows on a device, however many codewords there are.
-struct PartEncoder {
+/// The nearest codeword of each subspace of rows on a device, however many codewords there are.
+struct SubspaceEncoder {
   private let device: any Device
   private let codewords: Matrix<Float>
-  private let parts: Int
+  private let subspaceCount: Int
   private let width: Int
-  private var codewordCount: Int { codewords.rows / parts }
+  private var codewordCount: Int { codewords.rows / subspaceCount }
 
-  /// - Parameter codewords: `parts` groups of equally many, of `width` numbers.
+  /// - Parameter codewords: `subspaceCount` groups of equally many, of `width` numbers.
   init(
-    _ codewords: [Float], parts: Int, width: Int, on device: any Device
+    _ codewords: [Float], subspaceCount: Int, width: Int, on device: any Device
   ) throws(TesseraError) {
     self.device = device
-    self.parts = parts
+    self.subspaceCount = subspaceCount
     self.width = width
     self.codewords = try device.upload(codewords, rows: codewords.count / width, columns: width)
   }
@@ -26,28 +26,29 @@ struct PartEncoder {
     return packing.bits == 8 ? codes : packing.pack(codes)
   }
 
-  /// One byte a row and part, for up to 256 codewords.
+  /// One byte a row and subspace, for up to 256 codewords.
   func numbers(_ rows: Matrix<Float>) throws(TesseraError) -> [UInt8] {
-    let codes = try device.allocate(UInt8.self, rows: rows.rows, columns: parts)
-    try device.encode(rows, ProductCodebook(codewords, subspaceCount: parts), into: codes)
+    let codes = try device.allocate(UInt8.self, rows: rows.rows, columns: subspaceCount)
+    try device.encode(rows, ProductCodebook(codewords, subspaceCount: subspaceCount), into: codes)
     return try device.download(codes)
   }
 
-  /// For any number of codewords: part by part, as assignment to centroids.
+  /// For any number of codewords: subspace by subspace, as assignment to centroids.
   private func wideNumbers(_ rows: Matrix<Float>) throws(TesseraError) -> [Int32] {
     let values = try device.download(rows)
     let labels = try device.allocate(Int32.self, rows: rows.rows, columns: 1)
     let scores = try device.allocate(Float.self, rows: rows.rows, columns: 1)
-    var numbers = [Int32](repeating: 0, count: rows.rows * parts)
-    for part in 0..<parts {
+    var numbers = [Int32](repeating: 0, count: rows.rows * subspaceCount)
+    for subspace in 0..<subspaceCount {
       try StopSignal.check()
       let points = try device.upload(
-        values.columns(part * width..<(part + 1) * width, of: parts * width), rows: rows.rows,
+        values.columns(subspace * width..<(subspace + 1) * width, of: subspaceCount * width),
+        rows: rows.rows,
         columns: width)
-      let own = codewords.rows(part * codewordCount..<(part + 1) * codewordCount)
+      let own = codewords.rows(subspace * codewordCount..<(subspace + 1) * codewordCount)
       try device.assignNearest(points, to: own, metric: .squaredL2, into: labels, scores)
       for (row, label) in try device.download(labels).enumerated() {
-        numbers[row * parts + part] = label
+        numbers[row * subspaceCount + subspace] = label
       }
     }
     return numbers

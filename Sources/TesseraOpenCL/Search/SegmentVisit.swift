@@ -1,7 +1,7 @@
 internal import TesseraCompute
 
 /// The panels of one segment that a search visits: all, or those with a selected row.
-struct SearchPart {
+struct SegmentVisit {
   let segment: SearchPanels.Segment
   let panelCount: Int
   /// For each panel with a selected row its index and the mask of those rows, a word each; nil
