@@ -8,6 +8,9 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Targets that mark every use of memory the compiler cannot check with `unsafe`.
+let memorySafe = strict + [.strictMemorySafety()]
+
 let package = Package(
   name: "tessera",
   products: [
@@ -37,15 +40,15 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "TesseraFormats", dependencies: ["TesseraHost", "TesseraCompute"],
-      swiftSettings: strict),
+      swiftSettings: memorySafe),
     .target(
       name: "TesseraDevices",
       dependencies: ["TesseraHost", "TesseraCompute", "TesseraCPU", "TesseraOpenCL"],
-      swiftSettings: strict),
-    .target(name: "TesseraBenchmark", dependencies: ["TesseraCompute"], swiftSettings: strict),
+      swiftSettings: memorySafe),
+    .target(name: "TesseraBenchmark", dependencies: ["TesseraCompute"], swiftSettings: memorySafe),
     .target(
       name: "TesseraRetrieval", dependencies: ["TesseraHost", "TesseraCompute"],
-      swiftSettings: strict),
+      swiftSettings: memorySafe),
     .target(
       name: "TesseraQuantization", dependencies: ["TesseraHost", "TesseraCompute"],
       swiftSettings: strict),
@@ -55,14 +58,14 @@ let package = Package(
         "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraHost",
         "TesseraQuantization", "TesseraRetrieval",
       ],
-      swiftSettings: strict),
+      swiftSettings: memorySafe),
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
         "Tessera", "TesseraBenchmark", "TesseraHost",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict),
+      swiftSettings: memorySafe),
 
     .target(name: "COracle", path: "Tests/COracle"),
     .target(

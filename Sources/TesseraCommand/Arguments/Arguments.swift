@@ -10,7 +10,7 @@ enum Arguments {
   ///   is not UTF-8: text that is repaired would name another file.
   static func typed() throws(TesseraError) -> [String] {
     #if os(Linux)
-      guard access("/proc/self/cmdline", R_OK) == 0 else {
+      guard unsafe access("/proc/self/cmdline", R_OK) == 0 else {
         throw TesseraError(
           .unsupported,
           "/proc/self/cmdline: cannot be read, and arguments come from there; mount "
@@ -18,12 +18,12 @@ enum Arguments {
       }
     #endif
     for position in 1..<max(1, Int(CommandLine.argc)) {
-      guard let argument = CommandLine.unsafeArgv[position],
-        String(validatingCString: argument) == nil
+      guard let argument = unsafe CommandLine.unsafeArgv[position],
+        unsafe String(validatingCString: argument) == nil
       else { continue }
       throw TesseraError(
         .invalidArgument,
-        "argument \(position), \"\(String(cString: argument).printable)\", is not UTF-8; rename the "
+        unsafe "argument \(position), \"\(String(cString: argument).printable)\", is not UTF-8; rename the "
           + "file, or give it a second name with ln -s")
     }
     return joined(Array(CommandLine.arguments.dropFirst()))

@@ -97,7 +97,7 @@ struct BenchCommand: ParsableCommand {
     if let html, let files {
       let page = BenchmarkPage(
         [BenchmarkPage.Entry(label: "this run", run: run)] + saved)
-      try files[html].append(Array(page.html.utf8).span.bytes)
+      try unsafe files[html].append(Array(page.html.utf8).span.bytes)
       try files.commit()
     }
     if output.json { try JSONOutput.print(run) } else { show(run) }
@@ -177,7 +177,7 @@ enum SavedRun {
   static func read(_ path: String) throws(TesseraError) -> BenchmarkRun {
     let file = try MappedFile(path)
     do {
-      return try JSONDecoder().decode(BenchmarkRun.self, from: Data(file.memory.bytes))
+      return try unsafe JSONDecoder().decode(BenchmarkRun.self, from: Data(file.memory.bytes))
     } catch {
       throw TesseraError(
         .malformedFile, "\(path): is not what tessera bench --json printed; save it again")

@@ -31,21 +31,25 @@ enum DriverTrial {
     /// Loads the drivers in another process.
     private static func attempt(_ changes: [String: String]) -> DriverCheck.Outcome {
       var ends: [Int32] = [-1, -1]
-      guard pipe(&ends) == 0 else { return .survived(files: []) }
+      guard unsafe pipe(&ends) == 0 else { return .survived(files: []) }
       for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
       _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
       defer { close(ends[0]) }
-      var actions = posix_spawn_file_actions_t()
-      posix_spawn_file_actions_init(&actions)
-      defer { posix_spawn_file_actions_destroy(&actions) }
-      posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-      posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
-      posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-      let arguments = strings(["tessera", TrialCommand.configuration.commandName ?? ""])
-      let variables = strings(environment(changes))
-      defer { for text in arguments + variables { free(text) } }
+      var actions = unsafe posix_spawn_file_actions_t()
+      unsafe posix_spawn_file_actions_init(&actions)
+      defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+      unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+      unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+      unsafe posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+      let arguments = unsafe strings(["tessera", TrialCommand.configuration.commandName ?? ""])
+      let variables = unsafe strings(environment(changes))
+      defer {
+        var texts = unsafe (arguments + variables)[...]
+        while let text = unsafe texts.popFirst() { unsafe free(text) }
+      }
       var process: pid_t = 0
-      let status = posix_spawn(&process, "/proc/self/exe", &actions, nil, arguments, variables)
+      let status = unsafe posix_spawn(
+        &process, "/proc/self/exe", &actions, nil, arguments, variables)
       close(ends[1])
       // Where no process can be started, the driver gets its chance here.
       guard status == 0 else { return .survived(files: []) }
@@ -67,12 +71,12 @@ enum DriverTrial {
       let deadline = ContinuousClock.now + limit
       var status: Int32 = 0
       while true {
-        let ended = waitpid(process, &status, WNOHANG)
+        let ended = unsafe waitpid(process, &status, WNOHANG)
         if ended == process { return status }
         if ended < 0, errno != EINTR { return 0 }
         if deadline <= .now {
           kill(process, SIGKILL)
-          waitpid(process, &status, 0)
+          unsafe waitpid(process, &status, 0)
           return nil
         }
         usleep(2000)
@@ -84,14 +88,14 @@ enum DriverTrial {
       var bytes: [UInt8] = []
       var buffer = [UInt8](repeating: 0, count: 1 << 16)
       while true {
-        let count = read(pipe, &buffer, buffer.count)
+        let count = unsafe read(pipe, &buffer, buffer.count)
         guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
         bytes += buffer[..<count]
       }
     }
 
     private static func strings(_ texts: [String]) -> [UnsafeMutablePointer<CChar>?] {
-      texts.map { strdup($0) } + [nil]
+      unsafe texts.map { unsafe strdup($0) } + [nil]
     }
 
     /// The environment of this process with `changes`, and without a report of every crash.
@@ -99,13 +103,13 @@ enum DriverTrial {
       let changes = changes.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
       // Not by its name, which Swift takes for unsafe because it is a variable.
       typealias Table = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-      let address = dlsym(nil, "environ")?.assumingMemoryBound(to: Table?.self)
+      let address = unsafe dlsym(nil, "environ")?.assumingMemoryBound(to: Table?.self)
       var kept: [String] = []
-      var next = address?.pointee
-      while let entry = next?.pointee {
-        let text = String(cString: entry)
+      var next = unsafe address?.pointee
+      while let entry = unsafe next?.pointee {
+        let text = unsafe String(cString: entry)
         if changes[String(text.prefix { $0 != "=" })] == nil { kept.append(text) }
-        next = next.map { $0 + 1 }
+        unsafe next = unsafe next.map { unsafe $0 + 1 }
       }
       return kept + changes.map { "\($0.key)=\($0.value)" }
     }

@@ -26,7 +26,7 @@ enum Console {
       defer { printed = [] }
       return printed
     }
-    let number = bytes.withUnsafeBytes { SystemFile.write($0, to: STDOUT_FILENO) }
+    let number = unsafe bytes.withUnsafeBytes { unsafe SystemFile.write($0, to: STDOUT_FILENO) }
     guard number == 0 else {
       throw .system(
         .inputOutput, "stdout", "the result cannot be written", number,
@@ -44,7 +44,7 @@ enum Console {
 
   /// Writes to stderr. Where that fails there is nobody left to tell.
   static func write(_ text: String) {
-    _ = Array(text.utf8).withUnsafeBytes { SystemFile.write($0, to: STDERR_FILENO) }
+    _ = unsafe Array(text.utf8).withUnsafeBytes { unsafe SystemFile.write($0, to: STDERR_FILENO) }
   }
 
   /// True if a person watches stderr.

@@ -120,9 +120,10 @@ extension QuantizerCommand {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(rows.count * rows.dimension)
     withExtendedLifetime(rows) {
-      guard let start = rows.baseAddress else { return }
+      guard let start = unsafe rows.baseAddress else { return }
       for row in 0..<rows.count {
-        bytes += UnsafeRawBufferPointer(start: start + row * rows.rowStride, count: rows.dimension)
+        unsafe bytes += UnsafeRawBufferPointer(
+          start: start + row * rows.rowStride, count: rows.dimension)
       }
     }
     return try Codes(bytes, byteCount: rows.dimension)

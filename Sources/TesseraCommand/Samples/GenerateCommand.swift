@@ -131,13 +131,14 @@ struct RowGenerator {
   }
 
   func rows(_ range: Range<Int>) -> [Float] {
-    [Float](unsafeUninitializedCapacity: range.count * dimension) { values, count in
+    unsafe [Float](unsafeUninitializedCapacity: range.count * dimension) { values, count in
       for row in range {
         var random = SplitMix64(seed: seed, stream: UInt64(row))
         let center = clusterCount > 0 ? random.nextIndex(below: clusterCount) * dimension : nil
         for column in 0..<dimension {
           let number = random.nextGaussian()
-          values[count] = center.map { centers[$0 + column] + Self.spread * number } ?? number
+          unsafe values[count] =
+            center.map { centers[$0 + column] + Self.spread * number } ?? number
           count += 1
         }
       }

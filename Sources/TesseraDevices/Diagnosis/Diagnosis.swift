@@ -156,7 +156,7 @@ struct GraphicsHardware {
     var findings: [Finding] = []
     func expect(_ vendor: String, _ nodes: [String], _ remedy: String) {
       guard !nodes.isEmpty, !vendors.contains(where: { $0.contains(vendor) }) else { return }
-      let closed = nodes.filter { access($0, R_OK | W_OK) != 0 }
+      let closed = nodes.filter { unsafe access($0, R_OK | W_OK) != 0 }
       findings.append(
         closed.isEmpty
           ? .missing("gpu", "\(nodes[0]) is there, but OpenCL shows no such device", remedy: remedy)

@@ -56,7 +56,7 @@ package struct DriverCheck: Sendable {
 
     init?(_ path: String) {
       var status = stat()
-      guard stat(path, &status) == 0 else { return nil }
+      guard unsafe stat(path, &status) == 0 else { return nil }
       self.path = path
       byteCount = Int(status.st_size)
       #if canImport(Darwin)
@@ -95,7 +95,7 @@ package struct DriverCheck: Sendable {
       verdict.admitsAny =
         !good.isEmpty
         && makeFolder(good).map { path in
-          setenv("OCL_ICD_VENDORS", path, 1) == 0
+          unsafe setenv("OCL_ICD_VENDORS", path, 1) == 0
         } == true
     }
     return verdict
@@ -144,10 +144,10 @@ package struct DriverCheck: Sendable {
     guard candidate.content != nil else { return attempt([:]) }
     let parent = variable("TMPDIR") ?? "/tmp"
     let path = "\(parent)/tessera-driver-\(String(UInt64.random(in: 0 ... .max), radix: 36))"
-    guard mkdir(path, 0o700) == 0, copy(candidate, to: path) else { return attempt([:]) }
+    guard unsafe mkdir(path, 0o700) == 0, copy(candidate, to: path) else { return attempt([:]) }
     defer {
-      unlink("\(path)/driver.icd")
-      rmdir(path)
+      unsafe unlink("\(path)/driver.icd")
+      unsafe rmdir(path)
     }
     return attempt(["OCL_ICD_VENDORS": path])
   }
@@ -157,7 +157,7 @@ package struct DriverCheck: Sendable {
   ) -> Bool {
     do throws(TesseraError) {
       let file = try AtomicFile("\(folder)/\(name)")
-      try file.append(Array(((candidate.content ?? "") + "\n").utf8).span.bytes)
+      try unsafe file.append(Array(((candidate.content ?? "") + "\n").utf8).span.bytes)
       try file.commit()
       return true
     } catch {
@@ -198,7 +198,7 @@ package struct DriverCheck: Sendable {
     CacheFolder.create(folder)
     CacheFolder.clearWay(for: path)
     guard let file = try? AtomicFile(path) else { return }
-    try? file.append(Array(json).span.bytes)
+    try? unsafe file.append(Array(json).span.bytes)
     try? file.commit()
   }
 
@@ -208,14 +208,14 @@ package struct DriverCheck: Sendable {
   package func leaveMark() {
     guard let folder else { return }
     CacheFolder.create(folder)
-    let file = open(
+    let file = unsafe open(
       "\(folder)/\(Self.markPrefix)\(getpid())", O_CREAT | O_WRONLY | O_CLOEXEC, 0o600)
     if file >= 0 { close(file) }
   }
 
   /// Removes the mark of this process.
   package func removeMark() {
-    if let folder { unlink("\(folder)/\(Self.markPrefix)\(getpid())") }
+    if let folder { unsafe unlink("\(folder)/\(Self.markPrefix)\(getpid())") }
   }
 
   private static let markPrefix = "uses-drivers-"
@@ -230,7 +230,7 @@ package struct DriverCheck: Sendable {
       guard let process = Int32(name.dropFirst(Self.markPrefix.count)), process != getpid(),
         kill(process, 0) != 0, errno == ESRCH
       else { continue }
-      unlink("\(folder)/\(name)")
+      unsafe unlink("\(folder)/\(name)")
       found = true
     }
     return found

@@ -29,14 +29,14 @@ extension Devices {
 
   static func canLoad(_ library: String) -> Bool {
     // Drivers do not survive being unloaded, so the library stays.
-    dlopen(library, RTLD_LAZY | RTLD_LOCAL) != nil
+    unsafe dlopen(library, RTLD_LAZY | RTLD_LOCAL) != nil
   }
 
   /// Tells whether a library has an entry point through which an OpenCL loader finds its platforms.
   static func isDriver(_ library: String) -> Bool {
-    guard let handle = dlopen(library, RTLD_LAZY | RTLD_LOCAL) else { return false }
+    guard let handle = unsafe dlopen(library, RTLD_LAZY | RTLD_LOCAL) else { return false }
     let names = ["clIcdGetPlatformIDsKHR", "clGetPlatformIDs", "clGetExtensionFunctionAddress"]
-    return names.contains { dlsym(handle, $0) != nil }
+    return names.contains { unsafe dlsym(handle, $0) != nil }
   }
 }
 

@@ -86,7 +86,7 @@ struct ProfileStore {
     CacheFolder.create(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
     CacheFolder.clearWay(for: path)
     guard let file = try? AtomicFile(path) else { return }
-    try? file.append(Array(json).span.bytes)
+    try? unsafe file.append(Array(json).span.bytes)
     try? file.commit()
   }
 

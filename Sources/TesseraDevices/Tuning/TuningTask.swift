@@ -138,12 +138,12 @@ private enum TuningInput {
     var random = SplitMix64(seed: 0)
     let centers = (0..<100 * dimension).map { _ in Float(random.nextUnit()) - 0.5 }
     random = SplitMix64(seed: seed)
-    return [Float](unsafeUninitializedCapacity: count * dimension) { values, filled in
+    return unsafe [Float](unsafeUninitializedCapacity: count * dimension) { values, filled in
       for _ in 0..<count {
         let center = random.nextIndex(below: 100) * dimension
         for column in 0..<dimension {
           let noise = Float(Int32(truncatingIfNeeded: random.next() >> 40)) * 0x1p-24 - 0.5
-          values[filled] = centers[center + column] + 0.5 * noise
+          unsafe values[filled] = centers[center + column] + 0.5 * noise
           filled += 1
         }
       }

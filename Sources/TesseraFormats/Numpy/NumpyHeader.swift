@@ -19,7 +19,7 @@ struct NumpyHeader {
     let text = try Self.text(of: file)
     let header: PythonLiteral
     do {
-      header = try PythonLiteral(parsing: UnsafeRawBufferPointer(rebasing: file.bytes[text]))
+      header = try unsafe PythonLiteral(parsing: UnsafeRawBufferPointer(rebasing: file.bytes[text]))
     } catch {
       throw file.malformed(
         "the .npy header has \(error.problem)", at: text.lowerBound + error.offset)
@@ -52,14 +52,14 @@ struct NumpyHeader {
 
   /// Returns the range of bytes that holds the dictionary.
   private static func text(of file: MappedFile) throws(TesseraError) -> Range<Int> {
-    guard file.bytes.starts(with: magic) else {
+    guard unsafe file.bytes.starts(with: magic) else {
       throw file.malformed(
         "is not an .npy file: it does not begin with \\x93NUMPY", at: 0,
         "save it with np.save, or give it the extension of its format")
     }
     guard let major = file.integer(at: 6, as: UInt8.self),
       let minor = file.integer(at: 7, as: UInt8.self)
-    else { throw file.malformed("the .npy header is truncated", at: file.bytes.count) }
+    else { throw unsafe file.malformed("the .npy header is truncated", at: file.bytes.count) }
     guard (1...3).contains(major), minor == 0 else {
       throw file.malformed(
         ".npy version \(major).\(minor) is none of 1.0, 2.0 and 3.0", at: 6,
@@ -70,8 +70,8 @@ struct NumpyHeader {
       major == 1
       ? file.integer(at: 8, as: UInt16.self).map(Int.init)
       : file.integer(at: 8, as: UInt32.self).map(Int.init)
-    guard let length, length <= file.bytes.count - start else {
-      throw file.malformed("the .npy header is truncated", at: file.bytes.count)
+    guard let length, unsafe length <= file.bytes.count - start else {
+      throw unsafe file.malformed("the .npy header is truncated", at: file.bytes.count)
     }
     guard length <= longestText else {
       throw file.malformed(

@@ -16,21 +16,23 @@ enum PythonLiteral: Hashable {
 
   /// Parses `text`, UTF-8, which must hold one value and nothing else but white space.
   init(parsing text: UnsafeRawBufferPointer) throws(SyntaxError) {
-    var parser = PythonLiteralParser(text)
+    var parser = unsafe PythonLiteralParser(text)
     self = try parser.value(depth: 0)
     try parser.end()
   }
 }
 
 /// Recursive descent, one method per kind of value.
-private struct PythonLiteralParser {
+///
+/// Safe: reads inside `text` only, whose bounds are checked, and does not outlive it.
+@safe private struct PythonLiteralParser {
   private let text: UnsafeRawBufferPointer
   private var position = 0
 
   /// Nested deeper than any dtype, and far from the end of the stack.
   private static let deepest = 32
 
-  init(_ text: UnsafeRawBufferPointer) { self.text = text }
+  init(_ text: UnsafeRawBufferPointer) { unsafe self.text = text }
 
   mutating func value(depth: Int) throws(PythonLiteral.SyntaxError) -> PythonLiteral {
     guard depth < Self.deepest else { throw failure("values nested too deep") }
@@ -56,10 +58,12 @@ private struct PythonLiteralParser {
 
   /// The next byte that is not white space, not consumed.
   private mutating func next() -> UInt8? {
-    while position < text.count, [0x20, 0x09, 0x0A, 0x0C, 0x0D].contains(text[position]) {
+    while unsafe position < text.count,
+      unsafe [0x20, 0x09, 0x0A, 0x0C, 0x0D].contains(text[position])
+    {
       position += 1
     }
-    return position < text.count ? text[position] : nil
+    return unsafe position < text.count ? text[position] : nil
   }
 
   /// Consumes `character` if it comes next.
@@ -74,16 +78,16 @@ private struct PythonLiteralParser {
   }
 
   private mutating func string() throws(PythonLiteral.SyntaxError) -> String {
-    let quote = text[position]
+    let quote = unsafe text[position]
     let start = position + 1
     var end = start
-    while end < text.count, text[end] != quote {
-      guard text[end] != UInt8(ascii: "\\") else { throw failure("an escape in a string") }
+    while unsafe end < text.count, unsafe text[end] != quote {
+      guard unsafe text[end] != UInt8(ascii: "\\") else { throw failure("an escape in a string") }
       end += 1
     }
-    guard end < text.count else { throw failure("a string without an end") }
+    guard unsafe end < text.count else { throw failure("a string without an end") }
     position = end + 1
-    return String(decoding: text[start..<end], as: UTF8.self)
+    return unsafe String(decoding: text[start..<end], as: UTF8.self)
   }
 
   private mutating func dictionary(
@@ -123,30 +127,34 @@ private struct PythonLiteralParser {
   private mutating func integer() throws(PythonLiteral.SyntaxError) -> Int {
     let start = position
     position += 1
-    while position < text.count, UInt8(ascii: "0")...UInt8(ascii: "9") ~= text[position] {
+    while unsafe position < text.count,
+      unsafe UInt8(ascii: "0")...UInt8(ascii: "9") ~= text[position]
+    {
       position += 1
     }
-    let digits = String(decoding: text[start..<position], as: UTF8.self)
+    let digits = unsafe String(decoding: text[start..<position], as: UTF8.self)
     guard let value = Int(digits) else {
       position = start
       throw failure("a number that is not a 64-bit integer")
     }
     // Python 2 wrote its long integers so.
-    if position < text.count, text[position] == UInt8(ascii: "L") { position += 1 }
+    if unsafe position < text.count, unsafe text[position] == UInt8(ascii: "L") { position += 1 }
     return value
   }
 
   /// True, False, None, or a string with a prefix, as Python 2 wrote its Unicode strings.
   private mutating func word() throws(PythonLiteral.SyntaxError) -> PythonLiteral {
     let start = position
-    while position < text.count, isLetter(text[position]) { position += 1 }
-    let word = String(decoding: text[start..<position], as: UTF8.self)
+    while unsafe position < text.count, unsafe isLetter(text[position]) { position += 1 }
+    let word = unsafe String(decoding: text[start..<position], as: UTF8.self)
     switch word {
     case "True": return .boolean(true)
     case "False": return .boolean(false)
     case "None": return .none
     case "u", "b":
-      if position < text.count, [UInt8(ascii: "'"), UInt8(ascii: "\"")].contains(text[position]) {
+      if unsafe position < text.count,
+        unsafe [UInt8(ascii: "'"), UInt8(ascii: "\"")].contains(text[position])
+      {
         return .string(try string())
       }
     default: break

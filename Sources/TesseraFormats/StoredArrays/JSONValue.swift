@@ -13,21 +13,23 @@ enum JSONValue: Hashable {
 
   /// Parses `text`, UTF-8, which must hold one value and nothing else but white space.
   init(parsing text: UnsafeRawBufferPointer) throws(SyntaxError) {
-    var parser = JSONParser(text)
+    var parser = unsafe JSONParser(text)
     self = try parser.value(depth: 0)
     try parser.end()
   }
 }
 
 /// Recursive descent, one method per kind of value.
-private struct JSONParser {
+///
+/// Safe: reads inside `text` only, whose bounds are checked, and does not outlive it.
+@safe private struct JSONParser {
   private let text: UnsafeRawBufferPointer
   private var position = 0
 
   /// Headers nest three deep.
   private static let deepest = 8
 
-  init(_ text: UnsafeRawBufferPointer) { self.text = text }
+  init(_ text: UnsafeRawBufferPointer) { unsafe self.text = text }
 
   mutating func value(depth: Int) throws(JSONValue.SyntaxError) -> JSONValue {
     guard depth < Self.deepest else { throw failure("values nested too deep") }
@@ -47,8 +49,10 @@ private struct JSONParser {
 
   /// The next byte that is not white space, not consumed.
   private mutating func next() -> UInt8? {
-    while position < text.count, [0x20, 0x09, 0x0A, 0x0D].contains(text[position]) { position += 1 }
-    return position < text.count ? text[position] : nil
+    while unsafe position < text.count, unsafe [0x20, 0x09, 0x0A, 0x0D].contains(text[position]) {
+      position += 1
+    }
+    return unsafe position < text.count ? text[position] : nil
   }
 
   /// Consumes `character` if it comes next.
@@ -94,10 +98,12 @@ private struct JSONParser {
   private mutating func integer() throws(JSONValue.SyntaxError) -> Int {
     let start = position
     position += 1
-    while position < text.count, UInt8(ascii: "0")...UInt8(ascii: "9") ~= text[position] {
+    while unsafe position < text.count,
+      unsafe UInt8(ascii: "0")...UInt8(ascii: "9") ~= text[position]
+    {
       position += 1
     }
-    guard let value = Int(String(decoding: text[start..<position], as: UTF8.self)) else {
+    guard let value = unsafe Int(String(decoding: text[start..<position], as: UTF8.self)) else {
       position = start
       throw failure("a number that is not a 64-bit integer")
     }
@@ -107,8 +113,8 @@ private struct JSONParser {
   private mutating func string() throws(JSONValue.SyntaxError) -> String {
     position += 1
     var bytes: [UInt8] = []
-    while position < text.count {
-      let byte = text[position]
+    while unsafe position < text.count {
+      let byte = unsafe text[position]
       position += 1
       switch byte {
       case UInt8(ascii: "\""):
@@ -126,8 +132,8 @@ private struct JSONParser {
 
   /// Reads the character that stands after a backslash, and returns the bytes that it stands for.
   private mutating func escaped() throws(JSONValue.SyntaxError) -> [UInt8] {
-    guard position < text.count else { throw failure("a string without an end") }
-    let letter = text[position]
+    guard unsafe position < text.count else { throw failure("a string without an end") }
+    let letter = unsafe text[position]
     position += 1
     switch letter {
     case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return [letter]
@@ -154,8 +160,8 @@ private struct JSONParser {
   }
 
   private mutating func codeUnit() throws(JSONValue.SyntaxError) -> UInt16 {
-    guard text.count - position >= 4 else { throw failure("a string without an end") }
-    let digits = String(decoding: text[position..<position + 4], as: UTF8.self)
+    guard unsafe text.count - position >= 4 else { throw failure("a string without an end") }
+    let digits = unsafe String(decoding: text[position..<position + 4], as: UTF8.self)
     guard digits.allSatisfy(\.isHexDigit), let unit = UInt16(digits, radix: 16) else {
       throw failure("an escape that is not four hexadecimal digits")
     }

@@ -17,7 +17,7 @@ extension StoredArrayFile {
       throw file.malformed("the safetensors header is not an object", at: 8)
     }
     var metadata = try Self.metadata(entries.removeValue(forKey: Self.metadataKey), file)
-    let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[start...])
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: file.bytes[start...])
     var places: [(name: String, StoredArray.Scalar, shape: [Int], range: Range<Int>)] = []
     for (name, entry) in entries.sorted(by: { $0.key < $1.key }) {
       let (scalar, shape, range) = try Self.place(name, entry, file, in: bytes.count)
@@ -33,14 +33,14 @@ extension StoredArrayFile {
     var arrays: [String: StoredArray] = [:]
     for (name, scalar, shape, range) in places {
       if let expected = metadata.removeValue(forKey: Self.checksumPrefix + name) {
-        let found = Checksum.text(UnsafeRawBufferPointer(rebasing: bytes[range]))
+        let found = unsafe Checksum.text(UnsafeRawBufferPointer(rebasing: bytes[range]))
         guard found == expected else {
           throw file.malformed(
             "tensor \"\(name.printable)\" has the checksum \(found), not \(expected.printable)",
             at: start + range.lowerBound)
         }
       }
-      arrays[name] = try StoredArray(scalar, shape: shape, bytes: Array(bytes[range]))
+      arrays[name] = try unsafe StoredArray(scalar, shape: shape, bytes: Array(bytes[range]))
     }
     self.init(arrays: arrays, metadata: metadata)
   }
@@ -52,18 +52,18 @@ extension StoredArrayFile {
     of file: MappedFile
   ) throws(TesseraError) -> (JSONValue, dataStart: Int) {
     guard let length = file.integer(at: 0, as: UInt64.self) else {
-      throw file.malformed(
+      throw unsafe file.malformed(
         "is truncated before the length of its header ends", at: file.bytes.count)
     }
-    guard length <= UInt64(min(longestHeader, file.bytes.count - 8)) else {
-      throw file.malformed(
+    guard unsafe length <= UInt64(min(longestHeader, file.bytes.count - 8)) else {
+      throw unsafe file.malformed(
         "is no safetensors file, or truncated: a header of \(length) bytes in a file of "
           + "\(file.bytes.count)", at: 0)
     }
     let range = 8..<8 + Int(length)
     do {
-      let text = UnsafeRawBufferPointer(rebasing: file.bytes[range])
-      return (try JSONValue(parsing: text), range.upperBound)
+      let text = unsafe UnsafeRawBufferPointer(rebasing: file.bytes[range])
+      return unsafe (try JSONValue(parsing: text), range.upperBound)
     } catch {
       throw file.malformed("the safetensors header has \(error.problem)", at: 8 + error.offset)
     }

@@ -43,10 +43,10 @@ public struct StoredArrayFile: Sendable, Hashable {
     }
     let order = orderedNames
     let header = header(order)
-    try file.append(header.span.bytes)
+    try unsafe file.append(header.span.bytes)
     for name in order {
       let numbers = arrays[name]?.bytes ?? []
-      try file.append(numbers.span.bytes)
+      try unsafe file.append(numbers.span.bytes)
     }
     try file.seal()
   }
@@ -64,7 +64,7 @@ public struct StoredArrayFile: Sendable, Hashable {
     var offset = 0
     for name in order {
       guard let array = arrays[name] else { continue }
-      texts[Self.checksumPrefix + name] = array.bytes.withUnsafeBytes(Checksum.text)
+      texts[Self.checksumPrefix + name] = unsafe array.bytes.withUnsafeBytes(Checksum.text)
       let shape = array.shape.map(String.init).joined(separator: ",")
       entries.append(
         "\(name.quotedAsJSON):{\"dtype\":\"\(array.scalar.safetensorsName)\",\"shape\":[\(shape)],"
@@ -78,7 +78,7 @@ public struct StoredArrayFile: Sendable, Hashable {
     }
     var text = Array("{\(entries.joined(separator: ","))}".utf8)
     text += [UInt8](repeating: 0x20, count: (64 - (8 + text.count) % 64) % 64)
-    return withUnsafeBytes(of: UInt64(text.count).littleEndian, Array.init) + text
+    return unsafe withUnsafeBytes(of: UInt64(text.count).littleEndian, Array.init) + text
   }
 }
 

@@ -36,7 +36,7 @@ struct ForeignContent: Sendable {
   ]
 
   static func recognized(_ bytes: UnsafeRawBufferPointer) -> ForeignContent? {
-    all.first { bytes.starts(with: $0.signature) }
+    all.first { unsafe bytes.starts(with: $0.signature) }
   }
 }
 
@@ -49,7 +49,7 @@ extension MappedFile {
   func malformed(
     _ problem: String, at offset: Int, _ remedy: String = "write or download it again"
   ) -> TesseraError {
-    if let content = ForeignContent.recognized(bytes) {
+    if let content = unsafe ForeignContent.recognized(bytes) {
       return TesseraError(
         .malformedFile, "\(path.printable): is \(content.name) (byte 0); \(content.remedy)")
     }

@@ -32,7 +32,9 @@ struct MappedTable {
     case .counted(let number):
       guard let rows = file.integer(at: 0, as: UInt32.self),
         let columns = file.integer(at: 4, as: UInt32.self)
-      else { throw file.malformed("is truncated before its counts end", at: file.bytes.count) }
+      else {
+        throw unsafe file.malformed("is truncated before its counts end", at: file.bytes.count)
+      }
       try Self.requireNarrowCounts(file, number)
       try self.init(
         packed: file, number, rows: Int(rows), columns: Int(columns), byteOffset: 8,
@@ -50,7 +52,7 @@ struct MappedTable {
       let columns = file.integer(at: 8, as: UInt64.self), columns > 0, columns >> 31 == 0
     else { return }
     let (count, overflow) = Int(rows).multipliedReportingOverflow(by: Int(columns))
-    guard !overflow, count == (file.bytes.count - 16) / number.byteCount else { return }
+    guard !overflow, unsafe count == (file.bytes.count - 16) / number.byteCount else { return }
     throw file.malformed(
       "has counts of 64 bits, \(rows) and \(columns), and this format has 32", at: 0,
       "write the counts as two uint32, or save the array with np.save")
@@ -71,7 +73,7 @@ struct MappedTable {
     }
     let (count, countOverflow) = rows.multipliedReportingOverflow(by: columns)
     let (size, sizeOverflow) = count.multipliedReportingOverflow(by: number.byteCount)
-    let present = file.bytes.count - byteOffset
+    let present = unsafe file.bytes.count - byteOffset
     let needed = countOverflow || sizeOverflow ? nil : size
     if needed != present, !(mayHaveDistances && needed == present / 2 && present % 2 == 0) {
       let says = "\(rows) x \(columns) \(number.name) need \(needed.map(String.init) ?? "too many")"
@@ -100,12 +102,12 @@ struct MappedTable {
   /// Rows that each begin with their own column count, which must be the same everywhere.
   private init(records file: MappedFile, _ number: NumberType) throws(TesseraError) {
     guard let first = file.integer(at: 0, as: Int32.self) else {
-      throw file.malformed("is truncated inside record 0", at: file.bytes.count)
+      throw unsafe file.malformed("is truncated inside record 0", at: file.bytes.count)
     }
     guard first > 0 else { throw file.malformed("record 0 says it has \(first) columns", at: 0) }
     let columns = Int(first)
     let stride = 4 + columns * number.byteCount
-    let rows = file.bytes.count / stride
+    let rows = unsafe file.bytes.count / stride
     for row in 0..<rows {
       guard let own = file.integer(at: row * stride, as: Int32.self), own == first else {
         let own = file.integer(at: row * stride, as: Int32.self) ?? 0
@@ -113,8 +115,8 @@ struct MappedTable {
           "record \(row) says it has \(own) columns, record 0 has \(columns)", at: row * stride)
       }
     }
-    guard file.bytes.count % stride == 0 else {
-      throw file.malformed(
+    guard unsafe file.bytes.count % stride == 0 else {
+      throw unsafe file.malformed(
         "is truncated inside record \(rows): records of \(columns) \(number.name) are \(stride) "
           + "bytes, \(file.bytes.count % stride) are there", at: file.bytes.count)
     }

@@ -14,7 +14,7 @@ extension NumberType {
   func encode(_ values: Span<Float>, _ rounding: Rounding, onto bytes: inout [UInt8]) -> Int? {
     switch self {
     case .float32:
-      values.bytes.withUnsafeBytes { bytes.append(contentsOf: $0) }
+      unsafe values.bytes.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
       return nil
     case .float16:
       return Self.encode(values, onto: &bytes) { value in
@@ -34,7 +34,7 @@ extension NumberType {
   ) -> Int? {
     for index in values.indices {
       guard let stored = store(values[index]) else { return index }
-      Swift.withUnsafeBytes(of: stored.littleEndian) { bytes.append(contentsOf: $0) }
+      unsafe Swift.withUnsafeBytes(of: stored.littleEndian) { unsafe bytes.append(contentsOf: $0) }
     }
     return nil
   }

@@ -75,7 +75,7 @@ final class TableWriter {
   /// Appends one row as it is stored: `columns * number.byteCount` bytes.
   func append(_ row: RawSpan) throws(TesseraError) {
     buffer += rowPrefix
-    row.withUnsafeBytes { buffer.append(contentsOf: $0) }
+    unsafe row.withUnsafeBytes { unsafe buffer.append(contentsOf: $0) }
     rowCount += 1
     if buffer.count >= Self.bufferBytes { try flush() }
   }
@@ -116,11 +116,11 @@ final class TableWriter {
   private func flush() throws(TesseraError) {
     let bytes = buffer
     buffer = []
-    try file.append(bytes.span.bytes)
+    try unsafe file.append(bytes.span.bytes)
   }
 
   private static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
-    withUnsafeBytes(of: value.littleEndian) { Array($0) }
+    unsafe withUnsafeBytes(of: value.littleEndian) { unsafe Array($0) }
   }
 
   /// Checks that `count` numbers fill `rows` x `columns`.
