@@ -8,6 +8,9 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Targets that mark every use of memory the compiler cannot check with `unsafe`.
+let memorySafe = strict + [.strictMemorySafety()]
+
 let package = Package(
   name: "tessera",
   products: [
@@ -37,15 +40,15 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "TesseraFormats", dependencies: ["TesseraHost", "TesseraCompute"],
-      swiftSettings: strict),
+      swiftSettings: memorySafe),
     .target(
       name: "TesseraDevices",
       dependencies: ["TesseraHost", "TesseraCompute", "TesseraCPU", "TesseraOpenCL"],
-      swiftSettings: strict),
-    .target(name: "TesseraBenchmark", dependencies: ["TesseraCompute"], swiftSettings: strict),
+      swiftSettings: memorySafe),
+    .target(name: "TesseraBenchmark", dependencies: ["TesseraCompute"], swiftSettings: memorySafe),
     .target(
       name: "TesseraRetrieval", dependencies: ["TesseraHost", "TesseraCompute"],
-      swiftSettings: strict),
+      swiftSettings: memorySafe),
     .target(
       name: "TesseraQuantization", dependencies: ["TesseraHost", "TesseraCompute"],
       swiftSettings: strict),
@@ -55,14 +58,14 @@ let package = Package(
         "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraHost",
         "TesseraQuantization", "TesseraRetrieval",
       ],
-      swiftSettings: strict),
+      swiftSettings: memorySafe),
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
         "Tessera", "TesseraBenchmark", "TesseraHost",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict),
+      swiftSettings: memorySafe),
 
     .target(name: "COracle", path: "Tests/COracle"),
     .target(
@@ -89,14 +92,17 @@ let package = Package(
         "COpenCL", "TesseraCompute", "TesseraOpenCL", "TesseraQuantization", "TesseraRetrieval",
       ],
       swiftSettings: strict),
-    .testTarget(name: "TesseraHostTests", dependencies: ["TesseraHost"], swiftSettings: strict),
+    .testTarget(
+      name: "TesseraHostTests", dependencies: ["TestSupport", "TesseraHost"], swiftSettings: strict),
     .testTarget(
       name: "TesseraFormatsTests",
-      dependencies: ["TesseraCompute", "TesseraFormats", "TesseraHost"],
+      dependencies: ["TestSupport", "TesseraCompute", "TesseraFormats", "TesseraHost"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraDevicesTests",
-      dependencies: ["TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraOpenCL"],
+      dependencies: [
+        "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraOpenCL",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraBenchmarkTests", dependencies: ["TesseraBenchmark", "TesseraCompute"],
@@ -104,7 +110,8 @@ let package = Package(
     .testTarget(
       name: "TesseraRetrievalTests",
       dependencies: [
-        "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraOpenCL", "TesseraRetrieval",
+        "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraOpenCL",
+        "TesseraRetrieval",
       ],
       swiftSettings: strict),
     .testTarget(

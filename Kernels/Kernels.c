@@ -13,100 +13,100 @@ static const char probe[] = {
     0};
 
 static const char pack_panels[] = {
-#embed "cl/pack_panels.cl" suffix(, )
+#embed "cl/operations/pack_panels.cl" suffix(, )
     0};
 
 static const char multiply[] = {
-#embed "cl/multiply.cl" suffix(, )
+#embed "cl/operations/multiply.cl" suffix(, )
     0};
 
 static const char canonical_scores[] = {
-#embed "cl/canonical_scores.cl" suffix(, )
+#embed "cl/operations/canonical_scores.cl" suffix(, )
     0};
 
 static const char find[] = {
-#embed "cl/find.cl" suffix(, )
+#embed "cl/operations/find.cl" suffix(, )
     0};
 
 static const char gather[] = {
-#embed "cl/gather.cl" suffix(, )
+#embed "cl/operations/gather.cl" suffix(, )
     0};
 
 static const char lookup_scores[] = {
-#embed "cl/lookup_scores.cl" suffix(, )
+#embed "cl/operations/lookup_scores.cl" suffix(, )
     0};
 
 static const char encode[] = {
-#embed "cl/encode.cl" suffix(, )
+#embed "cl/operations/encode.cl" suffix(, )
     0};
 
 static const char top_k[] = {
-#embed "cl/top_k.cl" suffix(, )
+#embed "cl/operations/top_k.cl" suffix(, )
     0};
 
 static const char accumulate_clusters[] = {
-#embed "cl/accumulate_clusters.cl" suffix(, )
+#embed "cl/operations/accumulate_clusters.cl" suffix(, )
     0};
 
 static const char search_pack[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/search_pack.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_pack.cl" suffix(, )
     0};
 
 static const char search_terms[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/search_terms.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_terms.cl" suffix(, )
     0};
 
 static const char search_filter[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/search_places.cl" suffix(, )
-#embed "cl/search_filter.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_places.cl" suffix(, )
+#embed "cl/search/search_filter.cl" suffix(, )
     0};
 
 static const char search_round[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/search_round.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_round.cl" suffix(, )
     0};
 
 static const char search_matrix[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/search_places.cl" suffix(, )
-#embed "cl/matrix_units.cl" suffix(, )
-#embed "cl/matrix_units_nvidia.cl" suffix(, )
-#embed "cl/matrix_units_amd.cl" suffix(, )
-#embed "cl/matrix_units_intel.cl" suffix(, )
-#embed "cl/matrix_units_dot.cl" suffix(, )
-#embed "cl/search_matrix.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_places.cl" suffix(, )
+#embed "cl/matrix_units/matrix_units.cl" suffix(, )
+#embed "cl/matrix_units/matrix_units_nvidia.cl" suffix(, )
+#embed "cl/matrix_units/matrix_units_amd.cl" suffix(, )
+#embed "cl/matrix_units/matrix_units_intel.cl" suffix(, )
+#embed "cl/matrix_units/matrix_units_dot.cl" suffix(, )
+#embed "cl/matrix_units/search_matrix.cl" suffix(, )
     0};
 
 static const char search_select[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/search_select.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_select.cl" suffix(, )
     0};
 
 static const char search_rescore[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/search_rescore.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_rescore.cl" suffix(, )
     0};
 
 static const char codes_scan[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/search_places.cl" suffix(, )
-#embed "cl/codes_common.cl" suffix(, )
-#embed "cl/codes_scan.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_places.cl" suffix(, )
+#embed "cl/codes/codes_common.cl" suffix(, )
+#embed "cl/codes/codes_scan.cl" suffix(, )
     0};
 
 static const char codes_scan_bytes[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/search_places.cl" suffix(, )
-#embed "cl/codes_common.cl" suffix(, )
-#embed "cl/codes_scan_bytes.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_places.cl" suffix(, )
+#embed "cl/codes/codes_common.cl" suffix(, )
+#embed "cl/codes/codes_scan_bytes.cl" suffix(, )
     0};
 
 static const char codes_exact[] = {
-#embed "cl/search_common.cl" suffix(, )
-#embed "cl/codes_exact.cl" suffix(, )
+#embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/codes/codes_exact.cl" suffix(, )
     0};
 
 static const struct {

@@ -19,7 +19,8 @@ compiler_for() {
 
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-(cd Kernels/cl && cat common.cl search_common.cl search_places.cl matrix_units{,_nvidia,_amd,_intel,_dot}.cl search_matrix.cl) > "$work/kernel.cl"
+(cd Kernels/cl && cat common.cl search/search_{common,places}.cl \
+  matrix_units/{matrix_units{,_nvidia,_amd,_intel,_dot},search_matrix}.cl) > "$work/kernel.cl"
 
 failures=0
 fail() {

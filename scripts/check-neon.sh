@@ -18,7 +18,7 @@ fi
 
 objects="$(mktemp -d)"
 trap 'rm -rf "$objects"' EXIT
-for source in Sources/CSIMD/*.c Tests/NeonCheck/main.c; do
+for source in Sources/CSIMD/*.c Sources/CSIMD/*/*.c Tests/NeonCheck/main.c; do
   clang --target=aarch64-linux-gnu -isystem $headers -O2 -std=gnu2x -Wall -Werror \
     -ISources/CSIMD/include -c "$source" -o "$objects/$(basename "$source").o"
 done

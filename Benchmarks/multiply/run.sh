@@ -6,6 +6,6 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # clang takes the same flags as the package's C targets.
 clang -O2 -std=gnu2x -Wall -Werror -ISources/CSIMD/include -ISources/COpenBLAS/include \
-  Sources/CSIMD/*.c Sources/COpenBLAS/open.c Benchmarks/multiply/multiply.c -lm -ldl -lpthread \
+  Sources/CSIMD/*.c Sources/CSIMD/*/*.c Sources/COpenBLAS/open.c Benchmarks/multiply/multiply.c -lm -ldl -lpthread \
   -o "$scratch/multiply"
 "$scratch/multiply" "$@"

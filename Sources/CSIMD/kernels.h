@@ -7,7 +7,7 @@
 // HAS_FMA and HAS_HALF say that there are such instructions. Where there are instructions for that,
 // DOT4 and DOT8 multiply bytes, FLOAT_COST times as fast as floats, DOT2 numbers of 16 bits, and
 // COMPRESS and COUNT_KEPT gather kept lanes; LOOKUP(table, indices) shuffles
-// bytes within each 16, LOOKUP_PARTS within all 64,
+// bytes within each 16, LOOKUP_SUBSPACES within all 64,
 // LOOKUP_BYTES within four registers.
 
 #include "CSIMD.h"
@@ -47,15 +47,15 @@ typedef int32_t int16w __attribute__((vector_size(64)));
 
 #include "numbers.h"
 #include "canonical.h"
-#include "hits.h"
-#include "packing.h"
-#include "filter.h"
-#include "multiply.h"
-#include "assign.h"
-#include "encode_float.h"
-#include "encode_whole.h"
-#include "codes.h"
-#include "scan.h"
+#include "search/hits.h"
+#include "search/packing.h"
+#include "search/filter.h"
+#include "matrices/multiply.h"
+#include "matrices/assign.h"
+#include "codes/encode_float.h"
+#include "codes/encode_whole.h"
+#include "codes/codes.h"
+#include "codes/scan.h"
 
 #ifdef TARGET
 #pragma clang attribute pop
@@ -86,7 +86,7 @@ const csimd_kernels KERNELS = {
     .score_pairs = score_pairs,
     .prefetch_rows = prefetch_rows,
     .keep_best = keep_best,
-    .encode_part = encode_part,
+    .encode_subspace = encode_subspace,
     .lookup_scores = lookup_scores,
 #ifdef HAS_SCAN
     .scan_codes = scan_codes,

@@ -46,11 +46,11 @@ extension Workload {
     let source = try device.upload(values, rows: rows, columns: columns)
     // The memory is there before the clock starts.
     let target = try HostStorage(allocating: source.byteCount)
-    target.bytes.initializeMemory(as: UInt8.self, repeating: 0)
+    unsafe target.bytes.initializeMemory(as: UInt8.self, repeating: 0)
     return Workload(
       shape: ["rows": rows, "dimension": columns], work: Double(source.byteCount)
     ) { () throws(TesseraError) in
-      try device.download(source.storage, at: 0, to: target.bytes)
+      try unsafe device.download(source.storage, at: 0, to: target.bytes)
     } check: { () throws(TesseraError) in
       let last = Matrix<Float>(target, rows: rows, columns: columns).rows(rows - 8..<rows)
       return try compare(

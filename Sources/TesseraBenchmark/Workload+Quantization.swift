@@ -74,9 +74,9 @@ extension Workload {
     let values = BenchmarkInput.uniform(rows * dimension, seed: 43)
     let book = BenchmarkInput.uniform(codewords * dimension, seed: 44)
     let points = try device.upload(values, rows: rows, columns: dimension)
-    let part = dimension / subspaces
+    let width = dimension / subspaces
     let codebook = try ProductCodebook(
-      device.upload(book, rows: subspaces * codewords, columns: part), subspaceCount: subspaces)
+      device.upload(book, rows: subspaces * codewords, columns: width), subspaceCount: subspaces)
     let codes = try device.allocate(UInt8.self, rows: rows, columns: subspaces)
     return Workload(
       shape: ["rows": rows, "dimension": dimension, "subspaces": subspaces],
@@ -90,7 +90,7 @@ extension Workload {
         Array(values.suffix(checkedRows * dimension)), rows: checkedRows, columns: dimension)
       let fewCodes = try host.allocate(UInt8.self, rows: checkedRows, columns: subspaces)
       let hostBook = try ProductCodebook(
-        host.upload(book, rows: subspaces * codewords, columns: part), subspaceCount: subspaces)
+        host.upload(book, rows: subspaces * codewords, columns: width), subspaceCount: subspaces)
       try host.encode(few, hostBook, into: fewCodes)
       return try compare(
         .encode, device, codes.rows(rows - checkedRows..<rows), host.download(fewCodes))
@@ -133,27 +133,27 @@ extension Workload {
   static func nearestCodes(
     on device: any Device, _ size: BenchmarkSize
   ) throws(TesseraError) -> Workload {
-    let (queries, rows, parts) = size.pick(
+    let (queries, rows, subspaceCount) = size.pick(
       (8, 20_000, 8), (64, 200_000, 16), (256, 400_000, 32), (1024, 8_000_000, 32))
     let (codewords, k) = (16, 10)
-    let entries = BenchmarkInput.uniform(queries * parts * codewords, seed: 47)
+    let entries = BenchmarkInput.uniform(queries * subspaceCount * codewords, seed: 47)
     var random = SplitMix64(seed: 48)
-    let bytes = (0..<rows * parts / 2).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-    let tables = try device.upload(entries, rows: queries, columns: parts * codewords)
-    let set = try device.prepare(ProductCodes(bytes, parts: parts, bits: 4))
+    let bytes = (0..<rows * subspaceCount / 2).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    let tables = try device.upload(entries, rows: queries, columns: subspaceCount * codewords)
+    let set = try device.prepare(ProductCodes(bytes, subspaceCount: subspaceCount, bits: 4))
     let found = LastHits()
     return Workload(
-      shape: ["queries": queries, "rows": rows, "subspaces": parts, "k": k],
-      work: Double(queries) * Double(rows) * Double(parts)
+      shape: ["queries": queries, "rows": rows, "subspaces": subspaceCount, "k": k],
+      work: Double(queries) * Double(rows) * Double(subspaceCount)
     ) { () throws(TesseraError) in
       found.neighbors = try device.nearestCodes(tables, in: set, order: .largestFirst, k: k)
     } check: { () throws(TesseraError) in
       try check(
         found.neighbors, .nearestCodes, queries: queries, rows: rows, k: k, on: device
       ) { query, row in
-        (0..<parts).reduce(Float(0)) { sum, part in
-          let number = Int(bytes[(row * parts + part) / 2] >> (part % 2 * 4) & 15)
-          return sum + entries[(query * parts + part) * codewords + number]
+        (0..<subspaceCount).reduce(Float(0)) { sum, subspace in
+          let number = Int(bytes[(row * subspaceCount + subspace) / 2] >> (subspace % 2 * 4) & 15)
+          return sum + entries[(query * subspaceCount + subspace) * codewords + number]
         }
       }
     }

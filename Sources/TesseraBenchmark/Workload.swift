@@ -38,14 +38,14 @@ enum BenchmarkInput {
   /// Numbers from -1 up to 1, all equally likely.
   static func uniform(_ count: Int, seed: UInt64) -> [Float] {
     var random = SplitMix64(seed: seed)
-    return [Float](unsafeUninitializedCapacity: count) { values, filled in
+    return unsafe [Float](unsafeUninitializedCapacity: count) { values, filled in
       while filled < count {
         // Two numbers of 24 bits from each draw: exact in Float32.
         let bits = random.next()
-        values[filled] = Float(Int32(truncatingIfNeeded: bits >> 40) - 0x80_0000) * 0x1p-23
+        unsafe values[filled] = Float(Int32(truncatingIfNeeded: bits >> 40) - 0x80_0000) * 0x1p-23
         filled += 1
         guard filled < count else { break }
-        values[filled] =
+        unsafe values[filled] =
           Float(Int32(truncatingIfNeeded: bits >> 8 & 0xFF_FFFF) - 0x80_0000)
           * 0x1p-23
         filled += 1

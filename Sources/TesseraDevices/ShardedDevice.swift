@@ -43,10 +43,10 @@ public final class ShardedDevice: Device {
   /// Adds the bytes of all devices; the largest allocation is that of one device.
   public func cost(of search: SearchShape) -> SearchCost {
     var sum = SearchCost(residentBytes: 0, workingBytes: 0, largestAllocationBytes: 0)
-    for part in parts(of: search.rows) {
+    for shard in shards(of: search.rows) {
       var shape = search
-      shape.rows = part.rows.count
-      let cost = part.device.cost(of: shape)
+      shape.rows = shard.rows.count
+      let cost = shard.device.cost(of: shape)
       sum.residentBytes += cost.residentBytes
       sum.workingBytes += cost.workingBytes
       sum.largestAllocationBytes = max(sum.largestAllocationBytes, cost.largestAllocationBytes)
@@ -59,16 +59,16 @@ public final class ShardedDevice: Device {
     _ vectors: Vectors, in lists: RowLists, metric: Metric
   ) throws(TesseraError) -> VectorSet {
     try Shapes.prepare(vectors, in: lists)
-    let parts = parts(of: lists)
+    let shards = shards(of: lists)
     do throws(TesseraError) {
-      let sets = try Self.each(of: parts.count) { index throws(TesseraError) in
-        let part = parts[index]
-        return try part.device.prepare(
-          vectors.rows(part.rows), in: lists.part(part.lists, rows: part.rows), metric: metric)
+      let sets = try Self.each(of: shards.count) { index throws(TesseraError) in
+        let shard = shards[index]
+        return try shard.device.prepare(
+          vectors.rows(shard.rows), in: lists.lists(shard.lists, rows: shard.rows), metric: metric)
       }
       return ShardedVectorSet(
         vectors, in: lists, metric: metric,
-        shards: zip(parts, sets).map { (device: $0.device, set: $1, lists: $0.lists) })
+        shards: zip(shards, sets).map { (device: $0.device, set: $1, lists: $0.lists) })
     } catch {
       // A device counts the rows of its share.
       guard error.code == .nonFinite else { throw error }
@@ -98,36 +98,36 @@ public final class ShardedDevice: Device {
 
   /// The devices with something to hold, and the rows each holds: a part of the only list, or whole
   /// lists where there are several.
-  private func parts(
+  private func shards(
     of lists: RowLists
   ) -> [(device: any Device, rows: Range<Int>, lists: Range<Int32>)] {
     guard lists.count > 1 else {
-      return parts(of: lists.ids.count).map { ($0.device, $0.rows, 0..<1) }
+      return shards(of: lists.ids.count).map { ($0.device, $0.rows, 0..<1) }
     }
     var first = 0
-    let parts = parts(of: lists.ids.count)
-    return parts.enumerated().compactMap { index, part in
+    let shards = shards(of: lists.ids.count)
+    return shards.enumerated().compactMap { index, shard in
       // A list belongs to the device whose rows its last row is among.
       let end =
-        index == parts.count - 1
+        index == shards.count - 1
         ? lists.count
-        : (lists.starts.firstIndex { $0 > part.rows.upperBound } ?? lists.starts.count) - 1
+        : (lists.starts.firstIndex { $0 > shard.rows.upperBound } ?? lists.starts.count) - 1
       defer { first = end }
       return first < end
-        ? (part.device, lists.starts[first]..<lists.starts[end], Int32(first)..<Int32(end)) : nil
+        ? (shard.device, lists.starts[first]..<lists.starts[end], Int32(first)..<Int32(end)) : nil
     }
   }
 
   /// The devices with something to hold, and the rows each holds of `count`.
-  private func parts(of count: Int) -> [(device: any Device, rows: Range<Int>)] {
+  private func shards(of count: Int) -> [(device: any Device, rows: Range<Int>)] {
     guard count > 0 else { return [(devices[0], 0..<0)] }
     var share = 0.0
     var start = 0
-    return zip(devices, shares).enumerated().compactMap { index, part in
-      share += part.1
+    return zip(devices, shares).enumerated().compactMap { index, shard in
+      share += shard.1
       let end = index == devices.count - 1 ? count : min(count, Int(share * Double(count)))
       defer { start = end }
-      return start < end ? (part.0, start..<end) : nil
+      return start < end ? (shard.0, start..<end) : nil
     }
   }
 

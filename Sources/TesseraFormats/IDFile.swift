@@ -52,7 +52,7 @@ public enum IDFile {
     for start in stride(from: 0, to: rows * columns, by: max(1, columns)) {
       let row = ids[start..<start + columns]
       guard writer.number == .int32 else {
-        try writer.append(row.span.bytes)
+        try unsafe writer.append(row.span.bytes)
         continue
       }
       var narrowed: [Int32] = []
@@ -65,7 +65,7 @@ public enum IDFile {
         }
         narrowed.append(id)
       }
-      try writer.append(narrowed.span.bytes)
+      try unsafe writer.append(narrowed.span.bytes)
     }
     // Rows of no columns have nothing to append.
     try writer.finish(rowCount: columns == 0 ? rows : nil)

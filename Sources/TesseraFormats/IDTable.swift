@@ -22,13 +22,13 @@ public struct IDTable: Sendable {
     precondition(
       row >= 0 && row < rows && column >= 0 && column < columns,
       "id (\(row), \(column)) of a \(rows) x \(columns) table")
-    let bytes = table.file.bytes
+    let bytes = unsafe table.file.bytes
     let offset =
       table.byteOffset + row * table.rowStride + column * table.number.byteCount
     return switch table.number {
-    case .int64: bytes.loadUnaligned(fromByteOffset: offset, as: Int64.self)
-    case .int32: Int64(bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self))
-    case .uint8: Int64(bytes[offset])
+    case .int64: unsafe bytes.loadUnaligned(fromByteOffset: offset, as: Int64.self)
+    case .int32: unsafe Int64(bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self))
+    case .uint8: unsafe Int64(bytes[offset])
     case .int8, .float16, .float32: preconditionFailure("not a type ids are opened with")
     }
   }

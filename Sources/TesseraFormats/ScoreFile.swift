@@ -31,7 +31,7 @@ public enum ScoreFile {
   ) throws(TesseraError) {
     try TableWriter.requireCount(scores.count, rows, columns, writer.path)
     for start in stride(from: 0, to: rows * columns, by: max(1, columns)) {
-      try writer.append(scores[start..<start + columns].span.bytes)
+      try unsafe writer.append(scores[start..<start + columns].span.bytes)
     }
     try writer.finish(rowCount: columns == 0 ? rows : nil)
   }

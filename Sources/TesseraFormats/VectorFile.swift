@@ -81,15 +81,17 @@ public enum VectorFile {
     _ vectors: Vectors, _ writer: TableWriter
   ) throws(TesseraError) {
     let source = NumberType(vectors.element)
-    guard let start = vectors.baseAddress, writer.number == source else {
+    guard let start = unsafe vectors.baseAddress, writer.number == source else {
       for index in 0..<vectors.count { try writer.append(vectors.row(index).span, .exact) }
       return try writer.finish()
     }
     for index in 0..<vectors.count {
-      let row = UnsafeRawBufferPointer(
+      let row = unsafe UnsafeRawBufferPointer(
         start: start + index * vectors.rowStride, count: vectors.dimension * writer.number.byteCount
       )
-      try withExtendedLifetime(vectors) { () throws(TesseraError) in try writer.append(row.bytes) }
+      try withExtendedLifetime(vectors) { () throws(TesseraError) in
+        try unsafe writer.append(row.bytes)
+      }
     }
     try writer.finish()
   }

@@ -11,21 +11,21 @@ internal import TesseraHost
 ///
 /// A device that loses its context throws `.deviceLost`: what was stored on it is gone, and new
 /// memory comes from a new context, once. One that gives no answer is given up, with
-/// `.deviceFailure`. Kernels are tried on a small problem before their first use; where they fail it,
-/// searches are refused, and other operations done by the host.
+/// `.deviceFailure`. Kernels are tried on a small problem before their first use; where they fail
+/// it, searches are refused, and other operations done by the host.
 public final class OpenCLDevice: Device {
   /// The kernel body in use.
   public let body: KernelBody
 
-  /// The driver's name for itself, such as "Portable Computing Language": it tells two drivers of one
-  /// processor apart.
+  /// The driver's name for itself, such as "Portable Computing Language": it tells two drivers of
+  /// one processor apart.
   public let platformName: String
 
   /// Items in a work-group of kernels that have no reason of their own: 1 for wide items, else a
   /// power of two from 64 to 256.
-  let groupSize: Int
-  /// Rounds that the loops of one work item may take together; operations that need more are left to
-  /// the host. `Int.max` where the driver ends no loop.
+  let workGroupSize: Int
+  /// Rounds that the loops of one work item may take together; operations that need more are left
+  /// to the host. `Int.max` where the driver ends no loop.
   let loopLimit: Int
   let cache: ProgramCache
   let trust: KernelTrust
@@ -97,11 +97,11 @@ public final class OpenCLDevice: Device {
         "TESSERA_OPENCL_BODY is tile, which needs work-groups of \(Self.leastTileItems) items; "
           + "\(name) runs at most \(abilities.workGroupSize); unset it, or set it to wide")
     }
-    groupSize =
+    workGroupSize =
       body == .wideItem
       ? 1 : 1 << (Int.bitWidth - 1 - min(256, abilities.workGroupSize).leadingZeroBitCount)
     loopLimit = options.loopLimit ?? abilities.loopLimit
-    macros = [body.macro: 1, "GROUP": groupSize]
+    macros = [body.macro: 1, "GROUP": workGroupSize]
       .merging(abilities.hasFloat64 ? ["HAS_FLOAT64": 1] : [:]) { $1 }
     let matrix = try MatrixChoice(
       options, candidates: context.matrixUnits(of: platform),
@@ -273,7 +273,8 @@ public final class OpenCLDevice: Device {
     return storage
   }
 
-  /// Throws `.wrongDevice` for memory of another device, and `.deviceLost` for memory that was lost.
+  /// Throws `.wrongDevice` for memory of another device, and `.deviceLost` for memory that was
+  /// lost.
   func requireCurrent(_ storage: OpenCLStorage, _ operation: String) throws(TesseraError) {
     let owner = storage.buffer.context
     guard owner !== context else { return }

@@ -142,10 +142,10 @@ extension FlatSearch {
   }
 
   private func exactSum(_ query: [Float], _ id: Int64) -> Double {
-    query.withUnsafeBufferPointer { query in
-      vectors.row(Int(id)).withUnsafeBufferPointer { row in
+    unsafe query.withUnsafeBufferPointer { query in
+      unsafe vectors.row(Int(id)).withUnsafeBufferPointer { row in
         guard let query = query.baseAddress, let row = row.baseAddress else { return 0 }
-        return CanonicalScore.sum(metric, query, row, count: vectors.dimension)
+        return unsafe CanonicalScore.sum(metric, query, row, count: vectors.dimension)
       }
     }
   }

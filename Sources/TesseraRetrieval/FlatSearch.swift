@@ -235,3 +235,54 @@ extension Device {
     }
   }
 }
+
+extension FlatSearch {
+  /// Options of a search; none of them changes the hits.
+  public struct Options: Sendable {
+    /// Bytes the device and its working memory may hold · 1 or more · never more than nine tenths
+    /// of a GPU's memory or half of the host's, which is what nil means.
+    public var memoryBudget: Int?
+    /// Queries given to the device at a time · 1 or more · nil is 1024, or fewer where memory is
+    /// short.
+    public var batchSize: Int?
+    /// The name of the rows in messages · a file name, say.
+    public var vectorsName: String
+    /// The name of the queries in messages.
+    public var queriesName: String
+    /// Takes what should differ from the defaults; values are checked by `FlatSearch`.
+    public init(
+      memoryBudget: Int? = nil, batchSize: Int? = nil,
+      vectorsName: String = "vectors", queriesName: String = "queries"
+    ) {
+      self.memoryBudget = memoryBudget
+      self.batchSize = batchSize
+      self.vectorsName = vectorsName
+      self.queriesName = queriesName
+    }
+  }
+}
+
+/// The hits of a search and how it went.
+public struct SearchReport: Sendable {
+  /// Hits of all queries, in query order.
+  public let neighbors: Neighbors
+  /// The device that found them: the fallback, if the chosen one failed.
+  public let device: DeviceInfo
+  /// Chunks of the rows that were searched: 1 where everything fits the memory, 0 where no row is
+  /// selected.
+  public let chunkCount: Int
+  /// Queries given to the device at a time.
+  public let batchSize: Int
+  /// Bytes the largest prepared chunk kept beyond the caller's rows.
+  public let residentBytes: Int
+  /// Bytes planned for the work on one chunk and one batch, and given back.
+  public let workingBytes: Int
+  /// The most the device and its working memory were planned to hold, in bytes, beyond the caller's
+  /// rows.
+  public let peakBytes: Int
+  /// Seconds spent making rows ready. 0 where they were ready from the search before.
+  public let prepareSeconds: Double
+  /// Seconds spent searching. Where rows are streamed, every search makes them ready again, and
+  /// this includes that.
+  public let searchSeconds: Double
+}

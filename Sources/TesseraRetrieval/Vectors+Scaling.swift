@@ -48,16 +48,16 @@ extension Vectors {
   /// - Throws: `.outOfMemory`.
   func scaled(by scale: Int) throws(TesseraError) -> Vectors {
     let bytes = count.multipliedReportingOverflow(by: dimension * 4)
-    let memory = try UnsafeMutableRawBufferPointer.allocateAligned(
+    let memory = try unsafe UnsafeMutableRawBufferPointer.allocateAligned(
       bytes.overflow ? .max : bytes.partialValue)
-    let owner = HostMemory(UnsafeRawBufferPointer(memory)) { bytes in
-      UnsafeMutableRawBufferPointer(mutating: bytes).deallocateAligned()
+    let owner = unsafe HostMemory(UnsafeRawBufferPointer(memory)) { bytes in
+      unsafe UnsafeMutableRawBufferPointer(mutating: bytes).deallocateAligned()
     }
-    let target = memory.bindMemory(to: Float.self)
+    let target = unsafe memory.bindMemory(to: Float.self)
     for index in 0..<count {
       try StopSignal.check()
       for (column, number) in row(index).enumerated() {
-        target[index * dimension + column] = Float(Double(number).scaled(by: scale))
+        unsafe target[index * dimension + column] = Float(Double(number).scaled(by: scale))
       }
     }
     return try Vectors(owner, element: .float32, count: count, dimension: dimension)

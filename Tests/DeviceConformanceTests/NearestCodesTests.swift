@@ -23,7 +23,7 @@ struct NearestCodesTests {
   struct Input: Workload, CustomStringConvertible {
     var queries: Int
     var rows: Int
-    var parts: Int
+    var subspaceCount: Int
     var bits: Int
     var k: Int
     var order = ScoreOrder.smallestFirst
@@ -32,64 +32,69 @@ struct NearestCodesTests {
       switch content {
       case .rising: 1 << bits
       case .long: (1 << bits) + 3
-      default: (1 << bits) - parts % 2
+      default: (1 << bits) - subspaceCount % 2
       }
     }
-    var work: Int { queries * rows * parts }
+    var work: Int { queries * rows * subspaceCount }
     var description: String {
-      "\(queries) queries, \(rows) codes of \(parts) x \(bits) bits, k \(k), \(order), \(content)"
+      "\(queries) queries, \(rows) codes of \(subspaceCount) x \(bits) bits, k \(k), \(order), \(content)"
     }
 
     static let cases: [Input] =
       [4, 8].flatMap { bits in
         [
-          Input(queries: 0, rows: 5, parts: 2, bits: bits, k: 3),
-          Input(queries: 2, rows: 0, parts: 2, bits: bits, k: 3),
-          Input(queries: 1, rows: 1, parts: 1, bits: bits, k: 1),
-          Input(queries: 3, rows: 31, parts: 3, bits: bits, k: 7, order: .largestFirst),
-          Input(queries: 4, rows: 32, parts: 4, bits: bits, k: 32),
-          Input(queries: 5, rows: 33, parts: 5, bits: bits, k: 40, order: .largestFirst),
-          Input(queries: 9, rows: 500, parts: 8, bits: bits, k: 100),
-          Input(queries: 2, rows: 700, parts: 13, bits: bits, k: 2, content: .equal),
-          Input(queries: 2, rows: 700, parts: 2, bits: bits, k: 5, content: .rising),
-          Input(queries: 3, rows: 600, parts: 12, bits: bits, k: 9, content: .uneven),
-          Input(queries: 3, rows: 600, parts: 7, bits: bits, k: 9, content: .long),
-          Input(queries: 2, rows: 300, parts: 4, bits: bits, k: 5, content: .huge),
+          Input(queries: 0, rows: 5, subspaceCount: 2, bits: bits, k: 3),
+          Input(queries: 2, rows: 0, subspaceCount: 2, bits: bits, k: 3),
+          Input(queries: 1, rows: 1, subspaceCount: 1, bits: bits, k: 1),
+          Input(queries: 3, rows: 31, subspaceCount: 3, bits: bits, k: 7, order: .largestFirst),
+          Input(queries: 4, rows: 32, subspaceCount: 4, bits: bits, k: 32),
+          Input(queries: 5, rows: 33, subspaceCount: 5, bits: bits, k: 40, order: .largestFirst),
+          Input(queries: 9, rows: 500, subspaceCount: 8, bits: bits, k: 100),
+          Input(queries: 2, rows: 700, subspaceCount: 13, bits: bits, k: 2, content: .equal),
+          Input(queries: 2, rows: 700, subspaceCount: 2, bits: bits, k: 5, content: .rising),
+          Input(queries: 3, rows: 600, subspaceCount: 12, bits: bits, k: 9, content: .uneven),
+          Input(queries: 3, rows: 600, subspaceCount: 7, bits: bits, k: 9, content: .long),
+          Input(queries: 2, rows: 300, subspaceCount: 4, bits: bits, k: 5, content: .huge),
           Input(
-            queries: 2, rows: 300, parts: 4, bits: bits, k: 5, order: .largestFirst, content: .huge),
+            queries: 2, rows: 300, subspaceCount: 4, bits: bits, k: 5, order: .largestFirst,
+            content: .huge),
           // Large: threads, several launches, lists that fill.
-          Input(queries: 37, rows: 20_011, parts: 48, bits: bits, k: 10, order: .largestFirst),
-          Input(queries: 6, rows: 30_000, parts: 16, bits: bits, k: 1000),
-          Input(queries: 2, rows: 60_001, parts: 5, bits: bits, k: 17, content: .equal),
-          Input(queries: 2, rows: 60_001, parts: 4, bits: bits, k: 17, content: .rising),
-          Input(queries: 2, rows: 4_000, parts: 600, bits: bits, k: 3),
+          Input(
+            queries: 37, rows: 20_011, subspaceCount: 48, bits: bits, k: 10, order: .largestFirst),
+          Input(queries: 6, rows: 30_000, subspaceCount: 16, bits: bits, k: 1000),
+          Input(queries: 2, rows: 60_001, subspaceCount: 5, bits: bits, k: 17, content: .equal),
+          Input(queries: 2, rows: 60_001, subspaceCount: 4, bits: bits, k: 17, content: .rising),
+          Input(queries: 2, rows: 4_000, subspaceCount: 600, bits: bits, k: 3),
         ]
       }
 
     /// The numbers of all codes.
     func codes(_ generator: inout RepeatableGenerator) -> [UInt8] {
       switch content {
-      case .equal: [UInt8](repeating: UInt8(min(9, codewords - 1)), count: rows * parts)
+      case .equal: [UInt8](repeating: UInt8(min(9, codewords - 1)), count: rows * subspaceCount)
       case .rising:
         (0..<rows).flatMap { row in
           // The row's number, the highest digit first.
-          (0..<parts).reversed().map { UInt8(truncatingIfNeeded: row >> ($0 * bits)) & mask }
+          (0..<subspaceCount).reversed().map {
+            UInt8(truncatingIfNeeded: row >> ($0 * bits)) & mask
+          }
         }
-      default: (0..<rows * parts).map { _ in UInt8(generator.below(min(codewords, 1 << bits))) }
+      default:
+        (0..<rows * subspaceCount).map { _ in UInt8(generator.below(min(codewords, 1 << bits))) }
       }
     }
 
     private var mask: UInt8 { bits == 8 ? 255 : 15 }
 
     func tables(_ generator: inout RepeatableGenerator) -> [Float] {
-      (0..<queries * parts * codewords).map { index in
-        let part = index / codewords % parts
+      (0..<queries * subspaceCount * codewords).map { index in
+        let subspace = index / codewords % subspaceCount
         let codeword = Float(index % codewords)
         switch content {
         case .random, .equal, .long: return generator.unit()
         case .rising:
           var weight: Float = 1
-          for _ in part + 1..<parts { weight *= Float(codewords) }
+          for _ in subspace + 1..<subspaceCount { weight *= Float(codewords) }
           return -codeword * weight
         case .uneven:
           return generator.unit() * Float(1 << generator.below(24))
@@ -110,13 +115,13 @@ struct NearestCodesTests {
     var generator = RepeatableGenerator(seed: 77)
     let numbers = input.codes(&generator)
     let tables = input.tables(&generator)
-    let (columns, hitCount) = (input.parts * input.codewords, min(input.k, input.rows))
+    let (columns, hitCount) = (input.subspaceCount * input.codewords, min(input.k, input.rows))
 
     let cpu = try Self.oracle.get()
     let scores = try cpu.allocate(Float.self, rows: input.queries, columns: input.rows)
     try cpu.lookupScores(
       cpu.upload(tables, rows: input.queries, columns: columns),
-      cpu.upload(numbers, rows: input.rows, columns: input.parts), into: scores)
+      cpu.upload(numbers, rows: input.rows, columns: input.subspaceCount), into: scores)
     let values = try cpu.allocate(Float.self, rows: input.queries, columns: hitCount)
     let places = try cpu.allocate(Int32.self, rows: input.queries, columns: hitCount)
     try cpu.topK(scores, order: input.order, into: values, places)
@@ -124,7 +129,7 @@ struct NearestCodesTests {
     let framed = try Framed(
       tables, rows: input.queries, columns: columns, filler: .nan, on: device)
     let set = try device.prepare(
-      ProductCodes(packed(numbers, input), parts: input.parts, bits: input.bits))
+      ProductCodes(packed(numbers, input), subspaceCount: input.subspaceCount, bits: input.bits))
     let hits = try device.nearestCodes(framed.matrix, in: set, order: input.order, k: input.k)
     #expect(hits.queryCount == input.queries)
     #expect(hits.hitCount == hitCount)
@@ -150,9 +155,9 @@ struct NearestCodesTests {
   private func packed(_ numbers: [UInt8], _ input: Input) -> [UInt8] {
     guard input.bits == 4 else { return numbers }
     return (0..<input.rows).flatMap { row in
-      stride(from: 0, to: input.parts, by: 2).map { part in
-        let start = row * input.parts + part
-        return numbers[start] | (part + 1 < input.parts ? numbers[start + 1] << 4 : 0)
+      stride(from: 0, to: input.subspaceCount, by: 2).map { subspace in
+        let start = row * input.subspaceCount + subspace
+        return numbers[start] | (subspace + 1 < input.subspaceCount ? numbers[start + 1] << 4 : 0)
       }
     }
   }
@@ -165,7 +170,7 @@ struct NearestCodesTests {
   @Test("refuses what does not fit and says why", arguments: Subject.present)
   func refusals(_ subject: Subject) throws {
     let device = try subject.device
-    let set = try device.prepare(ProductCodes([0x21, 0x03, 0xE1, 0x0F], parts: 3, bits: 4))
+    let set = try device.prepare(ProductCodes([0x21, 0x03, 0xE1, 0x0F], subspaceCount: 3, bits: 4))
     for (columns, k, code, text) in [
       (47, 1, TesseraError.Code.invalidShape, "47 table entries do not divide into 3 tables"),
       (48, 0, .invalidArgument, "k is 0, it must be at least 1"),
@@ -181,9 +186,10 @@ struct NearestCodesTests {
 
   @Test("refuses bytes that are no codes")
   func malformed() {
-    #expect(refusal { try ProductCodes([1, 2, 3], parts: 3, bits: 4) }?.code == .invalidShape)
-    #expect(refusal { try ProductCodes([1, 2], parts: 0, bits: 8) }?.code == .invalidShape)
-    #expect(refusal { try ProductCodes([1, 2], parts: 2, bits: 5) }?.code == .unsupported)
+    #expect(
+      refusal { try ProductCodes([1, 2, 3], subspaceCount: 3, bits: 4) }?.code == .invalidShape)
+    #expect(refusal { try ProductCodes([1, 2], subspaceCount: 0, bits: 8) }?.code == .invalidShape)
+    #expect(refusal { try ProductCodes([1, 2], subspaceCount: 2, bits: 5) }?.code == .unsupported)
   }
 
   @Test("refuses codes of another device", arguments: Subject.present)
@@ -192,7 +198,8 @@ struct NearestCodesTests {
     let tables = try device.upload([Float](repeating: 1, count: 16), rows: 1, columns: 16)
     let error = refusal {
       try device.nearestCodes(
-        tables, in: StrangeCodes(ProductCodes([1, 2], parts: 1, bits: 4)), order: .largestFirst,
+        tables, in: StrangeCodes(ProductCodes([1, 2], subspaceCount: 1, bits: 4)),
+        order: .largestFirst,
         k: 1)
     }
     #expect(error?.code == .wrongDevice)

@@ -125,12 +125,12 @@ struct NearestTests {
     let set = try device.prepare(rows.vectors, metric: trial.input.metric)
     let together = try device.nearest(queries, in: set, k: 9)
     for batchSize in [1, 5] {
-      var pieces = Neighbors.none(queryCount: 0)
+      var joined = Neighbors.none(queryCount: 0)
       for start in stride(from: 0, to: queries.count, by: batchSize) {
         let batch = queries.rows(start..<min(start + batchSize, queries.count))
-        pieces.append(try device.nearest(batch, in: set, k: 9))
+        joined.append(try device.nearest(batch, in: set, k: 9))
       }
-      #expect(pieces.difference(from: together) == nil, "batches of \(batchSize)")
+      #expect(joined.difference(from: together) == nil, "batches of \(batchSize)")
     }
   }
 

@@ -83,7 +83,8 @@ private enum Recorder {
 }
 
 extension FaultTests {
-  /// Whether `events` end as they must: nothing is queued after the last finish before a queue goes.
+  /// Whether `events` end as they must: nothing is queued after the last finish before a queue
+  /// goes.
   private func endsInOrder(_ events: [Recorder.Event]) -> Bool {
     var hasUnfinished = false
     for event in events {
@@ -188,7 +189,7 @@ extension FaultTests {
         [
           device.argument(source, ""), device.argument(indices, ""), .int(1), .int(1),
           device.argument(target, ""),
-        ], over: Grid(groups: (1, 1), workPerGroup: 1))
+        ], over: Grid(workGroups: (1, 1), workEach: 1))
       return try device.download(target)
     }
     DispatchQueue.global().async(group: group) {
@@ -219,7 +220,7 @@ extension FaultTests {
       for _ in 0..<2 {
         try device.launch(
           "add", of: KernelSource("formula", text: text), [device.argument(target, "")],
-          over: Grid(groups: (1, 1), workPerGroup: 1))
+          over: Grid(workGroups: (1, 1), workEach: 1))
       }
       return try device.download(target)
     }
@@ -238,7 +239,7 @@ extension FaultTests {
     let error = #expect(throws: TesseraError.self) {
       try device.launch(
         "add", of: KernelSource("formula", text: "kernel void add("), [],
-        over: Grid(groups: (1, 1), workPerGroup: 1))
+        over: Grid(workGroups: (1, 1), workEach: 1))
     }
     #expect(error?.code == .buildFailure && error?.message.contains("formula.cl") == true)
   }

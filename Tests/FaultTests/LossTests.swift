@@ -12,7 +12,7 @@ extension FaultTests {
     let kept = try device.upload([Float(1), 2], rows: 2, columns: 1)
     let set = try device.prepare(
       Vectors([1, 2, 3, 4], dimension: 2), metric: .innerProduct, firstID: 0)
-    let codes = try device.prepare(ProductCodes([1, 2, 3], parts: 1, bits: 4))
+    let codes = try device.prepare(ProductCodes([1, 2, 3], subspaceCount: 1, bits: 4))
     FaultyDriver.inject(
       Fault("", [.read], .losesContext(-5), times: 1, throws: .deviceLost))
     let first = #expect(throws: TesseraError.self) { try device.download(kept) }
@@ -141,25 +141,25 @@ extension FaultTests {
   func longWork() throws {
     let device = try FaultyDriver.device(
       Self.options(isTried: true, deadline: .milliseconds(500)))
-    let (groups, rowsPerGroup) = (40, 32)
-    let count = groups * rowsPerGroup
+    let (workGroups, rowsPerWorkGroup) = (40, 32)
+    let count = workGroups * rowsPerWorkGroup
     let target = try device.upload([Float](repeating: 0, count: count), rows: count, columns: 1)
     let rows = try device.upload([Int32](repeating: 0, count: count), rows: count, columns: 1)
     let source = try device.upload([Float(7)], rows: 1, columns: 1)
     FaultyDriver.inject(Fault("", [.createContext], .doesNothing, throws: nil))
-    func launch(groups: Int, work: Int) throws {
+    func launch(workGroups: Int, work: Int) throws {
       try device.launch(
-        "gather", of: KernelSource("gather", ["ROWS": rowsPerGroup]),
+        "gather", of: KernelSource("gather", ["ROWS": rowsPerWorkGroup]),
         [
           device.argument(source, ""), device.argument(rows, ""), .int(count), .int(1),
           device.argument(target, ""),
-        ], over: Grid(groups: (groups, 1), workPerGroup: work))
+        ], over: Grid(workGroups: (workGroups, 1), workEach: work))
     }
-    // As if each group took a whole launch: as many pieces, with a mark after each.
-    try launch(groups: groups, work: Grid.workPerLaunch)
-    #expect(FaultyDriver.launchCount == groups)
-    for _ in 0..<1200 { try launch(groups: 1, work: 1) }
-    #expect(FaultyDriver.launchCount == groups + 1200)
+    // As if each group took a whole launch: as many launches, with a mark after each.
+    try launch(workGroups: workGroups, work: Grid.workPerLaunch)
+    #expect(FaultyDriver.launchCount == workGroups)
+    for _ in 0..<1200 { try launch(workGroups: 1, work: 1) }
+    #expect(FaultyDriver.launchCount == workGroups + 1200)
     #expect(try device.download(target) == [Float](repeating: 7, count: count))
   }
 }

@@ -103,11 +103,12 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
   private func nearestCodes(_ device: any Device) throws(TesseraError) -> [UInt32] {
     let bytes = (0..<300 * 3).map { UInt8(truncatingIfNeeded: $0 * 29) }
     var bits: [UInt32] = []
-    for (parts, width) in [(6, 4), (3, 8)] {
-      let columns = parts << width
+    for (subspaceCount, width) in [(6, 4), (3, 8)] {
+      let columns = subspaceCount << width
       let hits = try device.nearestCodes(
         device.upload(Self.numbers(6 * columns, seed: 10), rows: 6, columns: columns),
-        in: device.prepare(ProductCodes(bytes, parts: parts, bits: width)), order: .smallestFirst,
+        in: device.prepare(ProductCodes(bytes, subspaceCount: subspaceCount, bits: width)),
+        order: .smallestFirst,
         k: 8)
       bits += hits.ids.map { UInt32($0) } + hits.scores.map(\.bitPattern)
     }

@@ -7,9 +7,9 @@ let clusterChecks: [Check] =
     accumulateCheck(points: 300, columns: 34, clusters: 20),
     encodeCheck(points: 70, subspaces: 2, codewords: 20, width: 3),
     encodeCheck(points: 10, subspaces: 1, codewords: 33, width: 18),
-    lookupCheck(rows: 1100, parts: 9, codewords: 7),
+    lookupCheck(rows: 1100, subspaceCount: 9, codewords: 7),
     // More codewords than a byte can name.
-    lookupCheck(rows: 20, parts: 9, codewords: 300),
+    lookupCheck(rows: 20, subspaceCount: 9, codewords: 300),
     Check("a label outside the clusters") { device in
       let sums = try device.allocate(Double.self, rows: 3, columns: 1)
       let counts = try device.allocate(Int32.self, rows: 3, columns: 1)
@@ -50,12 +50,15 @@ private func accumulateCheck(points: Int, columns: Int, clusters: Int) -> Check 
   }
 }
 
-private func lookupCheck(rows: Int, parts: Int, codewords: Int) -> Check {
-  Check("lookupScores of \(rows) codes of \(parts) x \(codewords)") { device in
+private func lookupCheck(rows: Int, subspaceCount: Int, codewords: Int) -> Check {
+  Check("lookupScores of \(rows) codes of \(subspaceCount) x \(codewords)") { device in
     let scores = try device.allocate(Float.self, rows: 2, columns: rows)
     try device.lookupScores(
-      device.upload(numbers(2 * parts * codewords, seed: 1), rows: 2, columns: parts * codewords),
-      device.upload((0..<rows * parts).map { UInt8($0 * 5 % 7) }, rows: rows, columns: parts),
+      device.upload(
+        numbers(2 * subspaceCount * codewords, seed: 1), rows: 2, columns: subspaceCount * codewords
+      ),
+      device.upload(
+        (0..<rows * subspaceCount).map { UInt8($0 * 5 % 7) }, rows: rows, columns: subspaceCount),
       into: scores)
     return try device.download(scores)
   }

@@ -2,41 +2,44 @@ import TesseraCompute
 
 /// Scans of codes: every kernel, with ragged edges.
 let codeChecks: [Check] = [
-  // One launch, an odd number of parts, and fewer queries than a word holds.
-  nearestCodesCheck(count: 40, parts: 5, queries: 3, k: 40, .smallestFirst),
-  nearestCodesCheck(count: 40, parts: 5, bits: 8, queries: 3, k: 40, .smallestFirst),
+  // One launch, an odd number of subspaces, and fewer queries than a word holds.
+  nearestCodesCheck(count: 40, subspaceCount: 5, queries: 3, k: 40, .smallestFirst),
+  nearestCodesCheck(count: 40, subspaceCount: 5, bits: 8, queries: 3, k: 40, .smallestFirst),
   // Several launches with thresholds that rise, and more queries than a word holds.
-  nearestCodesCheck(count: 330, parts: 6, queries: 6, k: 3, .largestFirst),
-  nearestCodesCheck(count: 330, parts: 6, bits: 8, queries: 6, k: 3, .largestFirst),
+  nearestCodesCheck(count: 330, subspaceCount: 6, queries: 6, k: 3, .largestFirst),
+  nearestCodesCheck(count: 330, subspaceCount: 6, bits: 8, queries: 6, k: 3, .largestFirst),
   // More queries than lie side by side.
-  nearestCodesCheck(count: 97, parts: 2, bits: 8, queries: 33, k: 2, .smallestFirst),
-  // More parts than are looked up at a time.
-  nearestCodesCheck(count: 70, parts: 70, queries: 2, k: 2, .smallestFirst),
-  nearestCodesCheck(count: 70, parts: 11, bits: 8, queries: 2, k: 2, .smallestFirst),
+  nearestCodesCheck(count: 97, subspaceCount: 2, bits: 8, queries: 33, k: 2, .smallestFirst),
+  // More subspaces than are looked up at a time.
+  nearestCodesCheck(count: 70, subspaceCount: 70, queries: 2, k: 2, .smallestFirst),
+  nearestCodesCheck(count: 70, subspaceCount: 11, bits: 8, queries: 2, k: 2, .smallestFirst),
   // Lists that overflow, and are searched again.
-  nearestCodesCheck(count: 1100, parts: 1, queries: 1, k: 2, .largestFirst, equal: true),
-  nearestCodesCheck(count: 1100, parts: 1, bits: 8, queries: 1, k: 2, .largestFirst, equal: true),
+  nearestCodesCheck(count: 1100, subspaceCount: 1, queries: 1, k: 2, .largestFirst, equal: true),
+  nearestCodesCheck(
+    count: 1100, subspaceCount: 1, bits: 8, queries: 1, k: 2, .largestFirst, equal: true),
   // Tables that bytes cannot hold.
-  nearestCodesCheck(count: 50, parts: 3, queries: 5, k: 4, .smallestFirst, spike: 1e38),
-  nearestCodesCheck(count: 70, parts: 3, bits: 8, queries: 5, k: 4, .largestFirst, spike: 1e38),
+  nearestCodesCheck(count: 50, subspaceCount: 3, queries: 5, k: 4, .smallestFirst, spike: 1e38),
+  nearestCodesCheck(
+    count: 70, subspaceCount: 3, bits: 8, queries: 5, k: 4, .largestFirst, spike: 1e38),
 ]
 
 /// - Parameter spike: An entry of the third query's tables.
 private func nearestCodesCheck(
-  count: Int, parts: Int, bits: Int = 4, queries: Int, k: Int, _ order: ScoreOrder,
+  count: Int, subspaceCount: Int, bits: Int = 4, queries: Int, k: Int, _ order: ScoreOrder,
   equal: Bool = false, spike: Float? = nil
 ) -> Check {
   Check(
-    "nearestCodes \(k) of \(count) x \(parts) x \(bits) bits, \(queries) queries, \(order)"
+    "nearestCodes \(k) of \(count) x \(subspaceCount) x \(bits) bits, \(queries) queries, \(order)"
       + (spike == nil ? "" : ", not all rounded")
   ) { device in
-    let width = (parts * bits + 7) / 8
+    let width = (subspaceCount * bits + 7) / 8
     let bytes = (0..<count * width).map { equal ? 0x11 : UInt8($0 * 37 % 251) }
-    var entries = numbers(queries * parts << bits, seed: 1)
-    if let spike { entries[2 * parts << bits] = spike }
+    var entries = numbers(queries * subspaceCount << bits, seed: 1)
+    if let spike { entries[2 * subspaceCount << bits] = spike }
     let found = try device.nearestCodes(
-      device.upload(entries, rows: queries, columns: parts << bits),
-      in: device.prepare(ProductCodes(bytes, parts: parts, bits: bits)), order: order, k: k)
+      device.upload(entries, rows: queries, columns: subspaceCount << bits),
+      in: device.prepare(ProductCodes(bytes, subspaceCount: subspaceCount, bits: bits)),
+      order: order, k: k)
     return [found.ids.map(Float.init), found.scores]
   }
 }

@@ -362,7 +362,7 @@ static void check_scores(const csimd_kernels *tested, size_t dimension, size_t c
   }
 }
 
-// `count` points of one part against `count` codewords.
+// `count` points of one subspace against `count` codewords.
 static void check_encode(const csimd_kernels *tested, const float *points, size_t dimension,
                          size_t count) {
   size_t padded = csimd_padded_codewords(count);
@@ -387,13 +387,13 @@ static void check_encode(const csimd_kernels *tested, const float *points, size_
                          .longest = longest, .exact = exact};
   uint8_t *codes[2] = {room(count), room(count)};
   float *scratch = room(dimension * CSIMD_ENCODE_SCRATCH * 4);
-  plain->encode_part(&book, points, dimension, count, codes[0], 1, scratch);
-  tested->encode_part(&book, points, dimension, count, codes[1], 1, scratch);
-  EXPECT_SAME("encode_part", codes[0], codes[1], count);
+  plain->encode_subspace(&book, points, dimension, count, codes[0], 1, scratch);
+  tested->encode_subspace(&book, points, dimension, count, codes[1], 1, scratch);
+  EXPECT_SAME("encode_subspace", codes[0], codes[1], count);
   free(middle), free(panels), free(exact), free(codes[0]), free(codes[1]), free(scratch);
 }
 
-// Returns the number that a row holds for a part, in codes of groups.
+// Returns the number that a row holds for a subspace, in codes of groups.
 static uint32_t number_of(const csimd_codes *codes, size_t row, size_t m) {
   size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
   if (codes->bits == 8) return codes->groups[row / 64 * stride + m * CSIMD_CODE_BLOCK + row % 64];

@@ -91,7 +91,7 @@ import Testing
     arguments: [
       ("train --spec PQ6x4 --input none.npy --out x", 66, "none.npy"),
       ("train --spec PX --input base.npy --out x", 64, "\"PX\" names no quantizer"),
-      ("train --spec PQ25x8 --input base.npy --out x", 64, "do not divide into 25 parts"),
+      ("train --spec PQ25x8 --input base.npy --out x", 64, "do not divide into 25 subspaces"),
       ("train --spec PQ6x9 --input base.npy --out x", 64, "fewer than the 512 codewords"),
       ("train --spec PQ6x4 --input base.npy --out no/such/x", 73, "no/such/x"),
       ("train --spec SQ8 --input nan.npy --out x", 65, "nan.npy: train: NaN or infinity in row 1"),

@@ -1,5 +1,6 @@
 import Synchronization
 import TesseraCompute
+import TestSupport
 import Testing
 
 @Suite struct RunControlTests {
@@ -24,6 +25,22 @@ import Testing
   }
 
   private let device = OtherDevice().info.identifier
+
+  @Test("a closure behind the call hears of progress, and a labelled one notes")
+  func closures() throws {
+    let (steps, notes) = (Heard<String>(), Heard<String>())
+    let quiet = RunControl { step in steps.add(step.stage) }
+    try quiet.report("alone", done: 0)
+    quiet.note("nobody hears this")
+    let both = RunControl { step in
+      steps.add(step.stage)
+    } note: { text in
+      notes.add(text)
+    }
+    try both.report("both", done: 1)
+    both.note("a note")
+    #expect(steps.values == ["alone", "both"] && notes.values == ["a note"])
+  }
 
   @Test("what works is done once, in silence")
   func works() {
@@ -59,20 +76,9 @@ import Testing
 }
 
 /// A device that is not the reference.
-private final class OtherDevice: Device {
+private final class OtherDevice: NoMemory {
   let info = DeviceInfo(
     identifier: "other", name: "Other", kind: .accelerator, variant: "none", memoryBytes: 0,
     computeUnits: 1, accelerated: [])
 
-  private let absent = TesseraError(.unsupported, "there is no memory here")
-
-  func allocate(byteCount: Int) throws(TesseraError) -> Storage { throw absent }
-
-  func upload(
-    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
-  ) throws(TesseraError) { throw absent }
-
-  func download(
-    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-  ) throws(TesseraError) { throw absent }
 }

@@ -5,29 +5,13 @@ import Testing
 @Suite("SearchPlan")
 struct SearchPlanTests {
   /// The reference device's memory, with a cost that is easy to work out by hand.
-  private final class CostedDevice: Device {
+  private final class CostedDevice: ReferenceMemory {
     let info: DeviceInfo
 
     init(maxAllocationBytes: Int = .max) {
       info = DeviceInfo(
         identifier: "costed", name: "Costed", kind: .cpu, variant: "", memoryBytes: .max,
         maxAllocationBytes: maxAllocationBytes, computeUnits: 1, accelerated: [])
-    }
-
-    func allocate(byteCount: Int) throws(TesseraError) -> Storage {
-      try ReferenceDevice.shared.allocate(byteCount: byteCount)
-    }
-
-    func upload(
-      _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
-    ) throws(TesseraError) {
-      try ReferenceDevice.shared.upload(source, to: target, at: byteOffset)
-    }
-
-    func download(
-      _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-    ) throws(TesseraError) {
-      try ReferenceDevice.shared.download(source, at: byteOffset, to: target)
     }
 
     func cost(of search: SearchShape) -> SearchCost {
@@ -44,7 +28,7 @@ struct SearchPlanTests {
   }
 
   @Test(
-    "takes the fewest chunks that fit, in equal pieces",
+    "takes the fewest chunks that fit, of equal size",
     arguments: [
       // 150 bytes whatever the rows, and 10 a row.
       (1000, 10_150, 1000, 1), (1000, 10_149, 500, 2), (1000, 5150, 500, 2), (1000, 5149, 334, 3),

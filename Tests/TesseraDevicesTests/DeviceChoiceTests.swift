@@ -1,4 +1,5 @@
 import TesseraCompute
+import TestSupport
 import Testing
 
 @testable import TesseraDevices
@@ -169,5 +170,18 @@ import Testing
     #expect(devices.last === ReferenceDevice.shared)
     #expect(try Devices.choose(.cpu, threads: 1).info.computeUnits == 1)
     #expect(throws: TesseraError.self) { try Devices.choose(.cpu, threads: 0) }
+  }
+}
+
+/// A device in name only.
+final class FakeDevice: NoMemory {
+  let info: DeviceInfo
+  let absence = TesseraError(.outOfMemory, "a fake has no memory")
+
+  init(_ identifier: String, kind: DeviceInfo.Kind = .gpu, searches: Bool = true) {
+    info = DeviceInfo(
+      identifier: identifier, name: "Fake \(identifier)", kind: kind, vendor: "NVIDIA", driver: "1",
+      variant: "none", memoryBytes: 1 << 30, computeUnits: 1,
+      accelerated: searches ? [.nearest] : [.multiply])
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import TesseraCompute
+import TestSupport
 import Testing
 
 @testable import TesseraDevices
@@ -87,7 +88,7 @@ import Testing
 }
 
 /// A device that prepares rows but fails to search them.
-private final class BrokenDevice: Device {
+private final class BrokenDevice: ReferenceMemory {
   let info = FakeDevice("opencl:0").info
 
   func nearest(
@@ -95,21 +96,5 @@ private final class BrokenDevice: Device {
     only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
     throw TesseraError(.deviceFailure, "broken")
-  }
-
-  func allocate(byteCount: Int) throws(TesseraError) -> Storage {
-    try ReferenceDevice.shared.allocate(byteCount: byteCount)
-  }
-
-  func upload(
-    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
-  ) throws(TesseraError) {
-    try ReferenceDevice.shared.upload(source, to: target, at: byteOffset)
-  }
-
-  func download(
-    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-  ) throws(TesseraError) {
-    try ReferenceDevice.shared.download(source, at: byteOffset, to: target)
   }
 }

@@ -1,5 +1,6 @@
 import TesseraCPU
 import TesseraCompute
+import TestSupport
 import Testing
 
 @testable import TesseraDevices
@@ -101,21 +102,10 @@ import Testing
 }
 
 /// A device that has overcome a fault, and does nothing else.
-private final class DeviceWithFault: Device {
+private final class DeviceWithFault: NoMemory {
   let info = ReferenceDevice.shared.info
   let faults: [TesseraError]
 
   init(_ fault: TesseraError) { faults = [fault] }
 
-  private let absent = TesseraError(.unsupported, "there is no memory here")
-
-  func allocate(byteCount: Int) throws(TesseraError) -> Storage { throw absent }
-
-  func upload(
-    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
-  ) throws(TesseraError) { throw absent }
-
-  func download(
-    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-  ) throws(TesseraError) { throw absent }
 }

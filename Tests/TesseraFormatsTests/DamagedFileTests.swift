@@ -1,5 +1,6 @@
 import TesseraCompute
 import TesseraFormats
+import TestSupport
 import Testing
 
 /// A small proper file, and a reader that goes through everything in it.
@@ -44,7 +45,7 @@ struct DamagedFileTests {
   func truncated(_ sample: SampleFile) throws {
     let folder = try ScratchFolder()
     try sample.write(folder(sample.name))
-    let whole = try folder.read(sample.name)
+    let whole = try folder.bytes(sample.name)
     #expect(try sample.read(folder(sample.name)) == 12)
     let recordBytes = sample.name.hasSuffix("vecs") ? whole.count / 4 : whole.count
     for length in 0..<whole.count {
@@ -64,7 +65,7 @@ struct DamagedFileTests {
     var generator = SeededGenerator(seed: seed)
     let folder = try ScratchFolder()
     try sample.write(folder(sample.name))
-    let whole = try folder.read(sample.name)
+    let whole = try folder.bytes(sample.name)
     for attempt in 0..<500 {
       var damaged = whole
       for _ in 0..<Int.random(in: 1...4, using: &generator) {

@@ -1,6 +1,7 @@
 import Foundation
 import TesseraCompute
 import TesseraFormats
+import TestSupport
 import Testing
 
 /// A reader, and bytes it must refuse with a code and words that name the fault.

@@ -1,6 +1,7 @@
 import Foundation
 import TesseraCompute
 import TesseraFormats
+import TestSupport
 import Testing
 
 /// NumPy, run as another program.

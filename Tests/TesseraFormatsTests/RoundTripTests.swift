@@ -1,5 +1,6 @@
 import TesseraCompute
 import TesseraFormats
+import TestSupport
 import Testing
 
 @Suite("Files read back as they were written")
@@ -33,7 +34,7 @@ struct RoundTripTests {
     }
     try writer.finish()
     #expect(
-      try folder.read("streamed.\(subject.ending)") == folder.read("whole.\(subject.ending)"))
+      try folder.bytes("streamed.\(subject.ending)") == folder.bytes("whole.\(subject.ending)"))
   }
 
   @Test("a slice with a row stride is packed", arguments: ["npy", "fbin", "fvecs"])
@@ -235,8 +236,8 @@ struct ForeignWriterTests {
     let folder = try ScratchFolder()
     try IDFile.write([], rows: 3, columns: 0, to: folder("ids.npy"))
     try ScoreFile.write([], rows: 0, columns: 7, to: folder("scores.npy"))
-    #expect(String(decoding: try folder.read("ids.npy"), as: UTF8.self).contains("(3, 0)"))
-    #expect(String(decoding: try folder.read("scores.npy"), as: UTF8.self).contains("(0, 7)"))
+    #expect(String(decoding: try folder.bytes("ids.npy"), as: UTF8.self).contains("(3, 0)"))
+    #expect(String(decoding: try folder.bytes("scores.npy"), as: UTF8.self).contains("(0, 7)"))
     #expect(throws: TesseraError.self) {
       try IDFile.write([], rows: 3, columns: 0, to: folder("ids.ibin"))
     }

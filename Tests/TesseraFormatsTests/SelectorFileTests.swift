@@ -1,5 +1,6 @@
 import TesseraCompute
 import TesseraFormats
+import TestSupport
 import Testing
 
 @Suite("Files of selected rows")

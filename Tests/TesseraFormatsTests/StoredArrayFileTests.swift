@@ -1,6 +1,7 @@
 import Foundation
 import TesseraCompute
 internal import TesseraHost
+import TestSupport
 import Testing
 
 @testable import TesseraFormats
@@ -33,7 +34,7 @@ struct StoredArrayFileTests {
     let folder = try ScratchFolder()
     try Self.sample.write(to: folder("a.safetensors"))
     try Self.sample.write(to: folder("b.safetensors"))
-    #expect(try folder.read("a.safetensors") == folder.read("b.safetensors"))
+    #expect(try folder.bytes("a.safetensors") == folder.bytes("b.safetensors"))
     #expect(try StoredArrayFile(folder("a.safetensors")) == Self.sample)
     #expect(try folder.names == ["a.safetensors", "b.safetensors"])
   }
@@ -42,7 +43,7 @@ struct StoredArrayFileTests {
   func alignment() throws {
     let folder = try ScratchFolder()
     try Self.sample.write(to: folder("a.safetensors"))
-    let file = try folder.read("a.safetensors")
+    let file = try folder.bytes("a.safetensors")
     let length = file[0..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
     #expect((8 + length) % 64 == 0)
     let header = try #require(
@@ -75,7 +76,7 @@ struct StoredArrayFileTests {
     #expect(Array("123456789".utf8).withUnsafeBytes(Checksum.crc32) == 0xCBF4_3926)
     let folder = try ScratchFolder()
     try Self.sample.write(to: folder("a.safetensors"))
-    let whole = try folder.read("a.safetensors")
+    let whole = try folder.bytes("a.safetensors")
     let length = whole[0..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
     for place in 8 + length..<whole.count {
       var damaged = whole
@@ -91,7 +92,7 @@ struct StoredArrayFileTests {
   func damage() throws {
     let folder = try ScratchFolder()
     try Self.sample.write(to: folder("a.safetensors"))
-    let whole = try folder.read("a.safetensors")
+    let whole = try folder.bytes("a.safetensors")
     for length in 0..<whole.count {
       let path = try folder.write(Array(whole[..<length]), "b.safetensors")
       let error = #expect(throws: TesseraError.self) { try StoredArrayFile(path) }

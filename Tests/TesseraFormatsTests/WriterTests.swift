@@ -2,6 +2,7 @@ import Foundation
 import TesseraCompute
 import TesseraFormats
 internal import TesseraHost
+import TestSupport
 import Testing
 
 @Suite("A write that fails leaves nothing behind")
@@ -19,7 +20,7 @@ struct WriterTests {
       #expect(error.message.contains(message), "\(error.message)")
       #expect(!error.message.contains { $0.isNewline })
       #expect(try folder.names == before.map { _ in name })
-      for text in before { #expect(try folder.read(name) == Array(text.utf8)) }
+      for text in before { #expect(try folder.bytes(name) == Array(text.utf8)) }
     }
   }
 
@@ -64,7 +65,7 @@ struct WriterTests {
       #expect(error.code == .inputOutput)
       #expect(error.status == EFBIG)
       #expect(try folder.names == ["v.npy"])
-      #expect(try folder.read("v.npy") == [9])
+      #expect(try folder.bytes("v.npy") == [9])
     }
   }
 
@@ -79,7 +80,7 @@ struct WriterTests {
     }
     // A file system that has no files without a name keeps the temporary one.
     #expect(try folder.names.filter { !$0.hasSuffix(".tmp") } == ["v.npy"])
-    #expect(try folder.read("v.npy") == [9])
+    #expect(try folder.bytes("v.npy") == [9])
   }
 
   @Test("a number beyond the range, rounding or not", arguments: [Rounding.exact, .nearest])
@@ -273,13 +274,13 @@ struct AtomicFileTests {
     _ = try folder.write([9, 9], "f")
     let file = try AtomicFile(folder("f"), namedFromStart: namedFromStart)
     try file.append(([1, 2, 3] as [UInt8]).span.bytes)
-    #expect(try folder.read("f") == [9, 9])
+    #expect(try folder.bytes("f") == [9, 9])
     try file.commit()
-    #expect(try folder.read("f") == [1, 2, 3])
+    #expect(try folder.bytes("f") == [1, 2, 3])
     #expect(try folder.names == ["f"])
     #expect(throws: TesseraError.self) { try file.append(([4] as [UInt8]).span.bytes) }
     file.discard()
-    #expect(try folder.read("f") == [1, 2, 3])
+    #expect(try folder.bytes("f") == [1, 2, 3])
   }
 
   @Test("a folder that goes away before the end", arguments: [false, true])

@@ -1,4 +1,5 @@
 import TesseraHost
+import TestSupport
 import Testing
 
 /// A machine of 8 cores as a container may see it, in a folder of its own.

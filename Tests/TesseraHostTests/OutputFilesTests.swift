@@ -1,5 +1,6 @@
 import Foundation
 import TesseraHost
+import TestSupport
 import Testing
 
 extension AtomicFile {
@@ -34,10 +35,10 @@ struct OutputFilesTests {
     try folder.write("old a", "a")
     let files = try OutputFiles(pair)
     try write(files)
-    #expect(try folder.read("a") == "old a")
+    #expect(try folder.text("a") == "old a")
     try files.commit()
-    #expect(try folder.read("a") == "new a")
-    #expect(try folder.read("b") == "new b")
+    #expect(try folder.text("a") == "new a")
+    #expect(try folder.text("b") == "new b")
     #expect(try folder.names == ["a", "b"])
   }
 
@@ -45,7 +46,7 @@ struct OutputFilesTests {
   func abandoned() throws {
     try folder.write("old a", "a")
     do { try write(OutputFiles(pair)) }
-    #expect(try folder.read("a") == "old a")
+    #expect(try folder.text("a") == "old a")
     #expect(try folder.names == ["a"])
   }
 
@@ -59,7 +60,7 @@ struct OutputFilesTests {
     let error = #expect(throws: TesseraError.self) { try files.commit() }
     #expect(error?.code == .inputOutput && error?.message.hasPrefix(pair[1]) == true)
     #expect(try folder.names == (hadOld ? ["a", "b"] : ["b"]))
-    if hadOld { #expect(try folder.read("a") == "old a") }
+    if hadOld { #expect(try folder.text("a") == "old a") }
   }
 
   @Test("two names of one file are one, however they are written")
@@ -123,7 +124,7 @@ struct OutputFilesTests {
     let files = try OutputFiles(pair)
     try write(files)
     try files.commit()
-    #expect(try folder.read("real/a") == "new a")
+    #expect(try folder.text("real/a") == "new a")
     #expect(try FileManager.default.destinationOfSymbolicLink(atPath: pair[0]) == "real/a")
     let attributes = try FileManager.default.attributesOfItem(atPath: folder("real/a"))
     #expect(attributes[.posixPermissions] as? Int == 0o600)

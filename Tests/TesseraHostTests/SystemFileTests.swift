@@ -1,4 +1,5 @@
 import TesseraHost
+import TestSupport
 import Testing
 
 @Suite("Small files")

@@ -8,7 +8,7 @@ import Testing
 /// Read by entry points, which cannot capture anything.
 private let flushFails = Atomic(false)
 private let launchesLeft = Atomic(0)
-private let largestGroup = Atomic(0)
+private let largestWorkGroup = Atomic(0)
 private let isGone = Atomic(false)
 private struct Real: @unchecked Sendable {
   // Safe: entry points never change.
@@ -159,8 +159,8 @@ private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.l
   @Test(
     "devices of small work-groups give the same results", .enabled(if: !Subject.all.isEmpty),
     arguments: [16, 100])
-  func smallGroups(_ size: Int) throws {
-    largestGroup.store(size, ordering: .relaxed)
+  func smallWorkGroups(_ size: Int) throws {
+    largestWorkGroup.store(size, ordering: .relaxed)
     for body in [nil, KernelBody.wideItem, .tile] {
       var options = OpenCLOptions()
       options.body = body
@@ -168,13 +168,14 @@ private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.l
         api.clGetDeviceInfo = { device, property, size, value, written in
           let status = real!.api.clGetDeviceInfo(device, property, size, value, written)
           if property == cl_device_info(CL_DEVICE_MAX_WORK_GROUP_SIZE), let value {
-            value.storeBytes(of: largestGroup.load(ordering: .relaxed), as: Int.self)
+            value.storeBytes(of: largestWorkGroup.load(ordering: .relaxed), as: Int.self)
           }
           return status
         }
         api.clEnqueueNDRangeKernel = {
           queue, kernel, sides, offset, global, local, count, list, event in
-          guard (local?[0] ?? 1) * (local?[1] ?? 1) <= largestGroup.load(ordering: .relaxed) else {
+          guard (local?[0] ?? 1) * (local?[1] ?? 1) <= largestWorkGroup.load(ordering: .relaxed)
+          else {
             return -54
           }
           return real!.api.clEnqueueNDRangeKernel(
@@ -304,7 +305,7 @@ private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.l
     let error = #expect(throws: TesseraError.self) {
       try subject.device.launch(
         "no_such_kernel", of: KernelSource("gather"), [],
-        over: Grid(groups: (1, 1), workPerGroup: 1))
+        over: Grid(workGroups: (1, 1), workEach: 1))
     }
     #expect(error?.code == .deviceFailure && error?.status == -46)
     #expect(error?.message.contains("CL_INVALID_KERNEL_NAME") == true)
@@ -314,7 +315,7 @@ private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.l
   func buildFailure(_ subject: Subject) {
     let error = #expect(throws: TesseraError.self) {
       try subject.device.launch(
-        "gather", of: KernelSource("encode"), [], over: Grid(groups: (1, 1), workPerGroup: 1))
+        "gather", of: KernelSource("encode"), [], over: Grid(workGroups: (1, 1), workEach: 1))
     }
     #expect(error?.code == .buildFailure)
     #expect(error?.message.contains("encode.cl") == true)

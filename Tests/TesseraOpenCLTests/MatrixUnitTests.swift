@@ -40,7 +40,7 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
       let device = subject.device
       let probe = MatrixProbe(
         context: device.context, arena: device.session.arena, cache: device.cache,
-        macros: ["BODY_TILE": 1, "GROUP": device.groupSize])
+        macros: ["BODY_TILE": 1, "GROUP": device.workGroupSize])
       var numbers = Numbers(seed: 21)
       let (found, exact, bound): ([Float], [Double], Double)
       func product(_ a: [Double], _ i: Int, _ b: [Double], _ j: Int) -> Double {
@@ -87,7 +87,7 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
       guard context.text(CL_DEVICE_EXTENSIONS).contains(Self.packedProducts) else { continue }
       let probe = MatrixProbe(
         context: context, arena: subject.device.session.arena, cache: subject.device.cache,
-        macros: ["BODY_TILE": 1, "GROUP": subject.device.groupSize])
+        macros: ["BODY_TILE": 1, "GROUP": subject.device.workGroupSize])
       #expect(probe.works(MatrixUnit(kind: .dotProduct), .int8))
       var numbers = Numbers(seed: 22)
       let (dimension, queries, rows) = (77, 37, 70)
@@ -144,7 +144,7 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
           MatrixProbe(
             context: device.context, arena: device.session.arena,
             cache: ProgramCache(directory: nil, deviceKey: ""),
-            macros: ["BODY_TILE": 1, "GROUP": device.groupSize])
+            macros: ["BODY_TILE": 1, "GROUP": device.workGroupSize])
         }
       }
       // The builtins of AMD's compiler, which no CPU has.

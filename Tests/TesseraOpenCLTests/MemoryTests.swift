@@ -110,18 +110,18 @@ import Testing
     #expect(context == nil)
   }
 
-  @Test("launches are cut into pieces that cover the grid once", arguments: [1, 1 << 20, 1 << 40])
-  func pieces(_ workPerGroup: Int) {
-    let grid = Grid(groups: (7, 70_000), workPerGroup: workPerGroup)
-    #expect(grid.pieces.reduce(0) { $0 + $1.x.count * $1.y.count } == 7 * 70_000)
-    for (piece, next) in zip(grid.pieces, grid.pieces.dropFirst()) {
-      #expect(next.y.lowerBound == piece.y.upperBound || next.x.lowerBound == piece.x.upperBound)
+  @Test("a grid is cut into launches that cover it once", arguments: [1, 1 << 20, 1 << 40])
+  func launches(_ workEach: Int) {
+    let grid = Grid(workGroups: (7, 70_000), workEach: workEach)
+    #expect(grid.launches.reduce(0) { $0 + $1.x.count * $1.y.count } == 7 * 70_000)
+    for (ranges, next) in zip(grid.launches, grid.launches.dropFirst()) {
+      #expect(next.y.lowerBound == ranges.y.upperBound || next.x.lowerBound == ranges.x.upperBound)
     }
-    for piece in grid.pieces {
-      let groups = piece.x.count * piece.y.count
-      #expect(groups == 1 || groups * workPerGroup <= Grid.workPerLaunch)
-      #expect(piece.y.count <= Grid.maxRowsPerLaunch)
+    for ranges in grid.launches {
+      let workGroups = ranges.x.count * ranges.y.count
+      #expect(workGroups == 1 || workGroups * workEach <= Grid.workPerLaunch)
+      #expect(ranges.y.count <= Grid.maxRowsPerLaunch)
     }
-    #expect(Grid(groups: (0, 5), workPerGroup: 1).pieces.isEmpty)
+    #expect(Grid(workGroups: (0, 5), workEach: 1).launches.isEmpty)
   }
 }

@@ -7,7 +7,7 @@ import Testing
   /// Codes and tables that the reference device finishes.
   struct Input: Sendable {
     var count: Int
-    var parts: Int
+    var subspaceCount: Int
     var bits: Int
     var queries: Int
     var k: Int
@@ -17,14 +17,14 @@ import Testing
     /// Queries whose tables have an entry that bytes cannot hold.
     var wild: Set<Int> = []
 
-    var columns: Int { parts << bits }
+    var columns: Int { subspaceCount << bits }
 
     func codes(seed: UInt64) throws -> ProductCodes {
       var numbers = Numbers(seed: seed)
-      let bytes = (0..<count * ((parts * bits + 7) / 8)).map { _ in
+      let bytes = (0..<count * ((subspaceCount * bits + 7) / 8)).map { _ in
         UInt8(truncatingIfNeeded: numbers.next())
       }
-      return try ProductCodes(bytes, parts: parts, bits: bits)
+      return try ProductCodes(bytes, subspaceCount: subspaceCount, bits: bits)
     }
 
     func tables(seed: UInt64) -> [Float] {
@@ -68,14 +68,15 @@ import Testing
   }
 
   @Test("segments, staging and batches leave no trace", arguments: Subject.all)
-  func pieces(_ subject: Subject) throws {
+  func segments(_ subject: Subject) throws {
     for bits in [4, 8] {
       for order in ScoreOrder.allCases {
         var limits = SearchLimits()
         limits.segmentBytes = 5 * 64 * 7
         limits.stagingBytes = 2 * 64 * 7
         limits.batchBytes = 1
-        let input = Input(count: 4500, parts: 7, bits: bits, queries: 21, k: 30, order: order)
+        let input = Input(
+          count: 4500, subspaceCount: 7, bits: bits, queries: 21, k: 30, order: order)
         try input.expectReference(subject.device, limits)
         limits.capacity = 64
         try input.expectReference(subject.device, limits)
@@ -91,7 +92,7 @@ import Testing
       for order in ScoreOrder.allCases {
         // So few values that hundreds of rows tie.
         let input = Input(
-          count: 1500, parts: 2, bits: bits, queries: 9, k: k, order: order, kinds: 2)
+          count: 1500, subspaceCount: 2, bits: bits, queries: 9, k: k, order: order, kinds: 2)
         let counted = try input.expectReference(subject.device, limits)
         #expect(counted.rescored >= 9 * 64)
       }
@@ -107,7 +108,8 @@ import Testing
     ] {
       for order in ScoreOrder.allCases {
         let input = Input(
-          count: 300, parts: 5, bits: bits, queries: queries, k: 6, order: order, wild: Set(wild))
+          count: 300, subspaceCount: 5, bits: bits, queries: queries, k: 6, order: order,
+          wild: Set(wild))
         let counted = try input.expectReference(subject.device)
         #expect(counted.rescored >= 300 * wild.count)
         #expect(counted.candidates < 300 * wild.count + 300 * (queries - wild.count) + 1)
@@ -116,14 +118,15 @@ import Testing
   }
 
   @Test(
-    "more parts than local memory holds at a time, or than can be rounded", arguments: Subject.all)
-  func manyParts(_ subject: Subject) throws {
-    for parts in [63, 64, 65, 130, 512, 513] {
-      try Input(count: 150, parts: parts, bits: 4, queries: 5, k: 4)
+    "more subspaces than local memory holds at a time, or than can be rounded",
+    arguments: Subject.all)
+  func manySubspaces(_ subject: Subject) throws {
+    for subspaceCount in [63, 64, 65, 130, 512, 513] {
+      try Input(count: 150, subspaceCount: subspaceCount, bits: 4, queries: 5, k: 4)
         .expectReference(subject.device)
     }
-    for parts in [1, 7, 8, 9, 16, 130, 513] {
-      try Input(count: 150, parts: parts, bits: 8, queries: 5, k: 4)
+    for subspaceCount in [1, 7, 8, 9, 16, 130, 513] {
+      try Input(count: 150, subspaceCount: subspaceCount, bits: 8, queries: 5, k: 4)
         .expectReference(subject.device)
     }
   }
@@ -133,7 +136,7 @@ import Testing
     for count in [1, 31, 32, 33, 63, 64, 65, 96, 127, 129, 511, 513, 4095, 4097] {
       for (queries, k) in [(1, 1), (31, 5), (33, 10)] {
         let input = Input(
-          count: count, parts: 3, bits: 8, queries: queries, k: k, order: .largestFirst)
+          count: count, subspaceCount: 3, bits: 8, queries: queries, k: k, order: .largestFirst)
         try input.expectReference(subject.device)
       }
     }
@@ -144,7 +147,7 @@ import Testing
     let device = subject.device
     for (bits, codewords) in [(4, 16), (4, 17), (4, 300), (8, 248), (8, 256), (8, 257)] {
       let codes = try ProductCodes(
-        [0x21, 0xF3, 0x07, 0xF7, 0x00, 0x80], parts: 2, bits: bits)
+        [0x21, 0xF3, 0x07, 0xF7, 0x00, 0x80], subspaceCount: 2, bits: bits)
       let entries = (0..<2 * codewords).map { Float($0 % 29) }
       let found = try device.nearestCodes(
         device.upload(entries, rows: 1, columns: 2 * codewords), in: device.prepare(codes),
@@ -159,16 +162,17 @@ import Testing
   @Test(
     "the filter spares most rows the exact sum", arguments: Subject.all,
     [
-      // 16 bytes a group and part, and two lengths a group.
-      (bits: 4, parts: 24, residentBytes: 625 * (24 * 16 + 8)),
-      // 64 bytes a group of 64 rows and part, and two lengths for each 32 rows.
-      (bits: 8, parts: 12, residentBytes: 313 * 12 * 64 + 625 * 8),
+      // 16 bytes a group and subspace, and two lengths a group.
+      (bits: 4, subspaceCount: 24, residentBytes: 625 * (24 * 16 + 8)),
+      // 64 bytes a group of 64 rows and subspace, and two lengths for each 32 rows.
+      (bits: 8, subspaceCount: 12, residentBytes: 313 * 12 * 64 + 625 * 8),
     ])
   func statistics(
-    _ subject: Subject, _ codes: (bits: Int, parts: Int, residentBytes: Int)
+    _ subject: Subject, _ codes: (bits: Int, subspaceCount: Int, residentBytes: Int)
   ) throws {
     let device = subject.device
-    let input = Input(count: 20_000, parts: codes.parts, bits: codes.bits, queries: 16, k: 10)
+    let input = Input(
+      count: 20_000, subspaceCount: codes.subspaceCount, bits: codes.bits, queries: 16, k: 10)
     let set = try device.prepare(input.codes(seed: 1))
     let found = try device.nearestCodes(
       device.upload(input.tables(seed: 2), rows: 16, columns: input.columns), in: set,
@@ -182,7 +186,7 @@ import Testing
   @Test("a set of another device is refused", arguments: Subject.all)
   func otherDevice(_ subject: Subject) throws {
     let device = subject.device
-    let codes = try ProductCodes([1, 2, 3], parts: 2, bits: 4)
+    let codes = try ProductCodes([1, 2, 3], subspaceCount: 2, bits: 4)
     let tables = try device.upload([Float](repeating: 1, count: 32), rows: 1, columns: 32)
     var sets = [try ReferenceDevice.shared.prepare(codes)]
     for other in Subject.all where other.device !== device {
@@ -201,25 +205,25 @@ import Testing
     [[Float(1)], [0x1p-149], [0x1p-130], [1e-20, 1], [1, 3e5, 1e-3], [1e30], [4e36], [0]])
   func bound(_ order: ScoreOrder, _ scales: [Float]) {
     var numbers = Numbers(seed: 51)
-    for (bits, blockQueries, parts) in [
+    for (bits, blockQueries, subspaceCount) in [
       (4, 4, 1), (4, 4, 5), (4, 4, 24), (8, 4, 5), (8, 32, 1), (8, 32, 24),
     ] {
       let codewords = 1 << bits
-      let columns = parts * codewords
+      let columns = subspaceCount * codewords
       let tables = (0..<9 * columns).map { place in
         Float.random(in: -1...1, using: &numbers) * scales[place / codewords % scales.count]
       }
       let rounded = CodeTables(
-        tables[...], parts: parts, codewords: codewords, order: order, bits: bits,
+        tables[...], subspaceCount: subspaceCount, codewords: codewords, order: order, bits: bits,
         blockQueries: blockQueries)
       #expect(rounded.queryCount == 9)
-      let width = CodeGroups(count: 0, parts: parts, bits: bits).tableBytes
+      let width = CodeGroups(count: 0, subspaceCount: subspaceCount, bits: bits).tableBytes
       for query in 0..<9 {
         let (block, place) = query.quotientAndRemainder(dividingBy: blockQueries)
         for _ in 0..<100 {
           var (score, sum) = (Float(0), 0)
-          for part in 0..<parts {
-            let entry = part * codewords + Int.random(in: 0..<codewords, using: &numbers)
+          for subspace in 0..<subspaceCount {
+            let entry = subspace * codewords + Int.random(in: 0..<codewords, using: &numbers)
             score += tables[query * columns + entry]
             sum += Int(rounded.bytes[(block * width + entry) * blockQueries + place])
           }

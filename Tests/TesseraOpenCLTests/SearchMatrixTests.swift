@@ -171,7 +171,7 @@ struct MatrixSubject: Sendable, CustomTestStringConvertible {
   }
 
   @Test("element types, segments, staging and batches leave no trace", arguments: MatrixSubject.one)
-  func pieces(_ subject: MatrixSubject) throws {
+  func segments(_ subject: MatrixSubject) throws {
     for (metric, element) in zip(Metric.allCases, [ElementType.int8, .float16, .float32]) {
       var numbers = Numbers(seed: 37)
       let input = try SearchInput(

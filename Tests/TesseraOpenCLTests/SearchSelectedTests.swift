@@ -11,7 +11,7 @@ import Testing
   ]
 
   @Test("segments, small lists and batches leave no trace", arguments: SearchSubject.all)
-  func pieces(_ subject: SearchSubject) throws {
+  func segments(_ subject: SearchSubject) throws {
     for metric in Metric.allCases {
       var numbers = Numbers(seed: 24)
       let input = try SearchInput(
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test("only panels with a selected row are visited", arguments: Subject.all)
-  func parts(_ subject: Subject) throws {
+  func visits(_ subject: Subject) throws {
     let device = subject.device
     var numbers = Numbers(seed: 26)
     var limits = SearchLimits()
@@ -57,12 +57,12 @@ import Testing
         Vectors(numbers.floats(257 * 3), dimension: 3),
         in: RowLists(one: .consecutive(from: 1000, count: 257)), metric: .cosine, limits: limits) as? OpenCLVectorSet)
     func kept(_ selector: IDSelector?) throws -> [[UInt32]] {
-      try set.parts(only: selector, on: device).flatMap { part in
-        let first = UInt32(part.segment.rows.lowerBound / 32)
-        guard let kept = part.kept else {
-          return (0..<part.panelCount).map { [first + UInt32($0)] }
+      try set.visits(only: selector, on: device).flatMap { visit in
+        let first = UInt32(visit.segment.rows.lowerBound / 32)
+        guard let kept = visit.kept else {
+          return (0..<visit.panelCount).map { [first + UInt32($0)] }
         }
-        let words = try device.context.read(2 * part.panelCount, of: UInt32.self, from: kept)
+        let words = try device.context.read(2 * visit.panelCount, of: UInt32.self, from: kept)
         return stride(from: 0, to: words.count, by: 2).map { [first + words[$0], words[$0 + 1]] }
       }
     }

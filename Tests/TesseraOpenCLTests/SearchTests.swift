@@ -145,7 +145,7 @@ struct SearchSize: Sendable, CustomTestStringConvertible {
   }
 
   @Test("segments, staging and batches leave no trace", arguments: SearchSubject.all)
-  func pieces(_ subject: SearchSubject) throws {
+  func segments(_ subject: SearchSubject) throws {
     for metric in Metric.allCases {
       var numbers = Numbers(seed: 14)
       let input = try SearchInput(

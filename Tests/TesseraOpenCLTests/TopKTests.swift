@@ -2,6 +2,7 @@ import Testing
 
 @testable import TesseraOpenCL
 
+/// How rows are cut for `topK`; the conformance tests of the same name compare results.
 @Suite struct TopKTests {
   @Test("rows are cut only where whole segments can be dropped")
   func segments() {

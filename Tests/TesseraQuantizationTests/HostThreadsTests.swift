@@ -2,32 +2,17 @@ import Synchronization
 import TesseraCPU
 import TesseraCompute
 import TesseraHost
+import TestSupport
 import Testing
 
 @testable import TesseraQuantization
 
 /// A device that says it is a GPU, and lets the reference device work: what quantizers leave to the
 /// host must take all of the host's threads beside it.
-final class PretendedGPU: Device {
+final class PretendedGPU: ReferenceMemory {
   let info = DeviceInfo(
     identifier: "pretended", name: "Pretended GPU", kind: .gpu, variant: "reference",
     memoryBytes: 1 << 40, computeUnits: 1, accelerated: [])
-
-  func allocate(byteCount: Int) throws(TesseraError) -> Storage {
-    try ReferenceDevice.shared.allocate(byteCount: byteCount)
-  }
-
-  func upload(
-    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
-  ) throws(TesseraError) {
-    try ReferenceDevice.shared.upload(source, to: target, at: byteOffset)
-  }
-
-  func download(
-    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-  ) throws(TesseraError) {
-    try ReferenceDevice.shared.download(source, at: byteOffset, to: target)
-  }
 }
 
 @Suite("host threads beside a GPU")

@@ -2,6 +2,7 @@ import Synchronization
 import TesseraCPU
 import TesseraCompute
 import TesseraDevices
+import TestSupport
 import Testing
 
 @testable import TesseraQuantization
@@ -148,16 +149,7 @@ import Testing
 }
 
 /// A device that loses everything when it is asked for memory.
-private final class FailingDevice: Device {
+private final class FailingDevice: NoMemory {
   let info = ReferenceDevice.shared.info
-
-  func allocate(byteCount: Int) throws(TesseraError) -> Storage {
-    throw TesseraError(.deviceFailure, "no memory today")
-  }
-  func upload(
-    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
-  ) throws(TesseraError) {}
-  func download(
-    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-  ) throws(TesseraError) {}
+  let absence = TesseraError(.deviceFailure, "no memory today")
 }

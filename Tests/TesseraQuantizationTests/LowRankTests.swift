@@ -68,18 +68,19 @@ import Testing
     }
   }
 
-  @Test("rows of the projection are orthonormal within a part, and errors what is reported")
+  @Test("rows of the projection are orthonormal within a subspace, and errors what is reported")
   func projection() throws {
     let points = try Self.points(300, dimension: 10, rank: 8)
     let training = try Self.train("LRVQ5_3x4", points)
     let quantizer = try #require(training.quantizer as? LowRankQuantizer)
-    #expect(quantizer.partCount == 2 && quantizer.latent == 3)
+    #expect(quantizer.subspaceCount == 2 && quantizer.latent == 3)
     let rows = quantizer.projection
-    for part in 0..<2 {
+    for subspace in 0..<2 {
       for i in 0..<3 {
         for j in 0..<3 {
           let product = (0..<10).reduce(0.0) {
-            $0 + Double(rows[(part * 3 + i) * 10 + $1]) * Double(rows[(part * 3 + j) * 10 + $1])
+            $0 + Double(rows[(subspace * 3 + i) * 10 + $1])
+              * Double(rows[(subspace * 3 + j) * 10 + $1])
           }
           #expect(abs(product - (i == j ? 1 : 0)) < 1e-5)
         }
@@ -96,11 +97,11 @@ import Testing
   @Test("latent numbers are estimated: as many as there are degrees of freedom, no more")
   func estimate() throws {
     let flat = LowRankShape(
-      variances: [1, 1, 1, 1] + [Double](repeating: 1e-6, count: 12), partCount: 2,
+      variances: [1, 1, 1, 1] + [Double](repeating: 1e-6, count: 12), subspaceCount: 2,
       codewordCount: 16)
     #expect(flat.bestLatent(limit: 8) == 2)
     let full = LowRankShape(
-      variances: [Double](repeating: 1, count: 16), partCount: 2, codewordCount: 256)
+      variances: [Double](repeating: 1, count: 16), subspaceCount: 2, codewordCount: 256)
     #expect(full.bestLatent(limit: 8) > 4)
     let points = try Self.points(300, dimension: 16, rank: 4)
     let trained = try Self.train("LRVQ8x4", points).quantizer

@@ -1,5 +1,8 @@
+import TesseraCPU
 import TesseraCompute
+import TesseraDevices
 import TesseraQuantization
+import Testing
 
 /// A quantizer of every family, and points that suit it.
 enum QuantizerSamples {
@@ -45,5 +48,15 @@ enum QuantizerSamples {
       recipe = tuned
     }
     return try recipe.train(points, on: device)
+  }
+}
+
+/// The devices of this machine, and the CPU with each of its instruction sets.
+enum EveryDevice {
+  static func named() throws -> [(name: String, device: any Device)] {
+    let (devices, problems) = Devices.all()
+    #expect(devices.count >= 2, "\(problems)")
+    let variants = try CPUDevice.variants.map { try CPUDevice(variant: $0, threads: 1) }
+    return (devices + variants).map { ("\($0.info.identifier) \($0.info.variant)", $0) }
   }
 }

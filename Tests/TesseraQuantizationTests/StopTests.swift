@@ -2,6 +2,7 @@ import Dispatch
 import Synchronization
 import TesseraCPU
 import TesseraCompute
+import TestSupport
 import Testing
 
 @testable import TesseraQuantization

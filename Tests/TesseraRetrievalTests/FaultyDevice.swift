@@ -1,8 +1,9 @@
 import Synchronization
 import TesseraCompute
+import TestSupport
 
 /// The reference device with a memory of a stated size, that fails where it is told to.
-final class FaultyDevice: Device {
+final class FaultyDevice: ReferenceMemory {
   let info: DeviceInfo
   /// The failures of the next searches, in order; nil is a search that works.
   private let failures: Mutex<[TesseraError.Code?]>
@@ -51,21 +52,5 @@ final class FaultyDevice: Device {
     if let failure { throw TesseraError(failure, "as the test asked") }
     return try ReferenceDevice.shared.nearest(
       queries, in: set, probing: probes, within: limit, only: selector)
-  }
-
-  func allocate(byteCount: Int) throws(TesseraError) -> Storage {
-    try ReferenceDevice.shared.allocate(byteCount: byteCount)
-  }
-
-  func upload(
-    _ source: UnsafeRawBufferPointer, to target: Storage, at byteOffset: Int
-  ) throws(TesseraError) {
-    try ReferenceDevice.shared.upload(source, to: target, at: byteOffset)
-  }
-
-  func download(
-    _ source: Storage, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
-  ) throws(TesseraError) {
-    try ReferenceDevice.shared.download(source, at: byteOffset, to: target)
   }
 }

@@ -67,8 +67,8 @@ typedef struct {
   const float *offset;
   /// The number that a query's `middle` is multiplied by; only for uint8 panels.
   const float *sum;
-  /// The number that a query's `reach` is multiplied by, of each row; NULL but for panels of leading
-  /// dimensions.
+  /// The number that a query's `reach` is multiplied by, of each row; NULL but for panels of
+  /// leading dimensions.
   const float *reach;
   const float *e, *f, *g;
   /// Bit r of word p is set if row r of panel p may pass; NULL if all may.
@@ -129,7 +129,7 @@ typedef struct {
   size_t scored;
 } csimd_hits;
 
-/// Codewords of one part of the vectors, at most.
+/// Codewords of one subspace of the vectors, at most.
 #define CSIMD_MOST_CODEWORDS 256
 /// Codewords are packed this many side by side.
 #define CSIMD_CODEWORDS 8
@@ -137,25 +137,25 @@ typedef struct {
 static inline size_t csimd_padded_codewords(size_t count) {
   return (count + CSIMD_CODEWORDS - 1) / CSIMD_CODEWORDS * CSIMD_CODEWORDS;
 }
-/// Points that `encode_part` takes at once, at most.
+/// Points that `encode_subspace` takes at once, at most.
 #define CSIMD_ENCODE_SCRATCH 32
 
-/// The codewords of one part of the vectors, of `width` dimensions, all finite.
+/// The codewords of one subspace of the vectors, of `width` dimensions, all finite.
 typedef struct {
   size_t width, count;
   /// A vector that is subtracted from points and codewords before they are compared in Float32:
   /// near the codewords' mean, or else fewer comparisons are certain.
   const float *middle;
-  /// Per CSIMD_CODEWORDS codewords c - middle in Float32, [width + 1][CSIMD_CODEWORDS]: half the sum
-  /// of squares, then each coordinate negated. Padding: infinity, then zeros.
+  /// Per CSIMD_CODEWORDS codewords c - middle in Float32, [width + 1][CSIMD_CODEWORDS]: half the
+  /// sum of squares, then each coordinate negated. Padding: infinity, then zeros.
   const float *panels;
   /// The largest sum of squares among them.
   float longest;
   /// The codewords in Float64, [width][padded count], the padding at infinity.
   const double *exact;
   /// The same as `panels` in whole numbers, [(width + 1) / 2 + 1][CSIMD_CODEWORDS]: half the sum of
-  /// squares times scale^2; then coordinates times scale, negated, two 16-bit numbers in a word. NULL
-  /// unless `count` is a multiple of CSIMD_CODEWORDS.
+  /// squares times scale^2; then coordinates times scale, negated, two 16-bit numbers in a word.
+  /// NULL unless `count` is a multiple of CSIMD_CODEWORDS.
   const int32_t *whole;
   /// Brings the longest codeword to CSIMD_WHOLE_LENGTH.
   float scale;
@@ -167,7 +167,7 @@ typedef struct {
 /// former, is a 32-bit number.
 #define CSIMD_WHOLE_LENGTH 25000
 #define CSIMD_WHOLE_POINT 32000
-/// Dimensions of a part whose rounding, of half a unit each, leaves that so.
+/// Dimensions of a subspace whose rounding, of half a unit each, leaves that so.
 #define CSIMD_WHOLE_WIDTH 4096
 
 /// A point that looks for its nearest row: what is rounded of it, and what is known so far.
@@ -200,7 +200,8 @@ typedef struct {
   size_t count;
 } csimd_pairs;
 
-/// Float32 rows without gaps on both sides of a pair, with canonical sums of squares for the cosine.
+/// Float32 rows without gaps on both sides of a pair, with canonical sums of squares for the
+/// cosine.
 typedef struct {
   const float *points;
   const float *rows;
@@ -215,12 +216,12 @@ typedef struct {
 #define CSIMD_SCAN_QUERIES 4
 
 /// Codes in groups of rows, [group][blocks][CSIMD_CODE_BLOCK].
-/// Of 4 bits, 32 rows: byte 4 j + p of block b has part 4 b + p of row j in its low half and of row
-/// j + 16 in its high half, zeros past `parts`. Of 8 bits, 64 rows: byte j of block m has part m of
-/// row j.
+/// Of 4 bits, 32 rows: byte 4 j + p of block b has subspace 4 b + p of row j in its low half and of
+/// row j + 16 in its high half, zeros past `subspaces`. Of 8 bits, 64 rows: byte j of block m has
+/// subspace m of row j.
 typedef struct {
   const uint8_t *groups;
-  size_t blocks, parts;
+  size_t blocks, subspaces;
   size_t row_count;
   int32_t bits;
 } csimd_codes;
@@ -262,8 +263,8 @@ typedef struct {
                       size_t depth, size_t width, float *packed);
 
   /// result = alpha * left * right + beta * result, for `rows` lines in strips of `query_block` and
-  /// `columns` lines in strips of `tile_columns`, packed with the same depth; rows of the result are
-  /// `stride` floats apart. Each sum is taken in rising order of depth, from 0, with fused
+  /// `columns` lines in strips of `tile_columns`, packed with the same depth; rows of the result
+  /// are `stride` floats apart. Each sum is taken in rising order of depth, from 0, with fused
   /// multiply-adds where there are any. With beta 0 the old result is not read.
   void (*multiply_strips)(const float *left, const float *right, size_t rows, size_t columns,
                           size_t depth, float alpha, float beta, float *result, size_t stride);
@@ -336,32 +337,32 @@ typedef struct {
   /// surely reaches.
   float (*keep_best)(const csimd_scorer *scorer, csimd_hits *hits, size_t k);
 
-  /// The nearest codeword of one part of each of `count` points, `stride` floats apart, at the
+  /// The nearest codeword of one subspace of each of `count` points, `stride` floats apart, at the
   /// canonical squared L2, ties to the lower; one code every `code_stride` bytes.
-  /// `scratch`: CSIMD_ENCODE_SCRATCH floats for each of the part's dimensions.
-  void (*encode_part)(const csimd_codebook *book, const float *points, size_t stride,
+  /// `scratch`: CSIMD_ENCODE_SCRATCH floats for each of the subspace's dimensions.
+  void (*encode_subspace)(const csimd_codebook *book, const float *points, size_t stride,
                       size_t count, uint8_t *codes, size_t code_stride, float *scratch);
 
-  /// scores[r] = sum over m of table[m * codewords + codes[r * parts + m]], in rising m.
-  void (*lookup_scores)(const float *table, size_t codewords, const uint8_t *codes, size_t parts,
+  /// scores[r] = sum over m of table[m * codewords + codes[r * subspaces + m]], in rising m.
+  void (*lookup_scores)(const float *table, size_t codewords, const uint8_t *codes, size_t subspaces,
                         size_t row_count, float *scores);
 
-  /// Appends the rows of groups [begin, end) of codes of 4 bits whose byte entries add up to the limit
-  /// or less to each query's list (`query_count` <= CSIMD_SCAN_QUERIES of them).
-  /// `tables`: [query][blocks][4][16], of at most `most_entry` each, no row's sum above 65535. Stops
-  /// before a group that a list has no room for, and returns where. NULL where there is no shuffle of
-  /// bytes.
+  /// Appends the rows of groups [begin, end) of codes of 4 bits whose byte entries add up to the
+  /// limit or less to each query's list (`query_count` <= CSIMD_SCAN_QUERIES of them).
+  /// `tables`: [query][blocks][4][16], of at most `most_entry` each, no row's sum above 65535.
+  /// Stops before a group that a list has no room for, and returns where. NULL where there is no
+  /// shuffle of bytes.
   size_t (*scan_codes)(const csimd_codes *codes, const uint8_t *tables, size_t query_count,
                        size_t begin, size_t end, csimd_code_list *lists);
   uint8_t most_entry;
 
-  /// The same of codes of 8 bits, for one query. `table`: [parts][256]. NULL where no shuffle reaches
-  /// so many bytes.
+  /// The same of codes of 8 bits, for one query. `table`: [subspaces][256]. NULL where no shuffle
+  /// reaches so many bytes.
   size_t (*scan_byte_codes)(const csimd_codes *codes, const uint8_t *table, size_t begin, size_t end,
                             csimd_code_list *list);
 
-  /// Scores the rows of keys by a table of Float32, [parts][codewords]: keys become order of the
-  /// score << 32 | row.
+  /// Scores the rows of keys by a table of Float32, [subspaces][codewords]: keys become order of
+  /// the score << 32 | row.
   void (*score_codes)(const csimd_codes *codes, const float *table, size_t codewords,
                       int largest_first, uint64_t *keys, size_t count);
 

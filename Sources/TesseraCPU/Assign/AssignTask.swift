@@ -18,8 +18,8 @@ struct AssignTask {
   private let waiting: UnsafeMutablePointer<Int32>
   private let waitingCounts: UnsafeMutablePointer<Int32>
   private let near: UnsafeMutablePointer<Int32>
-  /// The places and merits the chunk's points came with.
-  private let oldPlaces: UnsafeMutablePointer<Int32>
+  /// The positions and merits the chunk's points came with.
+  private let oldPositions: UnsafeMutablePointer<Int32>
   private let oldMerits: UnsafeMutablePointer<Float>
   /// Bounds of a group for the points that wait for it.
   private let groupBounds: UnsafeMutablePointer<Float>
@@ -62,16 +62,16 @@ struct AssignTask {
     let storage = try HostStorage(allocating: sizes.reduce(0, +) * 4)
     self.storage = storage
     var next = 0
-    let parts = sizes.map { size in
+    let blocks = sizes.map { size in
       defer { next += size }
       return storage.start(as: Int32.self) + next
     }
     func floats(_ index: Int) -> UnsafeMutablePointer<Float> {
-      UnsafeMutableRawPointer(parts[index]).assumingMemoryBound(to: Float.self)
+      UnsafeMutableRawPointer(blocks[index]).assumingMemoryBound(to: Float.self)
     }
-    (waiting, waitingCounts, near, oldPlaces) = (parts[0], parts[1], parts[2], parts[3])
+    (waiting, waitingCounts, near, oldPositions) = (blocks[0], blocks[1], blocks[2], blocks[3])
     (oldMerits, groupBounds, blockBounds) = (floats(4), floats(5), floats(6))
-    (listed, found, foundMerits, pairPoints) = (parts[7], parts[8], floats(9), parts[10])
+    (listed, found, foundMerits, pairPoints) = (blocks[7], blocks[8], floats(9), blocks[10])
   }
 
   /// Assigns the points of `range`, at most a chunk.
@@ -84,11 +84,11 @@ struct AssignTask {
       try StopSignal.check()
       search(group, from: range.lowerBound)
     }
-    for index in 0..<range.count where oldPlaces[index] >= 0 {
+    for index in 0..<range.count where oldPositions[index] >= 0 {
       let point = range.lowerBound + index
-      guard points.places[point] != oldPlaces[index] else { continue }
+      guard points.positions[point] != oldPositions[index] else { continue }
       // Bounds leave a point's own row out, and it has another one now.
-      let group = centroids.group(ofPlace: oldPlaces[index])
+      let group = centroids.group(ofPosition: oldPositions[index])
       let bound = (points.bound(point, merit: oldMerits[index]) + centroids.moved[group])
         .roundedDown
       let kept = bounds + point * centroids.groupCount + group
@@ -100,10 +100,10 @@ struct AssignTask {
   private func scoreOwn(_ range: Range<Int>) {
     var count = 0
     for point in range {
-      let place = points.places[point]
-      guard place >= 0, centroids.hasMoved[Int(place)] else { continue }
+      let position = points.positions[point]
+      guard position >= 0, centroids.hasMoved[Int(position)] else { continue }
       listed[count] = Int32(point)
-      found[count] = place
+      found[count] = position
       count += 1
     }
     score(count)
@@ -125,11 +125,11 @@ struct AssignTask {
     centroids.movedUp.withUnsafeBufferPointer { moved in
       for point in range {
         let index = point - range.lowerBound
-        let place = points.places[point]
-        oldPlaces[index] = place
+        let position = points.positions[point]
+        oldPositions[index] = position
         oldMerits[index] = points.merits[point]
-        points.points[point].own = place
-        guard place >= 0 else {
+        points.points[point].own = position
+        guard position >= 0 else {
           points.points[point].reached = points.metric == .squaredL2 ? .infinity : -.infinity
           for group in 0..<groups { wait(index, for: group) }
           continue
@@ -138,7 +138,7 @@ struct AssignTask {
         let count = table.near_groups(
           bounds + point * groups, moved.baseAddress, groups,
           points.limit(point, moved: largestMove), near)
-        for place in 0..<count { wait(index, for: Int(near[place])) }
+        for position in 0..<count { wait(index, for: Int(near[position])) }
       }
     }
   }
@@ -152,20 +152,20 @@ struct AssignTask {
   private func search(_ group: Int, from first: Int) {
     let count = Int(waitingCounts[group])
     let indices = waiting + group * chunk
-    for place in 0..<count { groupBounds[place] = .infinity }
+    for position in 0..<count { groupBounds[position] = .infinity }
     for panel in centroids.panels(group) {
       for start in stride(from: 0, to: count, by: kernels.queryBlock) {
         let size = min(kernels.queryBlock, count - start)
         search(panel, indices + start, size, from: first)
-        for place in 0..<size {
-          groupBounds[start + place] = min(groupBounds[start + place], blockBounds[place])
+        for position in 0..<size {
+          groupBounds[start + position] = min(groupBounds[start + position], blockBounds[position])
         }
       }
     }
     let moved = centroids.moved[group]
-    for place in 0..<count {
-      bounds[(first + Int(indices[place])) * centroids.groupCount + group] =
-        (Double(groupBounds[place]) + moved).roundedDown
+    for position in 0..<count {
+      bounds[(first + Int(indices[position])) * centroids.groupCount + group] =
+        (Double(groupBounds[position]) + moved).roundedDown
     }
   }
 
@@ -176,7 +176,7 @@ struct AssignTask {
     var pairs = csimd_pairs(points: pairPoints, rows: found, count: 0)
     withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<csimd_point>?.self, capacity: count) {
       block in
-      for place in 0..<count { block[place] = points.points + first + Int(indices[place]) }
+      for position in 0..<count { block[position] = points.points + first + Int(indices[position]) }
       withUnsafePointer(to: panels) { panels in
         kernels.table.pointee.assign_panel(
           panels, panel, points.metric.kernelMetric, block.baseAddress, count, blockBounds, &pairs)
@@ -191,14 +191,14 @@ struct AssignTask {
   }
 
   /// Makes a row a point's own if it is nearer, or as near and the lower centroid.
-  private func join(_ point: Int, _ place: Int32, _ merit: Float) {
-    let held = points.places[point]
+  private func join(_ point: Int, _ position: Int32, _ merit: Float) {
+    let held = points.positions[point]
     if held >= 0 {
       guard merit >= points.merits[point] else { return }
       let ids = centroids.order.centroids
-      guard merit > points.merits[point] || ids[Int(place)] < ids[Int(held)] else { return }
+      guard merit > points.merits[point] || ids[Int(position)] < ids[Int(held)] else { return }
     }
-    points.places[point] = place
+    points.positions[point] = position
     points.merits[point] = merit
     let reached = points.reached(point, merit: merit)
     let known = points.points[point].reached

@@ -8,8 +8,8 @@ final class AssignedPoints: @unchecked Sendable {
   let metric: Metric
   let values: PreparedQueries
   let points: UnsafeMutablePointer<csimd_point>
-  /// The place of each point's nearest centroid, and its canonical merit.
-  let places: UnsafeMutablePointer<Int32>
+  /// The position of each point's nearest centroid, and its canonical merit.
+  let positions: UnsafeMutablePointer<Int32>
   let merits: UnsafeMutablePointer<Float>
   private let storage: [HostStorage]
 
@@ -27,11 +27,11 @@ final class AssignedPoints: @unchecked Sendable {
     let codeBytes = (source.dimension + 3) / 4 * 4
     let codes = try HostStorage(allocating: count * codeBytes)
     let heads = try HostStorage(allocating: count * MemoryLayout<csimd_point>.stride)
-    let places = try HostStorage(allocating: count * 4)
+    let positions = try HostStorage(allocating: count * 4)
     let merits = try HostStorage(allocating: count * 4)
-    storage = [codes, heads, places, merits]
+    storage = [codes, heads, positions, merits]
     points = heads.start(as: csimd_point.self)
-    self.places = places.start(as: Int32.self)
+    self.positions = positions.start(as: Int32.self)
     self.merits = merits.floats
     try workers.split(count, minimum: 256, maximum: 8192) { [self] range throws(TesseraError) in
       for index in range {
@@ -62,13 +62,13 @@ final class AssignedPoints: @unchecked Sendable {
 
   /// No point has a centroid any more.
   func forget() {
-    for index in 0..<count { places[index] = -1 }
+    for index in 0..<count { positions[index] = -1 }
   }
 
-  /// The same centroids in other places.
+  /// The same centroids in other positions.
   func rename(from old: CentroidOrder, to new: CentroidOrder) {
     for index in 0..<count {
-      places[index] = new.places[Int(old.centroids[Int(places[index])])]
+      positions[index] = new.positions[Int(old.centroids[Int(positions[index])])]
     }
   }
 

@@ -65,7 +65,7 @@ final class CPUAssigner: Assigner, @unchecked Sendable {
     (self.centroids, self.bounds) = (centroids, bounds)
     let sign: Float = points.metric == .squaredL2 ? -1 : 1
     for index in 0..<points.count {
-      labels[index] = centroids.order.centroids[Int(points.places[index])]
+      labels[index] = centroids.order.centroids[Int(points.positions[index])]
       scores[index] = sign * points.merits[index]
     }
   }

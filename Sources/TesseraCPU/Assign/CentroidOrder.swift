@@ -6,10 +6,10 @@ internal import TesseraCompute
 /// The rows are halved, at a multiple of the panel's width, along the line through two far ones,
 /// and the halves again. Any order gives the same assignments.
 struct CentroidOrder {
-  /// The centroid in each place.
+  /// The centroid in each position.
   private(set) var centroids: [Int32]
-  /// The place of each centroid.
-  let places: [Int32]
+  /// The position of each centroid.
+  let positions: [Int32]
 
   init(_ rows: UnsafePointer<Float>, count: Int, dimension: Int) {
     centroids = (0..<Int32(count)).map(\.self)
@@ -32,9 +32,11 @@ struct CentroidOrder {
       let middle = range.lowerBound + (panels + 1) / 2 * panelWidth
       open += [range.lowerBound..<middle, middle..<range.upperBound]
     }
-    var places = [Int32](repeating: 0, count: count)
-    for (place, centroid) in centroids.enumerated() { places[Int(centroid)] = Int32(place) }
-    self.places = places
+    var positions = [Int32](repeating: 0, count: count)
+    for (position, centroid) in centroids.enumerated() {
+      positions[Int(centroid)] = Int32(position)
+    }
+    self.positions = positions
   }
 
   private static func farthest(

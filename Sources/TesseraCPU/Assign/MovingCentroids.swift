@@ -17,7 +17,7 @@ final class MovingCentroids: @unchecked Sendable {
   let metric: Metric
   let panelsPerGroup: Int
   let groupCount: Int
-  /// In the order of places.
+  /// In the order of positions.
   private(set) var set: CPUVectorSet
   /// For each group, the sum of its farthest moves; and that rounded up.
   private(set) var moved: [Double]
@@ -55,8 +55,8 @@ final class MovingCentroids: @unchecked Sendable {
   ) throws(TesseraError) -> CPUVectorSet {
     let width = centroids.dimension
     let arranged = try HostStorage(allocating: centroids.count * width * 4)
-    for (place, centroid) in order.centroids.enumerated() {
-      (arranged.floats + place * width).update(
+    for (position, centroid) in order.centroids.enumerated() {
+      (arranged.floats + position * width).update(
         from: centroids.floats + Int(centroid) * width, count: width)
     }
     do throws(TesseraError) {
@@ -80,16 +80,16 @@ final class MovingCentroids: @unchecked Sendable {
     let distances = try HostStorage(allocating: count * 8)
     let (from, to) = (set, next)
     try workers.split(count, minimum: 64) { [self] range in
-      for place in range { distances.doubles[place] = distance(place, from, to) }
+      for position in range { distances.doubles[position] = distance(position, from, to) }
     }
     set = next
     for group in 0..<groupCount {
       let rows = group * panelsPerGroup * panelWidth
       let last = min(count, rows + panelsPerGroup * panelWidth)
       var farthest = 0.0
-      for place in rows..<last {
-        farthest = max(farthest, distances.doubles[place])
-        hasMoved[place] = distances.doubles[place] != 0
+      for position in rows..<last {
+        farthest = max(farthest, distances.doubles[position])
+        hasMoved[position] = distances.doubles[position] != 0
       }
       moved[group] += farthest * (1 + 0x1p-20)
       movedUp[group] = moved[group].roundedUp
@@ -97,9 +97,9 @@ final class MovingCentroids: @unchecked Sendable {
   }
 
   /// Returns the distance that a row has moved, 0 only if it has not.
-  private func distance(_ place: Int, _ from: CPUVectorSet, _ to: CPUVectorSet) -> Double {
+  private func distance(_ position: Int, _ from: CPUVectorSet, _ to: CPUVectorSet) -> Double {
     let (old, new) = (
-      from.vectors.floats + place * dimension, to.vectors.floats + place * dimension
+      from.vectors.floats + position * dimension, to.vectors.floats + position * dimension
     )
     var isSame = true
     for d in 0..<dimension where old[d] != new[d] {
@@ -107,7 +107,7 @@ final class MovingCentroids: @unchecked Sendable {
       break
     }
     if isSame { return 0 }
-    let scales = (Self.scale(from, place), Self.scale(to, place))
+    let scales = (Self.scale(from, position), Self.scale(to, position))
     var squares = 0.0
     for d in 0..<dimension {
       let difference = Double(new[d]) * scales.1 - Double(old[d]) * scales.0
@@ -117,9 +117,9 @@ final class MovingCentroids: @unchecked Sendable {
     return squares.squareRoot() + 0x1p-40 * (metric == .cosine ? 1 : 0) + .leastNormalMagnitude
   }
 
-  private static func scale(_ set: CPUVectorSet, _ place: Int) -> Double {
+  private static func scale(_ set: CPUVectorSet, _ position: Int) -> Double {
     guard let squares = set.squares else { return 1 }
-    return squares[place] > 0 ? 1 / squares[place].squareRoot() : 0
+    return squares[position] > 0 ? 1 / squares[position].squareRoot() : 0
   }
 
   /// The panels of a group.
@@ -128,7 +128,7 @@ final class MovingCentroids: @unchecked Sendable {
     return group * panelsPerGroup..<min(panels, (group + 1) * panelsPerGroup)
   }
 
-  func group(ofPlace place: Int32) -> Int { Int(place) / (panelsPerGroup * panelWidth) }
+  func group(ofPosition position: Int32) -> Int { Int(position) / (panelsPerGroup * panelWidth) }
 }
 
 extension Vectors {

@@ -4,8 +4,8 @@ internal import TesseraHost
 
 /// A fast scan: byte tables say which rows may be hits (``RoundedTables``), and those are scored.
 ///
-/// Each query has a list of rows that passed. When it is full, the k-th smallest sum of bytes lowers
-/// the limit; what is left at the end is scored, the most promising first.
+/// Each query has a list of rows that passed. When it is full, the k-th smallest sum of bytes
+/// lowers the limit; what is left at the end is scored, the most promising first.
 struct CodeScan {
   private let task: CodeSearchTask
   private let codes: csimd_codes
@@ -39,7 +39,8 @@ struct CodeScan {
     for query in queries {
       guard
         let rounded = RoundedTables(
-          task.table(of: query), parts: set.parts, codewordCount: task.codewords, order: task.order,
+          task.table(of: query), subspaceCount: set.subspaceCount, codewordCount: task.codewords,
+          order: task.order,
           bits: set.bits, mostEntry: Int(kernels.most_entry),
           to: entries.start(as: UInt8.self) + usable.count * tableBytes)
       else { continue }
@@ -130,10 +131,10 @@ struct CodeScan {
     for place in 0..<keys.count {
       let row = CodeKeys.row(of: keys.start[place])
       var sum = 0
-      for part in 0..<groups.parts {
-        let (byte, shift) = groups.place(ofRow: row, part: part)
+      for subspace in 0..<groups.subspaceCount {
+        let (byte, shift) = groups.place(ofRow: row, subspace: subspace)
         let number = Int(codes.groups[byte] >> shift) & (1 << groups.bits - 1)
-        sum += Int(entries[part << groups.bits + number])
+        sum += Int(entries[subspace << groups.bits + number])
       }
       keys.start[place] = UInt64(sum) << 32 | UInt64(row)
     }

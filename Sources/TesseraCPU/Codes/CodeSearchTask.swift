@@ -27,12 +27,12 @@ struct CodeSearchTask: Sendable {
   /// True if there is a scan by bytes for such codes.
   var hasScan: Bool {
     let table = kernels.table.pointee
-    return set.parts <= RoundedTables.mostParts && codewords <= 1 << set.bits
+    return set.subspaceCount <= RoundedTables.mostSubspaces && codewords <= 1 << set.bits
       && (set.bits == 4 ? table.scan_codes != nil : table.scan_byte_codes != nil)
   }
 
   func table(of query: Int) -> UnsafePointer<Float> {
-    UnsafePointer(tables.start + query * set.parts * codewords)
+    UnsafePointer(tables.start + query * set.subspaceCount * codewords)
   }
 
   func rows(of groups: Range<Int>) -> Range<Int> {

@@ -4,18 +4,18 @@ internal import TesseraHost
 /// The leading principal directions of a sample, most telling first, nearly.
 ///
 /// Orthogonal iteration (Golub and Van Loan, Matrix Computations, 2013, section 8.2.4) with the
-/// matrix M of the rows' second moments: rows Y become an orthonormal basis of what spans Y M², three
-/// times, and of Y M at last. The first m directions then hold nearly as much of the rows as any m
-/// can, where that matters: directions that the iteration tells apart slowly are worth about the
-/// same. They steer which filter is chosen and what it lets pass, never a hit.
+/// matrix M of the rows' second moments: rows Y become an orthonormal basis of what spans Y M²,
+/// three times, and of Y M at last. The first m directions then hold nearly as much of the rows as
+/// any m can, where that matters: directions that the iteration tells apart slowly are worth about
+/// the same. They steer which filter is chosen and what it lets pass, never a hit.
 struct PrincipalDirections {
   let dimension: Int
   /// Directions, a multiple of ``panelWidth`` or the dimension.
   private let count: Int
   private let vectors: HostStorage
 
-  /// The `count` leading directions of `rowCount` rows, or nil where their squares leave the range of
-  /// Float32.
+  /// The `count` leading directions of `rowCount` rows, or nil where their squares leave the range
+  /// of Float32.
   ///
   /// - Complexity: O((rowCount + dimension) * dimension² + count * dimension²).
   /// - Throws: `.outOfMemory`, `.cancelled`.
@@ -81,16 +81,16 @@ struct PrincipalDirections {
   /// - Throws: `.outOfMemory`, `.cancelled`.
   func leading(_ width: Int, on device: CPUDevice) throws(TesseraError) -> LeadingBasis {
     let mixed = try HostStorage(allocating: width * dimension * 4)
-    let groups = width / panelWidth
+    let panelCount = width / panelWidth
     // Groups of 32 directions, spread evenly from the most telling to the least, each mixed by a
     // Hadamard matrix: the sign of (i, j) is the parity of the bits they share.
     let scale = 1 / Float(panelWidth).squareRoot()
-    for group in 0..<groups {
+    for panel in 0..<panelCount {
       for i in 0..<panelWidth {
-        let target = mixed.floats + (group * panelWidth + i) * dimension
+        let target = mixed.floats + (panel * panelWidth + i) * dimension
         for d in 0..<dimension { target[d] = 0 }
         for j in 0..<panelWidth {
-          let source = vectors.floats + (j * groups + group) * dimension
+          let source = vectors.floats + (j * panelCount + panel) * dimension
           let sign = (i & j).nonzeroBitCount % 2 == 0 ? scale : -scale
           for d in 0..<dimension { target[d] += sign * source[d] }
         }

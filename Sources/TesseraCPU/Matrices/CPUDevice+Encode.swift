@@ -27,9 +27,9 @@ extension CPUDevice {
           continue
         }
         for subspace in 0..<book.subspaceCount {
-          var part = book[subspace]
-          kernels.table.pointee.encode_part(
-            &part, block + subspace * book.width, points.columns, count,
+          var own = book[subspace]
+          kernels.table.pointee.encode_subspace(
+            &own, block + subspace * book.width, points.columns, count,
             codes.start + first * book.subspaceCount + subspace, book.subspaceCount, scratch.floats)
         }
       }
@@ -55,7 +55,7 @@ extension Kernels {
   }
 }
 
-/// The codewords of all subspaces as `encode_part` reads them.
+/// The codewords of all subspaces as `encode_subspace` reads them.
 struct PackedCodebook: @unchecked Sendable {
   // Safe: written only by `init`.
   private let floats: HostStorage

@@ -51,7 +51,8 @@ extension CPUDevice {
     case .kernels: return false
     case .library: return true
     case .auto:
-      // Waking the library's threads takes as long as a small product, and there is nothing to gain.
+      // Waking the library's threads takes as long as a small product, and there is nothing to
+      // gain.
       return Double(rows) * Double(columns) * Double(inner) >= 0x1p24
     }
   }
@@ -137,8 +138,8 @@ extension CPUDevice {
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
     try Shapes.lookupScores(tables, codes, into: scores)
-    let parts = codes.columns
-    let codewords = tables.columns / parts
+    let subspaceCount = codes.columns
+    let codewords = tables.columns / subspaceCount
     let table = try HostSpan(tables, "lookupScores")
     let code = try HostSpan(codes, "lookupScores")
     let result = try HostSpan(scores, "lookupScores")
@@ -154,7 +155,8 @@ extension CPUDevice {
       let query = task / blocks
       let first = task % blocks * block
       kernels.table.pointee.lookup_scores(
-        table.start + query * tables.columns, codewords, code.start + first * parts, parts,
+        table.start + query * tables.columns, codewords, code.start + first * subspaceCount,
+        subspaceCount,
         min(block, codes.rows - first), result.start + query * codes.rows + first)
     }
   }

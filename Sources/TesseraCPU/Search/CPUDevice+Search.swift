@@ -78,17 +78,17 @@ extension CPUDevice {
     // Few queries cannot keep every worker busy. The rows, or each query's lists, are shared out
     // instead, and what is found is merged, which gives the same hits.
     let mostLists = probes.map { zip($0.starts, $0.starts.dropFirst()).map { $1 - $0 }.max() ?? 0 }
-    let shares = max(1, min(workers.count, mostLists ?? panels.count))
-    let parts = Mutex<[Neighbors?]>(Array(repeating: nil, count: shares))
-    try workers.run(shares) { share throws(TesseraError) in
-      let first = panels.lowerBound + panels.count * share / shares
-      let last = panels.lowerBound + panels.count * (share + 1) / shares
-      let part = try search(
-        queries, in: scope, panels: first..<last, probing: probes?.share(share, of: shares),
+    let runs = max(1, min(workers.count, mostLists ?? panels.count))
+    let results = Mutex<[Neighbors?]>(Array(repeating: nil, count: runs))
+    try workers.run(runs) { run throws(TesseraError) in
+      let first = panels.lowerBound + panels.count * run / runs
+      let last = panels.lowerBound + panels.count * (run + 1) / runs
+      let result = try search(
+        queries, in: scope, panels: first..<last, probing: probes?.every(runs, from: run),
         within: limit, workers: WorkerPool(count: 1))
-      parts.withLock { $0[share] = part }
+      results.withLock { $0[run] = result }
     }
-    let found = parts.withLock { $0.compactMap(\.self) }
+    let found = results.withLock { $0.compactMap(\.self) }
     return found.dropFirst().reduce(found[0]) {
       $0.merged(with: $1, within: limit, order: scope.set.metric.order)
     }

@@ -27,8 +27,8 @@ struct SearchScope: @unchecked Sendable {
 
   /// The rows `selector` lets through.
   ///
-  /// Panels without such rows are skipped. Where that leaves many rows that are looked at in vain, and
-  /// enough queries to pay for it, the others are packed close together first.
+  /// Panels without such rows are skipped. Where that leaves many rows that are looked at in vain,
+  /// and enough queries to pay for it, the others are packed close together first.
   ///
   /// - Parameter probes: The lists that matter; nil for all.
   /// - Throws: `.outOfMemory`.
@@ -119,5 +119,36 @@ struct SearchScope: @unchecked Sendable {
     var panels = rows.kernelPanels
     panels.selected = masks.map { UnsafePointer($0.start(as: UInt32.self)) }
     return panels
+  }
+}
+
+/// Panels in the order they are searched, cut into what stays in the cache meanwhile.
+struct Chunks: Sequence, IteratorProtocol {
+  private var panels: Range<Int>
+  private let step: Int
+  private var size: Int
+  private let largest: Int
+
+  /// Every `step`th panel of `panels`.
+  init(_ panels: Range<Int>, step: Int = 1, k: Int, largest: Int) {
+    self.panels = panels
+    self.step = step
+    self.largest = largest
+    // Before there is a threshold every row passes, so the first chunk holds little more than k.
+    // Where a score is the threshold, k is 0.
+    size = k == 0 ? largest : Swift.min(largest, (k + panelWidth - 1) / panelWidth)
+  }
+
+  /// The next chunk: one run of panels, or several where panels are left out.
+  mutating func next() -> [Range<Int>]? {
+    guard !panels.isEmpty else { return nil }
+    let end = Swift.min(panels.lowerBound + size * step, panels.upperBound)
+    let runs =
+      step == 1
+      ? [panels.lowerBound..<end]
+      : stride(from: panels.lowerBound, to: end, by: step).map { $0..<$0 + 1 }
+    panels = end..<panels.upperBound
+    size = Swift.min(2 * size, largest)
+    return runs
   }
 }

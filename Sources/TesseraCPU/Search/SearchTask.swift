@@ -171,24 +171,24 @@ struct SearchTask {
   }
 
   /// Sets thresholds that will probably let through about half more than k rows, by a search of
-  /// every 16th panel: a threshold that grows from nothing lets through k ln(rows / k) rows. A guess
-  /// that k rows do not reach is found out in the end.
+  /// every 16th panel: a threshold that grows from nothing lets through k ln(rows / k) rows. A
+  /// guess that k rows do not reach is found out in the end.
   ///
   /// - Returns: the merits guessed, or nil where that is not worth it.
   private mutating func guessThresholds(
     _ panelRange: Range<Int>
   ) throws(TesseraError) -> [Float]? {
-    let share = 16
-    let expected = Double(k) / Double(share)
+    let step = 16
+    let expected = Double(k) / Double(step)
     // As many of the k best are in the sample, give or take; six deviations, since rows near
     // each other are often alike.
     let rank = Int(expected + 6 * expected.squareRoot()) + 2
-    guard k >= 32, !scope.isMasked, visits == nil, panelRange.count / share * panelWidth >= 8 * rank
+    guard k >= 32, !scope.isMasked, visits == nil, panelRange.count / step * panelWidth >= 8 * rank
     else {
       return nil
     }
     try search(
-      0..<range.count, Chunks(panelRange, step: share, k: rank, largest: panelsPerChunk), k: rank)
+      0..<range.count, Chunks(panelRange, step: step, k: rank, largest: panelsPerChunk), k: rank)
     return (0..<range.count).map { index in
       let merit = lists.cut(index, k: rank, packed.scorers + index, kernels)
       // A row that is surely below the guess is no hit; an estimate may be as far again below.
@@ -269,7 +269,7 @@ struct SearchTask {
   /// Runs the filter for one block of queries over one chunk.
   private func filter(_ block: Range<Int>, _ chunk: [Range<Int>]) {
     withUnsafePointer(to: panels) { panels in
-      for piece in chunk { packed.filter(panels, block, piece, with: kernels) }
+      for run in chunk { packed.filter(panels, block, run, with: kernels) }
     }
   }
 

@@ -3,33 +3,34 @@
 /// OpenCL device, looks up many numbers at once. The layout is the same on every device, in blocks
 /// of 64 bytes:
 ///
-///     4 bits   32 rows a group   groups[group][part / 4][row % 16][part % 4]
-///     8 bits   64 rows a group   groups[group][part][row % 64]
+///     4 bits   32 rows a group   groups[group][subspace / 4][row % 16][subspace % 4]
+///     8 bits   64 rows a group   groups[group][subspace][row % 64]
 ///
 /// Of 4 bits, a byte holds a row's number in its low half, and in its high half that of the row 16
-/// further; parts are padded to a multiple of four. Rows are padded to whole groups. Padding is zero.
+/// further; subspaces are padded to a multiple of four. Rows are padded to whole groups. Padding is
+/// zero.
 package struct CodeGroups: Sendable {
   package static let blockBytes = 64
 
   package let count: Int
-  package let parts: Int
+  package let subspaceCount: Int
   package let bits: Int
 
-  package init(count: Int, parts: Int, bits: Int) {
+  package init(count: Int, subspaceCount: Int, bits: Int) {
     self.count = count
-    self.parts = parts
+    self.subspaceCount = subspaceCount
     self.bits = bits
   }
 
   /// Rows of a group.
   package var rows: Int { bits == 4 ? 32 : 64 }
-  /// Blocks of a group: for each part, or for four of them.
-  package var blocks: Int { bits == 4 ? (parts + 3) / 4 : parts }
+  /// Blocks of a group: for each subspace, or for four of them.
+  package var blocks: Int { bits == 4 ? (subspaceCount + 3) / 4 : subspaceCount }
   package var groupCount: Int { (count + rows - 1) / rows }
   package var groupBytes: Int { blocks * Self.blockBytes }
   package var byteCount: Int { groupCount * groupBytes }
-  /// Bytes of a query's rounded tables, for all parts of the blocks.
-  package var tableBytes: Int { bits == 4 ? blocks * Self.blockBytes : parts << bits }
+  /// Bytes of a query's rounded tables, for all subspaces of the blocks.
+  package var tableBytes: Int { bits == 4 ? blocks * Self.blockBytes : subspaceCount << bits }
 
   /// Writes `groups` of the codes, one after the other, from `target` on.
   ///
@@ -56,8 +57,10 @@ package struct CodeGroups: Sendable {
   private func packBytes(
     _ codes: UnsafePointer<UInt8>, _ rowCount: Int, to target: UnsafeMutablePointer<UInt8>
   ) {
-    for part in 0..<parts {
-      for row in 0..<rowCount { target[part * Self.blockBytes + row] = codes[row * parts + part] }
+    for subspace in 0..<subspaceCount {
+      for row in 0..<rowCount {
+        target[subspace * Self.blockBytes + row] = codes[row * subspaceCount + subspace]
+      }
     }
   }
 
@@ -68,22 +71,22 @@ package struct CodeGroups: Sendable {
     for row in 0..<rowCount {
       let shift = row / 16 * 4
       for byte in 0..<codeBytes {
-        // Two parts to a byte; past an odd number of parts there is nothing.
+        // Two subspaces to a byte; past an odd number of subspaces there is nothing.
         let pair = codes[row * codeBytes + byte]
         let place = target + byte / 2 * Self.blockBytes + row % 16 * 4 + byte % 2 * 2
         place[0] |= (pair & 15) << shift
-        if 2 * byte + 1 < parts { place[1] |= (pair >> 4) << shift }
+        if 2 * byte + 1 < subspaceCount { place[1] |= (pair >> 4) << shift }
       }
     }
   }
 
-  /// Returns the byte that holds a row's number for a part, and the bits to shift that byte by.
-  package func place(ofRow row: Int, part: Int) -> (byte: Int, shift: Int) {
+  /// Returns the byte that holds a row's number for a subspace, and the bits to shift that byte by.
+  package func place(ofRow row: Int, subspace: Int) -> (byte: Int, shift: Int) {
     let group = row / rows * groupBytes
     return bits == 4
       ? (
-        group + part / 4 * Self.blockBytes + row % 16 * 4 + part % 4,
+        group + subspace / 4 * Self.blockBytes + row % 16 * 4 + subspace % 4,
         row % rows / 16 * 4
-      ) : (group + part * Self.blockBytes + row % rows, 0)
+      ) : (group + subspace * Self.blockBytes + row % rows, 0)
   }
 }

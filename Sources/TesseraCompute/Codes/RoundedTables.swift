@@ -1,22 +1,22 @@
 /// A query's tables in bytes, and what that proves: the filter of a fast scan.
 ///
 /// Let c be a table entry, negated where the largest score is best, so that small is good, and
-/// b(m) the least entry of part m. An entry is kept as
+/// b(m) the least entry of subspace m. An entry is kept as
 ///
 ///     e = (c - b(m)) / step rounded down,   step = max over m of (max c - b(m)) / most
 ///
 /// in Float32. The difference, the inverse of the step and their product are each rounded once, and
 /// half is taken off before a sum rounds to a whole number: since e is at most 255, all of that
 /// is an error below z = 2^-14. A row's exact sum T = sum of c, its sum of bytes U, the sum B of
-/// b(m) and its M parts obey
+/// b(m) and its M subspaces obey
 ///
 ///     step (U - M z) <= T - B <= step (U + M + M z)
 ///
-/// and its Float32 sum S, which is what scores are, |S - T| <= d: adding M numbers in Float32 errs by
-/// less than M 2^-24 times A, the sum over parts of their largest |c|, as long as nothing overflows
-/// (A below 10^38; subnormal sums are exact). d = (M + 2) 2^-23 A is more than twice that, and leaves
-/// room for the Float64 arithmetic here. Hence a row can only have a score as good as s if
-/// U <= (s - B + d) / step + M z, and can only be as good as a row with V if
+/// and its Float32 sum S, which is what scores are, |S - T| <= d: adding M numbers in Float32 errs
+/// by less than M 2^-24 times A, the sum over subspaces of their largest |c|, as long as nothing
+/// overflows (A below 10^38; subnormal sums are exact). d = (M + 2) 2^-23 A is more than twice
+/// that, and leaves room for the Float64 arithmetic here. Hence a row can only have a score as good
+/// as s if U <= (s - B + d) / step + M z, and can only be as good as a row with V if
 /// U <= V + M + 2 M z + 2 d / step.
 ///
 /// `most` is so small that every sum of bytes fits 16 bits.
@@ -26,29 +26,30 @@ package struct RoundedTables {
   package let step: Double
   /// d.
   package let slack: Double
-  private let parts: Double
+  private let subspaceCount: Double
   private let sign: Float
 
   private static let roundingError = 0x1p-14
 
-  /// The most parts that can be rounded at all.
-  package static let mostParts = Int(UInt16.max)
+  /// The most subspaces that can be rounded at all.
+  package static let mostSubspaces = Int(UInt16.max)
 
   /// Rounds a query's tables.
   ///
   /// - Parameters:
-  ///   - table: `parts` x `codewordCount`, at most 1 << `bits`.
+  ///   - table: `subspaceCount` x `codewordCount`, at most 1 << `bits`.
   ///   - mostEntry: The largest number that a byte may hold.
-  ///   - entries: Gets ``CodeGroups/tableBytes``: 1 << `bits` bytes a part, zeros where there is no
-  ///     codeword.
+  ///   - entries: Gets ``CodeGroups/tableBytes``: 1 << `bits` bytes a subspace, zeros where there
+  ///     is no codeword.
   /// - Returns: nil if they cannot be rounded: there are NaN, infinities, or numbers too large.
   /// - Precondition: at most ``mostParts``.
   package init?(
-    _ table: UnsafePointer<Float>, parts: Int, codewordCount: Int, order: ScoreOrder, bits: Int,
+    _ table: UnsafePointer<Float>, subspaceCount: Int, codewordCount: Int, order: ScoreOrder,
+    bits: Int,
     mostEntry: Int, to entries: UnsafeMutablePointer<UInt8>
   ) {
     let sign: Float = order == .largestFirst ? -1 : 1
-    let rows = (0..<parts).map {
+    let rows = (0..<subspaceCount).map {
       TableRow(start: table + $0 * codewordCount, count: codewordCount, sign: sign)
     }
     var base = 0.0
@@ -61,31 +62,32 @@ package struct RoundedTables {
       widest = max(widest, (range.most - range.least).nextUp)
     }
     guard size < 1e38 else { return nil }
-    let most = Float(min(mostEntry, Int(UInt16.max) / parts))
+    let most = Float(min(mostEntry, Int(UInt16.max) / subspaceCount))
     // Not so small that its inverse overflows; entries are then smaller than they could be.
     let step = max(widest / most, 0x1p-100)
     let width = 1 << bits
     entries.initialize(
-      repeating: 0, count: CodeGroups(count: 0, parts: parts, bits: bits).tableBytes)
-    for part in 0..<parts {
-      rows[part].round(
-        above: ranges[part].least, inverseStep: 1 / step, to: entries + part * width)
+      repeating: 0, count: CodeGroups(count: 0, subspaceCount: subspaceCount, bits: bits).tableBytes
+    )
+    for subspace in 0..<subspaceCount {
+      rows[subspace].round(
+        above: ranges[subspace].least, inverseStep: 1 / step, to: entries + subspace * width)
     }
     self.base = base
     self.step = Double(step)
-    self.parts = Double(parts)
+    self.subspaceCount = Double(subspaceCount)
     self.sign = sign
-    slack = Double(parts + 2) * 0x1p-23 * size
+    slack = Double(subspaceCount + 2) * 0x1p-23 * size
   }
 
   /// The largest sum of bytes of a row whose score can be as good as `score`.
   package func limit(score: Float) -> UInt32 {
-    Self.limit((Double(sign * score) - base + slack) / step + parts * Self.roundingError)
+    Self.limit((Double(sign * score) - base + slack) / step + subspaceCount * Self.roundingError)
   }
 
   /// The largest sum of bytes of a row whose score can be as good as that of a row with `sum`.
   package func limit(sum: UInt32) -> UInt32 {
-    Self.limit(Double(sum) + parts * (1 + 2 * Self.roundingError) + 2 * slack / step)
+    Self.limit(Double(sum) + subspaceCount * (1 + 2 * Self.roundingError) + 2 * slack / step)
   }
 
   private static func limit(_ value: Double) -> UInt32 {
@@ -93,7 +95,7 @@ package struct RoundedTables {
   }
 }
 
-/// The costs of one part's codewords, eight at a time.
+/// The costs of one subspace's codewords, eight at a time.
 private struct TableRow {
   let start: UnsafePointer<Float>
   let count: Int

@@ -3,7 +3,7 @@ public import TesseraHost
 /// Steers a long call from outside: hears of its progress, ends it, and says who takes over if the
 /// device fails. Searches, k-means and training all take one.
 ///
-///     var control = RunControl(progress: { step in print(step.stage, step.done) })
+///     var control = RunControl { step in print(step.stage, step.done) }
 ///     control.fallback = cpu
 ///     let clusters = try KMeans(options).cluster(points, on: gpu, control: control)
 public struct RunControl: Sendable {
@@ -34,10 +34,18 @@ public struct RunControl: Sendable {
   public var note: @Sendable (String) -> Void
 
   /// Takes what should differ from the defaults: no deadline, no fallback, and nobody who listens.
+  ///
+  /// A closure behind the parentheses hears of progress; one that hears notes is labelled:
+  ///
+  ///     let control = RunControl(fallback: cpu) { step in
+  ///       print(step.stage, step.done)
+  ///     } note: { text in
+  ///       print(text)
+  ///     }
   public init(
     stop: StopSignal = StopSignal(), fallback: (any Device)? = nil,
-    note: @escaping @Sendable (String) -> Void = { _ in },
-    progress: @escaping @Sendable (Progress) -> Void = { _ in }
+    progress: @escaping @Sendable (Progress) -> Void = { _ in },
+    note: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.stop = stop
     self.fallback = fallback
@@ -70,8 +78,8 @@ public struct RunControl: Sendable {
     return inner
   }
 
-  /// Runs `work` as ``run(on:_:)`` does, and returns its result. Whatever happens on the way looks at
-  /// this control's stop signal, and at that of a call around it.
+  /// Runs `work` as ``run(on:_:)`` does, and returns its result. Whatever happens on the way looks
+  /// at this control's stop signal, and at that of a call around it.
   package func steer<Result>(
     on device: any Device, _ work: (any Device) throws(TesseraError) -> Result
   ) throws(TesseraError) -> Result {
@@ -81,8 +89,8 @@ public struct RunControl: Sendable {
     }
   }
 
-  /// Runs `work` on `device`; after `.deviceLost` once more on the same device, then on the fallback.
-  /// Returns the result and the device that made it.
+  /// Runs `work` on `device`; after `.deviceLost` once more on the same device, then on the
+  /// fallback. Returns the result and the device that made it.
   ///
   ///     let (clusters, device) = try control.run(on: gpu) { device in
   ///       try KMeans(options).cluster(points, on: device)

@@ -163,18 +163,19 @@ package enum Shapes {
     }
   }
 
-  /// Returns the number of codewords of a part.
+  /// Returns the number of codewords of a subspace.
   @discardableResult
   package static func nearestCodes(
     _ tables: Matrix<Float>, in set: CodeSet, k: Int
   ) throws(TesseraError) -> Int {
     try require(
-      tables.columns % set.parts == 0,
-      "nearestCodes: \(tables.columns) table entries do not divide into \(set.parts) tables")
+      tables.columns % set.subspaceCount == 0,
+      "nearestCodes: \(tables.columns) table entries do not divide into \(set.subspaceCount) tables"
+    )
     guard k >= 1 else {
       throw TesseraError(.invalidArgument, "nearestCodes: k is \(k), it must be at least 1")
     }
-    let codewords = tables.columns / set.parts
+    let codewords = tables.columns / set.subspaceCount
     guard set.count == 0 || set.largestNumber < codewords else {
       throw TesseraError(
         .invalidArgument,

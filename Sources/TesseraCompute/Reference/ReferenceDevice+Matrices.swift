@@ -107,7 +107,7 @@ extension ReferenceDevice {
     }
   }
 
-  /// Scores each part of each point against every codeword canonically.
+  /// Scores each subspace of each point against every codeword canonically.
   public func encode(
     _ points: Matrix<Float>, _ codebook: ProductCodebook, into codes: Matrix<UInt8>
   ) throws(TesseraError) {
@@ -122,10 +122,10 @@ extension ReferenceDevice {
     for point in 0..<points.rows {
       let row = pointRows.row(point)
       for subspace in 0..<codebook.subspaceCount {
-        let part = Array(row[subspace * width..<(subspace + 1) * width])
+        let values = Array(row[subspace * width..<(subspace + 1) * width])
         let scores = (0..<codebook.codewordCount).map {
           CanonicalScore.score(
-            .squaredL2, part, codewords.row(subspace * codebook.codewordCount + $0))
+            .squaredL2, values, codewords.row(subspace * codebook.codewordCount + $0))
         }
         var best = 0
         for codeword in scores.indices where scores[codeword] < scores[best] { best = codeword }
@@ -134,13 +134,13 @@ extension ReferenceDevice {
     }
   }
 
-  /// Adds the table entries of each code in rising order of its parts.
+  /// Adds the table entries of each code in rising order of its subspaces.
   public func lookupScores(
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
     try Shapes.lookupScores(tables, codes, into: scores)
-    let (parts, width) = (codes.columns, tables.columns)
-    let codewords = width / parts
+    let (subspaceCount, width) = (codes.columns, tables.columns)
+    let codewords = width / subspaceCount
     let tables = try tables.hostElements("lookupScores")
     let stored = try codes.hostElements("lookupScores")
     let results = try scores.hostElements("lookupScores")
@@ -150,8 +150,10 @@ extension ReferenceDevice {
     for query in 0..<scores.rows {
       for row in 0..<codes.rows {
         var sum: Float = 0
-        for part in 0..<parts {
-          sum += tables[query * width + part * codewords + Int(stored[row * parts + part])]
+        for subspace in 0..<subspaceCount {
+          sum +=
+            tables[
+              query * width + subspace * codewords + Int(stored[row * subspaceCount + subspace])]
         }
         results[query * codes.rows + row] = sum
       }
@@ -173,11 +175,11 @@ extension ReferenceDevice {
       throw TesseraError(.wrongDevice, "nearestCodes: the codes were prepared on another device")
     }
     let numbers = (0..<codes.count).flatMap { row in
-      (0..<codes.parts).map { UInt8(codes.number(row, $0)) }
+      (0..<codes.subspaceCount).map { UInt8(codes.number(row, $0)) }
     }
     let scores = try allocate(Float.self, rows: tables.rows, columns: codes.count)
     try lookupScores(
-      tables, upload(numbers, rows: codes.count, columns: codes.parts), into: scores)
+      tables, upload(numbers, rows: codes.count, columns: codes.subspaceCount), into: scores)
     return try bestColumns(of: scores, order: order, k: k)
   }
 

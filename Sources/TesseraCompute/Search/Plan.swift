@@ -95,7 +95,7 @@ public struct SearchPlan: Sendable, Hashable {
           + "memory")
     }
     chunkCount = fits == 0 ? 0 : (shape.rows - 1) / fits + 1
-    // Equal pieces: the last is not left with a handful of rows.
+    // Equal chunks: the last is not left with a handful of rows.
     rowsPerChunk = chunkCount == 0 ? 0 : (shape.rows - 1) / chunkCount + 1
     self.cost = cost(rowsPerChunk)
   }

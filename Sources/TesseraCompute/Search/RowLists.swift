@@ -137,7 +137,7 @@ public struct RowLists: Sendable, Hashable {
   public var count: Int { starts.count - 1 }
 
   /// Some of the lists, or some rows of the only list.
-  package func part(_ lists: Range<Int32>, rows: Range<Int>) -> RowLists {
+  package func lists(_ lists: Range<Int32>, rows: Range<Int>) -> RowLists {
     var starts = self.starts[Int(lists.lowerBound)...Int(lists.upperBound)].map {
       $0 - rows.lowerBound
     }
@@ -232,14 +232,14 @@ extension Probes {
       lists: Array(lists[entries]), terms: terms.map { Array($0[entries]) })
   }
 
-  /// Every `count`th probe of each query, from number `share` on.
-  package func share(_ share: Int, of count: Int) -> Probes {
-    guard count > 1 else { return self }
+  /// Every `step`th probe of each query, from number `first` on.
+  package func every(_ step: Int, from first: Int) -> Probes {
+    guard step > 1 else { return self }
     var starts = [0]
     var lists: [Int32] = []
     var terms: [Float] = []
     for query in 0..<queryCount {
-      for entry in stride(from: self.starts[query] + share, to: self.starts[query + 1], by: count) {
+      for entry in stride(from: self.starts[query] + first, to: self.starts[query + 1], by: step) {
         lists.append(self.lists[entry])
         if let term = self.terms?[entry] { terms.append(term) }
       }

@@ -75,17 +75,17 @@ struct DriverHandles: @unchecked Sendable {
   /// before may still be on its way. Memory of a queue that does not finish is never given back.
   func settle(_ staging: [Staging]) {
     guard library.api.clFinish(queue) != 0 else { return }
-    for piece in staging { piece.keepForEver() }
+    for buffer in staging { buffer.keepForEver() }
   }
 
   /// Lets go of everything, `marks` and `staging` too, once every command is done: drivers do not
   /// expect a queue to go, or the process to end, while commands are under way.
   func release(_ marks: [Mark], _ staging: [Staging], _ progress: Watchdog.Progress) {
-    for piece in staging { unmap(piece) }
+    for buffer in staging { unmap(buffer) }
     if finish(marks, progress) != 0 {
-      for piece in staging { piece.keepForEver() }
+      for buffer in staging { buffer.keepForEver() }
     }
-    for piece in staging { unpin(piece) }
+    for buffer in staging { unpin(buffer) }
     _ = library.api.clReleaseCommandQueue(queue)
     _ = library.api.clReleaseContext(context)
   }

@@ -19,52 +19,52 @@ enum KernelArgument {
 
 /// Spreads a kernel's work: work-groups in two dimensions, and the work of one of them.
 struct Grid {
-  var groups: (x: Int, y: Int)
-  /// Work items per group.
+  var workGroups: (x: Int, y: Int)
+  /// Work items of a work-group.
   var local: (x: Int, y: Int)
-  /// Roughly, in arithmetic operations; decides where a launch is cut.
-  var workPerGroup: Int
+  /// The work of one work-group, roughly, in arithmetic operations; decides where a grid is cut.
+  var workEach: Int
 
-  init(groups: (x: Int, y: Int), local: (x: Int, y: Int) = (1, 1), workPerGroup: Int) {
-    self.groups = groups
+  init(workGroups: (x: Int, y: Int), local: (x: Int, y: Int) = (1, 1), workEach: Int) {
+    self.workGroups = workGroups
     self.local = local
-    self.workPerGroup = max(1, workPerGroup)
+    self.workEach = max(1, workEach)
   }
 
-  /// A line of groups of `local` items that has at least `items` of them.
+  /// A line of work-groups of `local` items that has at least `items` of them.
   init(items: Int, local: Int, workPerItem: Int) {
     self.init(elements: items, span: local, local: local, workPerElement: workPerItem)
   }
 
-  /// A line of groups of `local` items that walk `span` elements each.
+  /// A line of work-groups of `local` items that walk `span` elements each.
   init(elements: Int, span: Int, local: Int, workPerElement: Int) {
     self.init(
-      groups: ((elements + span - 1) / span, 1), local: (local, 1),
-      workPerGroup: span * workPerElement)
+      workGroups: ((elements + span - 1) / span, 1), local: (local, 1),
+      workEach: span * workPerElement)
   }
 
   /// Operations in one launch: 0.1 s at 170 GFLOP/s, so that a display's watchdog is not woken by a
   /// slow device and a fast one does not notice the cuts.
   static let workPerLaunch = 1 << 34
-  /// More groups than this in the second dimension are refused by some drivers.
+  /// More work-groups than this in the second dimension are refused by some drivers.
   static let maxRowsPerLaunch = 65_535
 
-  /// The pieces in which the grid is launched, in groups.
-  var pieces: [(x: Range<Int>, y: Range<Int>)] {
-    guard groups.x > 0, groups.y > 0 else { return [] }
-    let fitting = max(1, Self.workPerLaunch / workPerGroup)
-    let width = min(groups.x, fitting)
-    let height = min(groups.y, max(1, fitting / width), Self.maxRowsPerLaunch)
-    return stride(from: 0, to: groups.y, by: height).flatMap { y in
-      stride(from: 0, to: groups.x, by: width).map { x in
-        (x..<min(x + width, groups.x), y..<min(y + height, groups.y))
+  /// The launches that the grid is cut into, as ranges of work-groups.
+  var launches: [(x: Range<Int>, y: Range<Int>)] {
+    guard workGroups.x > 0, workGroups.y > 0 else { return [] }
+    let fitting = max(1, Self.workPerLaunch / workEach)
+    let width = min(workGroups.x, fitting)
+    let height = min(workGroups.y, max(1, fitting / width), Self.maxRowsPerLaunch)
+    return stride(from: 0, to: workGroups.y, by: height).flatMap { y in
+      stride(from: 0, to: workGroups.x, by: width).map { x in
+        (x..<min(x + width, workGroups.x), y..<min(y + height, workGroups.y))
       }
     }
   }
 }
 
 extension Program {
-  /// Queues `kernel` over `grid`, piece by piece.
+  /// Queues `kernel` over `grid`, in as many launches as that takes.
   func launch(
     _ name: String, _ arguments: [KernelArgument], over grid: Grid, on context: OpenCLContext
   ) throws(TesseraError) {

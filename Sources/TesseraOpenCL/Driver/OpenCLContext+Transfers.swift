@@ -3,17 +3,17 @@ internal import Synchronization
 internal import TesseraCompute
 
 extension OpenCLContext {
-  /// Transfers up to this size are done in one piece.
+  /// Transfers up to this size are done in one buffer.
   private static let smallBytes = 1 << 16
 
   func write(
     _ source: UnsafeRawBufferPointer, to buffer: DeviceBuffer, at byteOffset: Int
   ) throws(TesseraError) {
-    try transfer(source.count, "clEnqueueWriteBuffer", with: buffer) { part, staging in
-      staging.start.copyMemory(from: source.baseAddress! + part.lowerBound, byteCount: part.count)
-    } command: { handles, memory, part, staging, event in
+    try transfer(source.count, "clEnqueueWriteBuffer", with: buffer) { chunk, staging in
+      staging.start.copyMemory(from: source.baseAddress! + chunk.lowerBound, byteCount: chunk.count)
+    } command: { handles, memory, chunk, staging, event in
       handles.library.api.clEnqueueWriteBuffer(
-        handles.queue, memory.handle, cl_bool(CL_FALSE), byteOffset + part.lowerBound, part.count,
+        handles.queue, memory.handle, cl_bool(CL_FALSE), byteOffset + chunk.lowerBound, chunk.count,
         staging.start, 0, nil, &event)
     }
   }
@@ -22,18 +22,19 @@ extension OpenCLContext {
     _ buffer: DeviceBuffer, at byteOffset: Int, to target: UnsafeMutableRawBufferPointer
   ) throws(TesseraError) {
     try transfer(target.count, "clEnqueueReadBuffer", with: buffer) {
-      handles, memory, part, staging, event in
+      handles, memory, chunk, staging, event in
       handles.library.api.clEnqueueReadBuffer(
-        handles.queue, memory.handle, cl_bool(CL_FALSE), byteOffset + part.lowerBound, part.count,
+        handles.queue, memory.handle, cl_bool(CL_FALSE), byteOffset + chunk.lowerBound, chunk.count,
         staging.start, 0, nil, &event)
-    } after: { part, staging in
-      (target.baseAddress! + part.lowerBound).copyMemory(
-        from: staging.start, byteCount: part.count)
+    } after: { chunk, staging in
+      (target.baseAddress! + chunk.lowerBound).copyMemory(
+        from: staging.start, byteCount: chunk.count)
     }
   }
 
-  /// Moves bytes by `command`, a part at a time, through two pieces of staging memory: while the
-  /// driver moves one part, the caller fills or empties the other piece. Returns when all is moved.
+  /// Moves bytes by `command`, a chunk at a time, through two buffers of staging memory: while the
+  /// driver moves one chunk, the caller fills or empties the other buffer. Returns when all is
+  /// moved.
   private func transfer(
     _ byteCount: Int, _ call: String, with buffer: DeviceBuffer,
     before: (Range<Int>, Staging) -> Void = { _, _ in },
@@ -49,12 +50,12 @@ extension OpenCLContext {
       try requireOwn(buffer)
       let handles = handles
       let memory = DriverHandles.Memory(handle: buffer.memory)
-      let pieces = try staging(for: byteCount, &commands)
-      let step = pieces[0].byteCount
+      let buffers = try staging(for: byteCount, &commands)
+      let step = buffers[0].byteCount
       var earlier: (bytes: Range<Int>, staging: Staging, landing: Landing)?
       for start in stride(from: 0, to: byteCount, by: step) {
         let bytes = start..<min(start + step, byteCount)
-        let staging = pieces[start / step % pieces.count]
+        let staging = buffers[start / step % buffers.count]
         before(bytes, staging)
         let marks = commands.takeMarks()
         let (landing, previous) = (Landing(), earlier?.landing)
@@ -68,10 +69,10 @@ extension OpenCLContext {
             if worst == 0 { worst = status }
             progress.step()
           }
-          if worst != 0 { handles.settle(pieces) }
+          if worst != 0 { handles.settle(buffers) }
           return worst
         }
-        if status == nil { for piece in pieces { piece.keepForEver() } }
+        if status == nil { for buffer in buffers { buffer.keepForEver() } }
         try check(status, call)
         if let earlier { after(earlier.bytes, earlier.staging) }
         if isLast { after(bytes, staging) }
@@ -80,7 +81,7 @@ extension OpenCLContext {
     }
   }
 
-  /// Small transfers take what they need; large ones share two pieces that are kept.
+  /// Small transfers take what they need; large ones share two buffers that are kept.
   private func staging(
     for byteCount: Int, _ commands: inout Commands
   ) throws(TesseraError) -> [Staging] {
@@ -91,13 +92,13 @@ extension OpenCLContext {
       // makes a call to its driver worth while.
       let size = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0 ? 1 << 20 : 8 << 20
       let handles = handles
-      let pieces = [PinnedPiece(), PinnedPiece()]
+      let buffers = [PinnedStaging(), PinnedStaging()]
       let status = watchdog.wait { _ -> Int32 in
-        for piece in pieces { piece.staging = handles.pin(byteCount: size) }
+        for buffer in buffers { buffer.staging = handles.pin(byteCount: size) }
         return 0
       }
       try check(status, "clEnqueueMapBuffer")
-      commands.staging = pieces.map { $0.staging ?? Staging(byteCount: size) }
+      commands.staging = buffers.map { $0.staging ?? Staging(byteCount: size) }
     }
     return commands.staging
   }
@@ -106,7 +107,7 @@ extension OpenCLContext {
 /// Hands the result of a waiting thread over.
 ///
 /// Safe to share: it is read once the thread is done.
-private final class PinnedPiece: @unchecked Sendable {
+private final class PinnedStaging: @unchecked Sendable {
   var staging: Staging?
 }
 
@@ -123,5 +124,35 @@ private final class Landing: @unchecked Sendable {
     _ = handles.library.api.clReleaseEvent(event)
     event = nil
     return status
+  }
+}
+
+extension OpenCLContext {
+  /// Copies `values` to `storage`, from its value `index` on.
+  func write<Value: BitwiseCopyable>(
+    _ values: [Value], to storage: OpenCLStorage, from index: Int = 0
+  ) throws(TesseraError) {
+    let start = storage.start + index * MemoryLayout<Value>.stride
+    let result = values.withUnsafeBytes { bytes in
+      Result { () throws(TesseraError) in
+        try write(bytes, to: storage.buffer, at: start)
+      }
+    }
+    try result.get()
+  }
+
+  /// `count` values in `storage` from value `index` on, once all commands queued before are done.
+  func read<Value: BitwiseCopyable & ExpressibleByIntegerLiteral>(
+    _ count: Int, of: Value.Type, from storage: OpenCLStorage, from index: Int = 0
+  ) throws(TesseraError) -> [Value] {
+    let start = storage.start + index * MemoryLayout<Value>.stride
+    var values = [Value](repeating: 0, count: count)
+    let result = values.withUnsafeMutableBytes { bytes in
+      Result { () throws(TesseraError) in
+        try read(storage.buffer, at: start, to: bytes)
+      }
+    }
+    try result.get()
+    return values
   }
 }

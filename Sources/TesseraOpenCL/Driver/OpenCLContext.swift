@@ -91,7 +91,7 @@ final class OpenCLContext: Sendable {
         handles.release(marks, staging, progress)
         return true
       } == true
-    if !isReleased { for piece in staging { piece.keepForEver() } }
+    if !isReleased { for buffer in staging { buffer.keepForEver() } }
   }
 
   /// A context of the same device, with nothing in it.
@@ -125,8 +125,8 @@ final class OpenCLContext: Sendable {
     }
   }
 
-  /// Returns what `question` does, or `absent` where the driver gives no answer: the device is given
-  /// up then.
+  /// Returns what `question` does, or `absent` where the driver gives no answer: the device is
+  /// given up then.
   private func asked<Value: Sendable>(
     _ absent: Value, _ question: @escaping @Sendable (DriverHandles) -> Value
   ) -> Value {
@@ -244,7 +244,7 @@ final class OpenCLContext: Sendable {
     var marks: [DriverHandles.Mark]
   }
 
-  /// Sets a kernel's arguments, queues it over the pieces of `grid`, and lets the device begin.
+  /// Sets a kernel's arguments, queues it over `grid`, and lets the device begin.
   ///
   /// - Parameter owners: What holds the memory in `arguments`: kept while the call is out.
   func launch(
@@ -323,16 +323,16 @@ extension DriverHandles {
       guard state.status == 0 else { return }
     }
     let local = [grid.local.x, grid.local.y]
-    for piece in grid.pieces {
+    for ranges in grid.launches {
       if state.launchCount >= Self.maxLaunchCount {
         state.call = "clFinish"
         state.status = finish(state.marks, progress)
         (state.launchCount, state.work, state.marks) = (0, 0, [])
         guard state.status == 0 else { return }
       }
-      let offset = [piece.x.lowerBound * local[0], piece.y.lowerBound * local[1]]
-      let global = [piece.x.count * local[0], piece.y.count * local[1]]
-      state.work += piece.x.count * piece.y.count * grid.workPerGroup
+      let offset = [ranges.x.lowerBound * local[0], ranges.y.lowerBound * local[1]]
+      let global = [ranges.x.count * local[0], ranges.y.count * local[1]]
+      state.work += ranges.x.count * ranges.y.count * grid.workEach
       var mark: cl_event?
       state.call = "clEnqueueNDRangeKernel(\(name))"
       state.status =

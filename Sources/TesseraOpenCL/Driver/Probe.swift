@@ -35,17 +35,19 @@ struct Probe {
     let program = try Program.build(
       KernelSource("probe"), macros: ["GROUP": 1], in: context, cache: cache)
     let result = try OpenCLStorage(2 * MemoryLayout<UInt32>.size, from: arena)
-    var groupSize = Int(context.number(CL_DEVICE_MAX_WORK_GROUP_SIZE, absent: 1))
+    var workGroupSize = Int(context.number(CL_DEVICE_MAX_WORK_GROUP_SIZE, absent: 1))
     var localBytes = Int(context.number(CL_DEVICE_LOCAL_MEM_SIZE, absent: UInt64(0)))
-    while try !works(program, groupSize: groupSize, localBytes: min(localBytes, 1024), result) {
-      guard groupSize > 1 else {
+    while try !works(
+      program, workGroupSize: workGroupSize, localBytes: min(localBytes, 1024), result)
+    {
+      guard workGroupSize > 1 else {
         throw TesseraError(.deviceFailure, "the probe kernel returned wrong numbers")
       }
-      groupSize /= 2
+      workGroupSize /= 2
     }
     // So much has just been seen to work.
     while localBytes > 1024,
-      try !works(program, groupSize: groupSize, localBytes: localBytes, result)
+      try !works(program, workGroupSize: workGroupSize, localBytes: localBytes, result)
     {
       localBytes = max(1024, localBytes / 2)
     }
@@ -54,7 +56,7 @@ struct Probe {
     // A driver that went away in the meantime has answered none of this.
     try context.requireAlive()
     return Abilities(
-      workGroupSize: groupSize, localMemoryBytes: localBytes, hasFloat64: hasFloat64,
+      workGroupSize: workGroupSize, localMemoryBytes: localBytes, hasFloat64: hasFloat64,
       loopLimit: loopLimit)
   }
 
@@ -75,7 +77,7 @@ struct Probe {
       try context.write([UInt32(0)], to: result)
       try program.launch(
         "probe_loops", [.all(of: result, as: UInt32.self), .int(7), .int(outer)],
-        over: Grid(groups: (1, 1), workPerGroup: 4 * rounds), on: context)
+        over: Grid(workGroups: (1, 1), workEach: 4 * rounds), on: context)
       if try context.read(1, of: UInt32.self, from: result) == [state] {
         return rounds == most ? .max : rounds
       }
@@ -87,9 +89,9 @@ struct Probe {
   /// Tells whether a group of this size sees its local memory and atomics. A launch that fails is
   /// an answer, unless nothing smaller is left to try.
   private func works(
-    _ program: Program, groupSize: Int, localBytes: Int, _ result: OpenCLStorage
+    _ program: Program, workGroupSize: Int, localBytes: Int, _ result: OpenCLStorage
   ) throws(TesseraError) -> Bool {
-    let groups = 2
+    let workGroups = 2
     do throws(TesseraError) {
       try context.write([UInt32(0), 0], to: result)
       try program.launch(
@@ -97,12 +99,14 @@ struct Probe {
         [
           .all(of: result, as: UInt32.self), .local(max(4, localBytes)), .int(localBytes / 4),
         ],
-        over: Grid(groups: (groups, 1), local: (groupSize, 1), workPerGroup: localBytes),
+        over: Grid(workGroups: (workGroups, 1), local: (workGroupSize, 1), workEach: localBytes),
         on: context)
-      return try context.read(2, of: UInt32.self, from: result) == [0, UInt32(groups * groupSize)]
+      return try context.read(2, of: UInt32.self, from: result) == [
+        0, UInt32(workGroups * workGroupSize),
+      ]
     } catch {
       try context.requireAlive()
-      if groupSize == 1 && localBytes <= 1024 { throw error }
+      if workGroupSize == 1 && localBytes <= 1024 { throw error }
       return false
     }
   }
@@ -117,7 +121,7 @@ struct Probe {
       try context.write([1 + 0x1p-30, -(1 + 0x1p-29)], to: storage)
       try program.launch(
         "probe_float64", [.all(of: storage, as: Double.self)],
-        over: Grid(groups: (1, 1), workPerGroup: 1), on: context)
+        over: Grid(workGroups: (1, 1), workEach: 1), on: context)
       return try context.read(2, of: Double.self, from: storage)[1] == 0x1p-60
     } catch {
       return false

@@ -61,11 +61,11 @@ extension OpenCLDevice {
     let count = labels.rows
     let source = KernelSource("accumulate_clusters")
     let digitBits = body == .wideItem ? 8 : 4
-    let perGroup = body == .wideItem ? 8192 : 16 * groupSize
-    let groups = (count + perGroup - 1) / perGroup
+    let perWorkGroup = body == .wideItem ? 8192 : 16 * workGroupSize
+    let workGroups = (count + perWorkGroup - 1) / perWorkGroup
     var order = try reserve(count, of: UInt64.self)
     var spare = try reserve(count, of: UInt64.self)
-    let digitCounts = try reserve(groups << digitBits, of: UInt32.self)
+    let digitCounts = try reserve(workGroups << digitBits, of: UInt32.self)
     try launch(
       "label_points", of: source,
       [
@@ -73,20 +73,20 @@ extension OpenCLDevice {
         .all(of: order, as: UInt64.self),
       ], over: listGrid(count))
     let grid = Grid(
-      groups: (groups, 1), local: (groupSize, 1), workPerGroup: 16 * perGroup)
+      workGroups: (workGroups, 1), local: (workGroupSize, 1), workEach: 16 * perWorkGroup)
     let labelBits = Int.bitWidth - (clusters - 1).leadingZeroBitCount
     for shift in stride(from: 0, to: labelBits, by: digitBits) {
       try launch(
         "count_digits", of: source,
         [
-          .all(of: order, as: UInt64.self), .int(count), .int(shift), .int(groups),
+          .all(of: order, as: UInt64.self), .int(count), .int(shift), .int(workGroups),
           .all(of: digitCounts, as: UInt32.self),
         ], over: grid)
-      try scan(digitCounts, count: groups << digitBits)
+      try scan(digitCounts, count: workGroups << digitBits)
       try launch(
         "place_points", of: source,
         [
-          .all(of: order, as: UInt64.self), .int(count), .int(shift), .int(groups),
+          .all(of: order, as: UInt64.self), .int(count), .int(shift), .int(workGroups),
           .all(of: digitCounts, as: UInt32.self), .all(of: spare, as: UInt64.self),
         ], over: grid)
       swap(&order, &spare)
@@ -129,22 +129,22 @@ extension OpenCLDevice {
     try launch(
       "scan", of: KernelSource("accumulate_clusters"),
       [.all(of: values, as: UInt32.self), .int(count)],
-      over: Grid(groups: (1, 1), local: (groupSize, 1), workPerGroup: count))
+      over: Grid(workGroups: (1, 1), local: (workGroupSize, 1), workEach: count))
   }
 
   private func listGrid(_ count: Int) -> Grid {
-    Grid(elements: count, span: 1024, local: groupSize, workPerElement: 4)
+    Grid(elements: count, span: 1024, local: workGroupSize, workPerElement: 4)
   }
 
   /// One item per row for wide items, which walk the columns; else 32 columns of up to 8 rows a
   /// group.
   private func columnGrid(_ columns: Int, rows: Int, workPerElement: Int) -> Grid {
     guard body == .tile else {
-      return Grid(groups: (1, rows), workPerGroup: workPerElement * columns)
+      return Grid(workGroups: (1, rows), workEach: workPerElement * columns)
     }
-    let height = groupSize / 32
+    let height = workGroupSize / 32
     return Grid(
-      groups: ((columns + 31) / 32, (rows + height - 1) / height), local: (32, height),
-      workPerGroup: groupSize * workPerElement)
+      workGroups: ((columns + 31) / 32, (rows + height - 1) / height), local: (32, height),
+      workEach: workGroupSize * workPerElement)
   }
 }

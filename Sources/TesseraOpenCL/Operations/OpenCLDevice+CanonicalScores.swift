@@ -13,7 +13,7 @@ extension OpenCLDevice {
     try requireFinite(queries, "canonicalScores", "queries")
     try requireFinite(vectors, "canonicalScores", "vectors")
     guard scores.count > 0 else { return }
-    let span = body == .wideItem ? 64 : groupSize
+    let span = body == .wideItem ? 64 : workGroupSize
     let number = metric == .innerProduct ? 0 : metric == .squaredL2 ? 1 : 2
     try launch(
       "canonical_scores", of: KernelSource("canonical_scores", ["SPAN": span, "METRIC": number]),
@@ -22,7 +22,7 @@ extension OpenCLDevice {
         .int(vectors.rows), .int(queries.columns), argument(scores, "canonicalScores"),
       ],
       over: Grid(
-        groups: ((vectors.rows + span - 1) / span, queries.rows), local: (groupSize, 1),
-        workPerGroup: 4 * span * max(1, queries.columns)))
+        workGroups: ((vectors.rows + span - 1) / span, queries.rows), local: (workGroupSize, 1),
+        workEach: 4 * span * max(1, queries.columns)))
   }
 }

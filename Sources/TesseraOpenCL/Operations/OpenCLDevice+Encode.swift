@@ -18,7 +18,7 @@ extension OpenCLDevice {
     let panels = try pack(codebook)
     let lanes = (0...4).map { 1 << $0 }.first { $0 >= width } ?? 16
     let pointsPerItem = body == .wideItem ? 64 : 1
-    let pointsPerGroup = pointsPerItem * groupSize
+    let pointsPerWorkGroup = pointsPerItem * workGroupSize
     try launch(
       "encode",
       of: KernelSource("encode", ["WIDTH": width, "LANES": lanes, "SPAN": pointsPerItem]),
@@ -27,9 +27,11 @@ extension OpenCLDevice {
         .int(codebook.codewordCount), .int(codebook.subspaceCount), argument(codes, "encode"),
       ],
       over: Grid(
-        groups: ((points.rows + pointsPerGroup - 1) / pointsPerGroup, codebook.subspaceCount),
-        local: (groupSize, 1),
-        workPerGroup: 4 * pointsPerGroup * codebook.codewordCount * max(width, 4)))
+        workGroups: (
+          (points.rows + pointsPerWorkGroup - 1) / pointsPerWorkGroup, codebook.subspaceCount
+        ),
+        local: (workGroupSize, 1),
+        workEach: 4 * pointsPerWorkGroup * codebook.codewordCount * max(width, 4)))
   }
 
   /// The codewords in panels of 32, each subspace beginning with a panel of its own.

@@ -50,17 +50,17 @@ extension OpenCLDevice {
   ) throws(TesseraError) -> Int? {
     let span = 4096
     let found = try reserve(1, of: UInt32.self)
-    // Places in a piece are 32-bit.
-    let piece = 1 << 30
-    for first in stride(from: 0, to: matrix.count, by: piece) {
-      let count = min(piece, matrix.count - first)
+    // Places in a step are 32-bit.
+    let step = 1 << 30
+    for first in stride(from: 0, to: matrix.count, by: step) {
+      let count = min(step, matrix.count - first)
       try context.write([UInt32.max], to: found)
       try launch(
         "find", of: KernelSource("find", [holding: 1, "SPAN": span]),
         [
           argument(matrix, operation), .ulong(first), .int(count), .int(limit),
           .all(of: found, as: UInt32.self),
-        ], over: Grid(elements: count, span: span, local: groupSize, workPerElement: 4))
+        ], over: Grid(elements: count, span: span, local: workGroupSize, workPerElement: 4))
       let place = try context.read(1, of: UInt32.self, from: found)[0]
       guard place != .max else { continue }
       guard place < count else {

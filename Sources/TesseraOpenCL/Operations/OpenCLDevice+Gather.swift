@@ -6,20 +6,20 @@ extension OpenCLDevice {
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
   ) throws(TesseraError) {
     try Shapes.gather(source, rows: rows, into: target)
-    guard 32 * (target.columns / groupSize + 1) <= loopLimit, try trusts(.gather) else {
+    guard 32 * (target.columns / workGroupSize + 1) <= loopLimit, try trusts(.gather) else {
       return try HostPath(self).gather(source, rows: rows, into: target)
     }
     try requireInside(rows, limit: source.rows, "gather", "row")
     guard target.count > 0 else { return }
-    let rowsPerGroup = 32
+    let rowsPerWorkGroup = 32
     try launch(
-      "gather", of: KernelSource("gather", ["ROWS": rowsPerGroup]),
+      "gather", of: KernelSource("gather", ["ROWS": rowsPerWorkGroup]),
       [
         argument(source, "gather"), argument(rows, "gather"), .int(target.rows),
         .int(target.columns), argument(target, "gather"),
       ],
       over: Grid(
-        elements: target.rows, span: rowsPerGroup, local: groupSize,
+        elements: target.rows, span: rowsPerWorkGroup, local: workGroupSize,
         workPerElement: target.columns))
   }
 }

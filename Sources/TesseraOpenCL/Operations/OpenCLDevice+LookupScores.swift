@@ -2,7 +2,7 @@ public import TesseraCompute
 
 extension OpenCLDevice {
   /// Cost: one pass over `codes` to check them where a byte can be wrong, then one lookup per
-  /// query, row and part.
+  /// query, row and subspace.
   public func lookupScores(
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
@@ -22,20 +22,20 @@ extension OpenCLDevice {
     _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
   ) throws(TesseraError) {
     guard scores.count > 0 else { return }
-    let (macro, perItem, partsMacro): (String, Int, [String: Int]) =
+    let (macro, perItem, subspacesMacro): (String, Int, [String: Int]) =
       body == .wideItem
       ? ("SPAN", 1024, [:])
-      : ("ROWS", 4, ["PARTS": max(1, min(8, info.localMemoryBytes / 2048))])
-    let rowsPerGroup = groupSize * perItem
+      : ("ROWS", 4, ["SUBSPACES": max(1, min(8, info.localMemoryBytes / 2048))])
+    let rowsPerWorkGroup = workGroupSize * perItem
     try launch(
       "lookup_scores",
-      of: KernelSource("lookup_scores", [macro: perItem].merging(partsMacro) { $1 }),
+      of: KernelSource("lookup_scores", [macro: perItem].merging(subspacesMacro) { $1 }),
       [
         argument(tables, "lookupScores"), argument(codes, "lookupScores"), .ulong(codes.rows),
         .int(codes.columns), .int(tables.columns / codes.columns), argument(scores, "lookupScores"),
       ],
       over: Grid(
-        groups: ((codes.rows + rowsPerGroup - 1) / rowsPerGroup, scores.rows),
-        local: (groupSize, 1), workPerGroup: 4 * rowsPerGroup * codes.columns))
+        workGroups: ((codes.rows + rowsPerWorkGroup - 1) / rowsPerWorkGroup, scores.rows),
+        local: (workGroupSize, 1), workEach: 4 * rowsPerWorkGroup * codes.columns))
   }
 }

@@ -52,10 +52,10 @@ extension OpenCLDevice {
     let panelCount = (vectors.count + PanelBlocks.width - 1) / PanelBlocks.width
     let grid =
       body == .wideItem
-      ? Grid(groups: (panelCount, 1), workPerGroup: 64 * dimensions.count)
+      ? Grid(workGroups: (panelCount, 1), workEach: 64 * dimensions.count)
       : Grid(
-        groups: (panelCount, (dimensions.count + 31) / 32), local: (32, groupSize / 32),
-        workPerGroup: 4096)
+        workGroups: (panelCount, (dimensions.count + 31) / 32), local: (32, workGroupSize / 32),
+        workEach: 4096)
     try launch(
       "pack_panels", of: KernelSource("pack_panels", ["VECTORS_IN_ROWS": inRows ? 1 : 0]),
       [
@@ -100,17 +100,17 @@ extension OpenCLDevice {
       return (
         ["ROWS_PER_ITEM": rowsPerItem],
         Grid(
-          groups: (panelCount, (rows + rowsPerItem - 1) / rowsPerItem),
-          workPerGroup: 2 * rowsPerItem * PanelBlocks.width * inner)
+          workGroups: (panelCount, (rows + rowsPerItem - 1) / rowsPerItem),
+          workEach: 2 * rowsPerItem * PanelBlocks.width * inner)
       )
     case .tile:
-      let items = groupSize >= 256 ? 16 : 8
+      let items = workGroupSize >= 256 ? 16 : 8
       func grid(_ side: Int) -> Grid {
         let tile = items * side
         return Grid(
-          groups: (
+          workGroups: (
             (rows + tile - 1) / tile, (panelCount * PanelBlocks.width + tile - 1) / tile
-          ), local: (items, items), workPerGroup: 2 * tile * tile * inner)
+          ), local: (items, items), workEach: 2 * tile * tile * inner)
       }
       let side = usesLargeTiles(rows: rows, columns: panelCount * PanelBlocks.width) ? 8 : 4
       return (["ITEMS": items, "ITEM_SIDE": side], grid(side))
@@ -119,7 +119,7 @@ extension OpenCLDevice {
 
   /// Tells whether tiles are large, and reuse more; small ones keep every compute unit busy.
   private func usesLargeTiles(rows: Int, columns: Int) -> Bool {
-    let tile = 8 * (groupSize >= 256 ? 16 : 8)
+    let tile = 8 * (workGroupSize >= 256 ? 16 : 8)
     return body == .tile
       && (rows + tile - 1) / tile * ((columns + tile - 1) / tile) >= 2 * info.computeUnits
   }

@@ -70,7 +70,7 @@ extension OpenCLDevice {
         .int(places), .int(segments * places),
       ],
       over: Grid(
-        groups: (segments, rows), local: (groupSize, 1), workPerGroup: 32 * segmentWidth))
+        workGroups: (segments, rows), local: (workGroupSize, 1), workEach: 32 * segmentWidth))
   }
 
   private func sort(
@@ -82,7 +82,7 @@ extension OpenCLDevice {
       return try launch(
         "sort_ranks", of: source(.largestFirst),
         [ranks, .int(selection.k), .local(8 * length), .int(length)],
-        over: Grid(groups: (rows, 1), local: (groupSize, 1), workPerGroup: 256 * length))
+        over: Grid(workGroups: (rows, 1), local: (workGroupSize, 1), workEach: 256 * length))
     }
     var size = 2
     while size <= length {
@@ -107,7 +107,7 @@ extension OpenCLDevice {
   /// Groups that walk `count` places of each row, 1024 at a time.
   private func listGrid(_ count: Int, rows: Int) -> Grid {
     Grid(
-      groups: ((count + 1023) / 1024, rows), local: (groupSize, 1), workPerGroup: 1024 * 8)
+      workGroups: ((count + 1023) / 1024, rows), local: (workGroupSize, 1), workEach: 1024 * 8)
   }
 }
 

@@ -5,7 +5,7 @@ internal import TesseraCompute
 
 /// A kernel source with the macros that shape it: a file of `Kernels/cl`, or text made at run time.
 struct KernelSource: Hashable, Sendable {
-  /// The file in `Kernels/cl`, without its extension; what messages call text made at run time.
+  /// The file below `Kernels/cl`, without its extension; what messages call text made at run time.
   let name: String
   let macros: [String: Int]
   /// The text; nil for that of the file.

@@ -1,7 +1,7 @@
 internal import TesseraCompute
 
 /// One batch of queries on its way through a set: what the searches have in common whose filters
-/// list rows with a value and a bound. (`Kernels/cl/search_common.cl`)
+/// list rows with a value and a bound. (`Kernels/cl/search/search_common.cl`)
 ///
 /// Everything is queued without a look at what comes out of it, so the host waits once, for the
 /// report. Rows go through the filter in launches, each of three times the rows before it, since
@@ -19,16 +19,16 @@ protocol CertifiedSearch {
   var square: Float { get }
   /// The number of times that the rows already searched have grown after the next launch.
   var growth: Int { get }
-  /// Panels of each part of the set.
-  var partPanels: [Int] { get }
+  /// Panels that are visited of each segment.
+  var visitedPanels: [Int] { get }
 
   /// The rows and queries that the filters of this batch were asked to go through.
   var expected: ExpectedVisits { get }
   /// True if the device gives entries their score, and not the host.
   var scoresOnDevice: Bool { get }
 
-  /// Appends the rows at some places of a part that pass the filter to the queries' lists.
-  func pass(part index: Int, places: Range<Int>) throws(TesseraError)
+  /// Appends the rows at some positions of a visit that pass the filter to the queries' lists.
+  func pass(visit index: Int, positions: Range<Int>) throws(TesseraError)
 
   /// Turns the entries of lists with more than `limit` into keys.
   func score(listsAbove limit: Int) throws(TesseraError)
@@ -59,16 +59,16 @@ extension CertifiedSearch {
 
   /// Finds the hits of every query whose list does not overflow.
   func searchAll() throws(TesseraError) {
-    let panelCount = partPanels.reduce(0, +)
+    let panelCount = visitedPanels.reduce(0, +)
     // The first launch lets every row pass, so it is a small one, and the lists hold its rows.
     let firstRows = min(lists.capacity, 4 * lists.hitCount)
     var done = 0
     var next = max(1, firstRows / SearchPanels.panelRows)
     while done < panelCount {
       next = min(next, panelCount)
-      for (part, share) in partPanels.enumerated() {
-        let places = done * share / panelCount..<next * share / panelCount
-        if !places.isEmpty { try pass(part: part, places: places) }
+      for (visit, count) in visitedPanels.enumerated() {
+        let positions = done * count / panelCount..<next * count / panelCount
+        if !positions.isEmpty { try pass(visit: visit, positions: positions) }
       }
       try tighten()
       (done, next) = (next, growth * next)
@@ -83,9 +83,9 @@ extension CertifiedSearch {
     try restartCrowded()
     let half = lists.capacity / 2
     let step = max(1, (lists.capacity - half) / SearchPanels.panelRows)
-    for (part, panelCount) in partPanels.enumerated() {
-      for place in stride(from: 0, to: panelCount, by: step) {
-        try pass(part: part, places: place..<min(place + step, panelCount))
+    for (visit, panelCount) in visitedPanels.enumerated() {
+      for position in stride(from: 0, to: panelCount, by: step) {
+        try pass(visit: visit, positions: position..<min(position + step, panelCount))
         try tighten()
         try score(listsAbove: half)
         try keepBest(ofListsAbove: half, asEntries: true)
@@ -100,7 +100,7 @@ extension CertifiedSearch {
       "search_restart", of: select,
       [
         counts, states, thresholds, .int(queryCount),
-      ], over: Grid(items: queryCount, local: device.groupSize, workPerItem: 8))
+      ], over: Grid(items: queryCount, local: device.workGroupSize, workPerItem: 8))
   }
 
   private func finish() throws(TesseraError) {
@@ -156,7 +156,7 @@ extension CertifiedSearch {
     rows: KernelArgument, scores: KernelArgument
   ) throws(TesseraError) {
     let hitCount = lists.hitCount
-    let width = device.body == .wideItem ? 1 : min(device.groupSize, hitCount)
+    let width = device.body == .wideItem ? 1 : min(device.workGroupSize, hitCount)
     try device.launch(
       "search_results", of: select,
       [
@@ -164,8 +164,8 @@ extension CertifiedSearch {
         .int(hitCount), .int(queryCount),
       ],
       over: Grid(
-        groups: ((hitCount + width - 1) / width, queryCount), local: (width, 1),
-        workPerGroup: 16 * width))
+        workGroups: ((hitCount + width - 1) / width, queryCount), local: (width, 1),
+        workEach: 16 * width))
   }
 
   // MARK: Arguments
@@ -173,7 +173,7 @@ extension CertifiedSearch {
   private var select: KernelSource { KernelSource("search_select") }
 
   private func perQuery(work: Int) -> Grid {
-    Grid(groups: (queryCount, 1), local: (listItems, 1), workPerGroup: work)
+    Grid(workGroups: (queryCount, 1), local: (listItems, 1), workEach: work)
   }
 
   /// Items of a group that works on one list.
@@ -187,12 +187,12 @@ extension CertifiedSearch {
       : (min(lists.capacity, 2 * lists.hitCount) + local - 1) / local * local
   }
 
-  private var scoringLocal: Int { min(64, device.groupSize) }
+  private var scoringLocal: Int { min(64, device.workGroupSize) }
 
   func scoringGrid(listsAbove limit: Int, workPerRow: Int) -> Grid {
     Grid(
-      groups: (scoringSlots / scoringLocal, queryCount), local: (scoringLocal, 1),
-      workPerGroup: workPerRow * max(lists.hitCount, limit))
+      workGroups: (scoringSlots / scoringLocal, queryCount), local: (scoringLocal, 1),
+      workEach: workPerRow * max(lists.hitCount, limit))
   }
 
   var bounds: KernelArgument { .all(of: lists.bounds, as: Float.self) }

@@ -13,12 +13,12 @@ struct FilterLaunch {
   let grid: Grid
 
   init(
-    _ device: OpenCLDevice, _ part: SearchPart, queries memory: SearchMemory,
+    _ device: OpenCLDevice, _ visit: SegmentVisit, queries memory: SearchMemory,
     _ filter: SearchFilter, queryCount: Int, panelCount: Int, dimension: Int,
     _ values: LaunchValues
   ) {
-    let segment = part.segment
-    let kept = part.kept.map { [KernelArgument.all(of: $0, as: UInt32.self)] } ?? []
+    let segment = visit.segment
+    let kept = visit.kept.map { [KernelArgument.all(of: $0, as: UInt32.self)] } ?? []
     if let unit = device.matrixUnit, filter != .float32, let rounded = segment.rounded,
       let roundedQueries = memory.rounded?.queries
     {

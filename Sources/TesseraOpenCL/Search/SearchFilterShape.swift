@@ -27,7 +27,8 @@ struct FilterShape {
     case .tile:
       self.init(
         blocks: blocks, panelCount: panelCount, dimension: dimension,
-        computeUnits: device.info.computeUnits, items: device.groupSize >= 256 ? 256 : 64, values)
+        computeUnits: device.info.computeUnits, items: device.workGroupSize >= 256 ? 256 : 64,
+        values)
     }
   }
 
@@ -49,13 +50,13 @@ struct FilterShape {
     // With few queries a slice is read once anyhow, and may be as short as the units need.
     let slice = blocks > 8 ? cached : max(1, min(cached, panelCount / itemsWanted))
     let slices = (panelCount + slice - 1) / slice
-    let groups = min((blocks + 7) / 8, (itemsWanted + slices - 1) / slices)
-    let blocksPerItem = min((blocks + groups - 1) / groups, max(1, pairs / slice))
+    let workGroups = min((blocks + 7) / 8, (itemsWanted + slices - 1) / slices)
+    let blocksPerItem = min((blocks + workGroups - 1) / workGroups, max(1, pairs / slice))
     macros = [:]
     arguments = [.int(slice), .int(blocksPerItem)]
     grid = Grid(
-      groups: (slices, (blocks + blocksPerItem - 1) / blocksPerItem),
-      workPerGroup: workPerPanel * slice * blocksPerItem)
+      workGroups: (slices, (blocks + blocksPerItem - 1) / blocksPerItem),
+      workEach: workPerPanel * slice * blocksPerItem)
   }
 
   /// Rounds of loops in which an item goes over a panel, or a tile, of `dimension` numbers: at most
@@ -71,7 +72,7 @@ struct FilterShape {
     let side = items == 256 ? 16 : 8
     // Local memory: (queries + rows) * depth * 4 bytes, of the 32 KiB that every device has.
     func shape(queries: Int, rows: Int, each: Int, depth: Int) -> ([String: Int], Grid) {
-      let groups = (
+      let workGroups = (
         (blocks * 8 + queries - 1) / queries,
         (panelCount * SearchPanels.panelRows + rows - 1) / rows
       )
@@ -81,13 +82,13 @@ struct FilterShape {
           "TILE_DEPTH": depth,
         ],
         Grid(
-          groups: groups, local: (items, 1), workPerGroup: 2 * queries * rows * dimension)
+          workGroups: workGroups, local: (items, 1), workEach: 2 * queries * rows * dimension)
       )
     }
     let flat = shape(queries: 8, rows: items * 2, each: 4, depth: 8)
     let small = shape(queries: side * 4, rows: side * 4, each: 4, depth: 16)
     let large = shape(queries: side * 8, rows: side * 8, each: 8, depth: 16)
-    let fillsDevice = large.1.groups.x * large.1.groups.y >= 2 * computeUnits
+    let fillsDevice = large.1.workGroups.x * large.1.workGroups.y >= 2 * computeUnits
     arguments = []
     switch values[.tile] {
     case 1: (macros, grid) = flat

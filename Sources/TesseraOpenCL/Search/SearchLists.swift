@@ -1,7 +1,7 @@
 internal import TesseraCompute
 
 /// The lists of a batch of queries, in which rows that may be hits gather, and what is known of
-/// each query: taken once and used for every batch. `Kernels/cl/search_common.cl` says what is in
+/// each query: taken once and used for every batch. `Kernels/cl/search/search_common.cl` says what is in
 /// them.
 struct SearchLists {
   /// Queries of the largest batch, a multiple of 8.

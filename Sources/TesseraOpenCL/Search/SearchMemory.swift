@@ -68,3 +68,65 @@ struct SearchMemory {
     }
   }
 }
+
+/// Holds the sizes that bound a search: they decide speed and memory, never results.
+struct SearchLimits: Sendable {
+  /// Bytes of one segment of packed rows · nil is the device's largest allocation.
+  var segmentBytes: Int?
+  /// Rows of the caller on their way to the device.
+  var stagingBytes = 32 << 20
+  /// Memory of one batch of queries.
+  var batchBytes = 256 << 20
+  /// Entries of a query's list · nil follows from k. Too small a value is raised to what k needs.
+  var capacity: Int?
+  /// True if the device may compute canonical scores, where it can.
+  var scoresOnDevice = true
+  /// True if the filter takes its largest tiles however little there is to do: to try them.
+  var usesLargeTiles = false
+
+  /// Entries of a query's list when the `hitCount` best of `rowCount` rows are wanted.
+  ///
+  /// Twice the hits is the least: half a list stays free for what the next rows add. A list that
+  /// holds every row never overflows.
+  func listCapacity(hitCount: Int, rowCount: Int, entriesPerHit: Int) -> Int {
+    max(64, 2 * hitCount, capacity ?? min(rowCount, max(1024, entriesPerHit * hitCount)))
+  }
+
+  /// Memory of one batch on a device that may have little.
+  func batchBytes(_ device: DeviceInfo) -> Int {
+    min(batchBytes, device.maxAllocationBytes / 2, device.memoryBytes / 8)
+  }
+}
+
+extension OpenCLDevice {
+  /// Runs `work` under `limits`; where memory runs out, again with batches half as large, down to
+  /// the smallest there are.
+  ///
+  /// - Parameter batch: The bytes of a batch under given limits, and whether it can be smaller.
+  func shrinking<Result>(
+    _ limits: SearchLimits, batch: (SearchLimits) -> (byteCount: Int, canShrink: Bool),
+    _ work: (SearchLimits) throws(TesseraError) -> Result
+  ) throws(TesseraError) -> Result {
+    var limits = limits
+    while true {
+      do throws(TesseraError) {
+        return try work(limits)
+      } catch {
+        let size = batch(limits)
+        guard error.code == .outOfMemory, size.canShrink else { throw error }
+        limits.batchBytes = size.byteCount / 2
+      }
+    }
+  }
+
+  /// A batch of a search among vectors.
+  func searchBatch(
+    _ search: SearchShape, _ limits: SearchLimits
+  ) -> (byteCount: Int, canShrink: Bool) {
+    let size = SearchMemory.Size(
+      info, queryCount: search.queryCount, dimension: search.dimension,
+      filter: filter(dimension: search.dimension), rowCount: search.rows, hitCount: search.k,
+      limits: limits)
+    return (size.byteCount, size.queryCount > SearchMemory.blockQueries)
+  }
+}

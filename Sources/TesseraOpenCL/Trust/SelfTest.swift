@@ -69,8 +69,8 @@ struct SelfTest: Sendable {
 
   /// Sums of products of such coarse numbers are exact in any order.
   ///
-  /// - Parameter largeTiles: How many of the largest tiles the rows are cut into, two side by side ·
-  ///   0 for few numbers.
+  /// - Parameter largeTiles: How many of the largest tiles the rows are cut into, two side by side
+  ///   · 0 for few numbers.
   static func multiply(aTransposed: Bool, bTransposed: Bool, largeTiles: Int = 0) -> SelfTest {
     SelfTest(
       .multiply,
@@ -162,8 +162,8 @@ struct SelfTest: Sendable {
   /// Several launches, tables in bytes, and tables that bytes cannot hold.
   static func nearestCodes(bits: Int) -> SelfTest {
     SelfTest(.nearestCodes, "\(bits) bits") { device throws(TesseraError) in
-      let (count, parts, queryCount) = (1100, 9, 6)
-      let (columns, width) = (parts << bits, (parts * bits + 7) / 8)
+      let (count, subspaceCount, queryCount) = (1100, 9, 6)
+      let (columns, width) = (subspaceCount << bits, (subspaceCount * bits + 7) / 8)
       var random = SplitMix64(seed: 1)
       var bytes = (0..<count * width).map { _ in UInt8(random.nextIndex(below: 256)) }
       // Most rows tie.
@@ -172,7 +172,7 @@ struct SelfTest: Sendable {
       }
       var entries = numbers(queryCount * columns, seed: 2)
       entries[3 * columns + 5] = 0x1p127
-      let set = try device.prepare(ProductCodes(bytes, parts: parts, bits: bits))
+      let set = try device.prepare(ProductCodes(bytes, subspaceCount: subspaceCount, bits: bits))
       let tables = try device.upload(entries, rows: queryCount, columns: columns)
       var bits: [UInt32] = []
       for (order, k) in [(ScoreOrder.largestFirst, 10), (.smallestFirst, 3)] {

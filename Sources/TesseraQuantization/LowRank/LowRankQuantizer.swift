@@ -4,8 +4,8 @@ import TesseraHost
 /// A trained ``LowRankRecipe``.
 ///
 /// - Complexity: encoding takes O(dimension * latent) for the projection and then, three times,
-///   O(latent * (codewords + parts)) a vector, where latent counts the numbers of all parts;
-///   decoding is one product, O(dimension * latent).
+///   O(latent * (codewords + subspaces)) a vector, where latent counts the numbers of all
+///   subspaces; decoding is one product, O(dimension * latent).
 public struct LowRankQuantizer: Quantizer {
   /// `lowrank`.
   public static let kind = "lowrank"
@@ -18,22 +18,22 @@ public struct LowRankQuantizer: Quantizer {
   public let bits: Int
   /// The mean of the training points.
   public let mean: [Float]
-  /// `partCount * latent` x `dimension`: what one latent number adds to the vector. The rows of a
-  /// part are of unit length and orthogonal; those of different parts need not be.
+  /// `subspaceCount * latent` x `dimension`: what one latent number adds to the vector. The rows of
+  /// a subspace are of unit length and orthogonal; those of different subspaces need not be.
   public let projection: [Float]
-  /// `partCount * 2^bits` x `latent`, part by part.
+  /// `subspaceCount * 2^bits` x `latent`, subspace by subspace.
   public let codewords: [Float]
 
   /// `LRVQ<m>_<d>x<bits>`, always with the number of latent numbers that training chose.
   public var specification: String { "LRVQ\(blockLength)_\(latent)x\(bits)" }
   /// Numbers of a vector.
   public var dimension: Int { mean.count }
-  /// Bytes of a code: `partCount * bits` bits, rounded up to whole bytes.
+  /// Bytes of a code: `subspaceCount * bits` bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
   /// Numbers of a code.
-  public var partCount: Int { (dimension + blockLength - 1) / blockLength }
+  public var subspaceCount: Int { (dimension + blockLength - 1) / blockLength }
 
-  var packing: BitPacking { BitPacking(bits: bits, perRow: partCount) }
+  var packing: BitPacking { BitPacking(bits: bits, perRow: subspaceCount) }
 
   /// Chooses the numbers of each code one subspace after the other.
   public func encode(
@@ -73,7 +73,7 @@ public struct LowRankQuantizer: Quantizer {
     try requireOwn(codes)
     return try control.steer(on: device) { device throws(TesseraError) in
       let numbers = packing.unpack(codes.bytes)
-      let latents = try Vectors(latents(numbers), dimension: partCount * latent)
+      let latents = try Vectors(latents(numbers), dimension: subspaceCount * latent)
       return try map.transposed.apply(
         to: latents, on: device, "\(specification) decode", control: control
       ).adding(mean)
@@ -81,14 +81,14 @@ public struct LowRankQuantizer: Quantizer {
   }
 
   /// From vectors less the mean to latent numbers; transposed it leads back.
-  var map: LinearMap { LinearMap(projection, outputs: partCount * latent, inputs: dimension) }
+  var map: LinearMap { LinearMap(projection, outputs: subspaceCount * latent, inputs: dimension) }
 
-  /// The codewords that `numbers` name, part after part.
+  /// The codewords that `numbers` name, subspace after subspace.
   func latents(_ numbers: [UInt16]) -> [Float] {
     var latents: [Float] = []
     latents.reserveCapacity(numbers.count * latent)
     for (index, number) in numbers.enumerated() {
-      let codeword = (index % partCount) << bits + Int(number)
+      let codeword = (index % subspaceCount) << bits + Int(number)
       latents += codewords[codeword * latent..<(codeword + 1) * latent]
     }
     return latents
@@ -98,8 +98,8 @@ public struct LowRankQuantizer: Quantizer {
   public var arrays: [String: StoredArray] {
     [
       "mean": .of(mean, shape: [dimension]),
-      "projection": .of(projection, shape: [partCount * latent, dimension]),
-      "codewords": .of(codewords, shape: [partCount, 1 << bits, latent]),
+      "projection": .of(projection, shape: [subspaceCount * latent, dimension]),
+      "codewords": .of(codewords, shape: [subspaceCount, 1 << bits, latent]),
     ]
   }
 
@@ -111,14 +111,14 @@ public struct LowRankQuantizer: Quantizer {
       throw table.malformed("the name is not that of a trained LRVQ, such as LRVQ8_6x8")
     }
     let mean = try table.values("mean", Float.self, [nil]).values
-    let partCount = (mean.count + recipe.blockLength - 1) / recipe.blockLength
+    let subspaceCount = (mean.count + recipe.blockLength - 1) / recipe.blockLength
     self.init(
       blockLength: recipe.blockLength, latent: latent, bits: recipe.bits, mean: mean,
       projection: try table.values(
-        "projection", Float.self, [partCount * latent, mean.count]
+        "projection", Float.self, [subspaceCount * latent, mean.count]
       ).values,
       codewords: try table.values(
-        "codewords", Float.self, [partCount, 1 << recipe.bits, latent]
+        "codewords", Float.self, [subspaceCount, 1 << recipe.bits, latent]
       ).values)
   }
 

@@ -5,21 +5,22 @@ public import TesseraCompute
 ///
 /// After LR2VQ (Zhu et al. 2022, arXiv 2211.11397). A vector of D numbers has a code of ceil(D / m)
 /// numbers, so m sets the compression. Each names one of k codewords in d <= m latent dimensions,
-/// and the vector is the mean plus the latent numbers of all parts times the projection: look-ups
-/// and one matrix product. Fewer latent numbers leave more outside the latent space, more spread
-/// the codewords thinner; without `d` the balance is estimated before training
+/// and the vector is the mean plus the latent numbers of all subspaces times the projection:
+/// look-ups and one matrix product. Fewer latent numbers leave more outside the latent space, more
+/// spread the codewords thinner; without `d` the balance is estimated before training
 /// (``LowRankQuantizer/latent`` says what came out).
 ///
-/// Codewords and projection are trained by turns: codes part by part, each part's codewords as the
-/// means of what the other parts leave, the projection by least squares. No turn raises the error.
+/// Codewords and projection are trained by turns: codes subspace by subspace, each subspace's
+/// codewords as the means of what the other subspaces leave, the projection by least squares. No
+/// turn raises the error.
 public struct LowRankRecipe: CodewordRecipe, Hashable {
   /// Numbers of the vector for each number of the code · m · 1 or more.
   public let blockLength: Int
   /// Latent numbers of a codeword · d · 1 to `blockLength`, or nil to estimate.
   public let latent: Int?
-  /// Bits of a number of the code · 1 to 8 · there are 2^bits codewords a part.
+  /// Bits of a number of the code · 1 to 8 · there are 2^bits codewords a subspace.
   public let bits: Int
-  /// Options of the k-means that finds the first codewords of a part.
+  /// Options of the k-means that finds the first codewords of a subspace.
   public var options: CodewordOptions
   /// Turns of codes, codewords and projection · 0 or more · each costs about as much as encoding
   /// the training points.
@@ -36,11 +37,12 @@ public struct LowRankRecipe: CodewordRecipe, Hashable {
     self.options = options
     self.turns = turns
     guard blockLength >= 1 else {
-      throw .badSpecification(specification, "\(blockLength) numbers a part, expected 1 or more")
+      throw .badSpecification(
+        specification, "\(blockLength) numbers a subspace, expected 1 or more")
     }
     if let latent, !(1...blockLength).contains(latent) {
       throw .badSpecification(
-        specification, "\(latent) latent numbers a part, expected 1 to \(blockLength)")
+        specification, "\(latent) latent numbers a subspace, expected 1 to \(blockLength)")
     }
     guard (1...8).contains(bits) else {
       throw .badSpecification(specification, "\(bits) bits, expected 1 to 8")

@@ -14,18 +14,19 @@
 struct LowRankShape {
   /// Variances along the principal axes, largest first.
   let variances: [Double]
-  let partCount: Int
+  let subspaceCount: Int
   let codewordCount: Int
 
-  /// The estimated mean squared error with `latent` numbers a part.
+  /// The estimated mean squared error with `latent` numbers a subspace.
   func error(latent: Int) -> Double {
-    let kept = partCount * latent
+    let kept = subspaceCount * latent
     let outside = variances[min(kept, variances.count)...].reduce(0, +)
-    let parts = Self.balanced(Array(variances.prefix(kept)), partCount: partCount, width: latent)
-    return parts.reduce(outside) { $0 + clusteringError($1.map { variances[$0] }) }
+    let subspaces = Self.balanced(
+      Array(variances.prefix(kept)), subspaceCount: subspaceCount, width: latent)
+    return subspaces.reduce(outside) { $0 + clusteringError($1.map { variances[$0] }) }
   }
 
-  /// The fewest latent numbers a part, up to `limit`, that come within a hundredth of the least
+  /// The fewest latent numbers a subspace, up to `limit`, that come within a hundredth of the least
   /// estimated error: fewer are faster, and easier to train.
   func bestLatent(limit: Int) -> Int {
     let errors = (1...limit).map { error(latent: $0) }
@@ -33,25 +34,25 @@ struct LowRankShape {
     return (errors.firstIndex { $0 <= 1.01 * least } ?? limit - 1) + 1
   }
 
-  /// The principal axes of each part: the largest first, each to the part with the smallest product
-  /// of variances so far, so that the products come out alike (Ge et al. 2013, "Optimized Product
-  /// Quantization").
-  static func balanced(_ variances: [Double], partCount: Int, width: Int) -> [[Int]] {
-    var parts = [[Int]](repeating: [], count: partCount)
-    var logarithms = [Double](repeating: 0, count: partCount)
+  /// The principal axes of each subspace: the largest first, each to the subspace with the smallest
+  /// product of variances so far, so that the products come out alike (Ge et al. 2013, "Optimized
+  /// Product Quantization").
+  static func balanced(_ variances: [Double], subspaceCount: Int, width: Int) -> [[Int]] {
+    var subspaces = [[Int]](repeating: [], count: subspaceCount)
+    var logarithms = [Double](repeating: 0, count: subspaceCount)
     let largest = max(variances.first ?? 0, .leastNormalMagnitude)
     for (axis, variance) in variances.enumerated() {
       var chosen: Int?
-      for part in 0..<partCount where parts[part].count < width {
-        if chosen.map({ logarithms[part] < logarithms[$0] }) ?? true { chosen = part }
+      for subspace in 0..<subspaceCount where subspaces[subspace].count < width {
+        if chosen.map({ logarithms[subspace] < logarithms[$0] }) ?? true { chosen = subspace }
       }
       guard let chosen else { break }
-      parts[chosen].append(axis)
+      subspaces[chosen].append(axis)
       // Relative to the smallest variance that counts, so that every axis adds to the product.
       let relative = max(variance / largest, 0x1p-40)
       logarithms[chosen] += Double(relative.exponent) + (relative.significand - 1) + 41
     }
-    return parts
+    return subspaces
   }
 
   private func clusteringError(_ variances: [Double]) -> Double {

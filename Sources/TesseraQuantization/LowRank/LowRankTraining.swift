@@ -6,7 +6,7 @@ struct LowRankTraining {
   private let recipe: LowRankRecipe
   private let device: any Device
   private let dimension: Int
-  private let partCount: Int
+  private let subspaceCount: Int
   private let latent: Int
   private let mean: [Float]
   /// The points less their mean, here and on the device.
@@ -18,7 +18,7 @@ struct LowRankTraining {
   private var numbers: [UInt16]
   private var random: SplitMix64
 
-  private var columns: Int { partCount * latent }
+  private var columns: Int { subspaceCount * latent }
   private var pointCount: Int { points.count / dimension }
 
   /// Rows that the principal axes are taken from at most: enough to know them, and the product of
@@ -31,7 +31,7 @@ struct LowRankTraining {
     self.recipe = recipe
     self.device = device
     self.dimension = dimension
-    partCount = (dimension + recipe.blockLength - 1) / recipe.blockLength
+    subspaceCount = (dimension + recipe.blockLength - 1) / recipe.blockLength
     mean = try Vectors(rows, dimension: dimension).mean()
     points = rows.subtracting(mean)
     devicePoints = try device.upload(points, rows: rows.count / dimension, columns: dimension)
@@ -42,17 +42,17 @@ struct LowRankTraining {
     let axes = try Self.principalAxes(
       points, dimension: dimension, everyNth: step, device.hostWorkers)
     let shape = LowRankShape(
-      variances: axes.values.map { max(0, $0) }, partCount: partCount,
+      variances: axes.values.map { max(0, $0) }, subspaceCount: subspaceCount,
       codewordCount: 1 << recipe.bits)
-    let limit = min(recipe.blockLength, dimension / partCount)
+    let limit = min(recipe.blockLength, dimension / subspaceCount)
     if let asked = recipe.latent, asked > limit {
       throw .badSpecification(
         recipe.specification,
-        "\(partCount) parts of \(asked) latent numbers are more than \(dimension) dimensions; "
+        "\(subspaceCount) subspaces of \(asked) latent numbers are more than \(dimension) dimensions; "
           + "expected at most \(limit)")
     }
     latent = recipe.latent ?? shape.bestLatent(limit: limit)
-    projection = LowRankShape.balanced(shape.variances, partCount: partCount, width: latent)
+    projection = LowRankShape.balanced(shape.variances, subspaceCount: subspaceCount, width: latent)
       .joined().flatMap { axis in
         axes.vectors[axis * dimension..<(axis + 1) * dimension].map(Float.init)
       }
@@ -92,10 +92,11 @@ struct LowRankTraining {
 
   private mutating func startCodewords() throws(TesseraError) {
     let latents = try latents()
-    for part in 0..<partCount {
+    for subspace in 0..<subspaceCount {
       codewords += try recipe.options.codewords(
-        1 << recipe.bits, of: latents.columns(part * latent..<(part + 1) * latent, of: columns),
-        width: latent, stream: UInt64(part),
+        1 << recipe.bits,
+        of: latents.columns(subspace * latent..<(subspace + 1) * latent, of: columns),
+        width: latent, stream: UInt64(subspace),
         iterations: recipe.options.iterations, on: device
       ).values
     }
@@ -137,13 +138,13 @@ struct LowRankTraining {
       quantizer.latents(numbers), rows: pointCount, columns: columns)
     var gram = [Double](repeating: 0, count: columns * columns)
     var right = [Double](repeating: 0, count: columns * dimension)
-    for part in 0..<partCount {
+    for subspace in 0..<subspaceCount {
       try StopSignal.check()
       let labels = try device.upload(
-        stride(from: part, to: numbers.count, by: partCount).map { Int32(numbers[$0]) },
+        stride(from: subspace, to: numbers.count, by: subspaceCount).map { Int32(numbers[$0]) },
         rows: pointCount, columns: 1)
-      try add(latents, labels, part, to: &gram)
-      try add(devicePoints, labels, part, to: &right)
+      try add(latents, labels, subspace, to: &gram)
+      try add(devicePoints, labels, subspace, to: &right)
     }
     // Each half was summed in another order.
     for i in 0..<columns {
@@ -153,7 +154,7 @@ struct LowRankTraining {
   }
 
   private func add(
-    _ rows: Matrix<Float>, _ labels: Matrix<Int32>, _ part: Int, to target: inout [Double]
+    _ rows: Matrix<Float>, _ labels: Matrix<Int32>, _ subspace: Int, to target: inout [Double]
   ) throws(TesseraError) {
     let codewordCount = 1 << recipe.bits
     let width = rows.columns
@@ -162,29 +163,29 @@ struct LowRankTraining {
     try device.accumulateClusters(rows, labels, into: deviceSums, counts)
     let sums = try device.download(deviceSums)
     try device.hostWorkers.updateEachRow(of: &target, width: width, minimum: 1) { row, target in
-      let i = row - part * latent
+      let i = row - subspace * latent
       guard (0..<latent).contains(i) else { return }
       for codeword in 0..<codewordCount {
-        let number = Double(codewords[(part * codewordCount + codeword) * latent + i])
+        let number = Double(codewords[(subspace * codewordCount + codeword) * latent + i])
         let own = sums.span.extracting(.row(codeword, of: width))
         for j in target.indices { target[j] += number * own[j] }
       }
     }
   }
 
-  /// Makes the rows of each part of unit length and orthogonal, and writes the codewords in the new
-  /// rows, so that what they stand for stays the same (Gram and Schmidt, each row twice).
+  /// Makes the rows of each subspace of unit length and orthogonal, and writes the codewords in the
+  /// new rows, so that what they stand for stays the same (Gram and Schmidt, each row twice).
   private mutating func orthonormalize(_ rows: inout [Double]) throws(TesseraError) {
     let codewordCount = 1 << recipe.bits
-    for part in 0..<partCount {
+    for subspace in 0..<subspaceCount {
       try StopSignal.check()
       // Old row i is the sum over l of factors[i, l] times new row l.
       var factors = [Double](repeating: 0, count: latent * latent)
       for i in 0..<latent {
-        let row = (part * latent + i) * dimension
+        let row = (subspace * latent + i) * dimension
         for _ in 0..<2 {
           for l in 0..<i {
-            let base = (part * latent + l) * dimension
+            let base = (subspace * latent + l) * dimension
             var product = 0.0
             for d in 0..<dimension { product += rows[row + d] * rows[base + d] }
             for d in 0..<dimension { rows[row + d] -= product * rows[base + d] }
@@ -198,7 +199,7 @@ struct LowRankTraining {
         // A row that adds nothing to the others stays 0.
         if length > 0 { for d in 0..<dimension { rows[row + d] /= length } }
       }
-      for codeword in part * codewordCount..<(part + 1) * codewordCount {
+      for codeword in subspace * codewordCount..<(subspace + 1) * codewordCount {
         for l in 0..<latent {
           var sum = 0.0
           for i in l..<latent {

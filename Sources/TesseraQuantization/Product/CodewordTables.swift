@@ -7,7 +7,8 @@ struct CodewordTables: Sendable {
   private let quantizer: ProductQuantizer
   /// The rotation that queries go through first; nil if there is none.
   private let rotation: LinearMap?
-  /// Coordinates side by side, [part][width][codeword], so that four codewords are compared at once.
+  /// Coordinates side by side, [subspace][width][codeword], so that four codewords are compared at
+  /// once.
   private let columns: [Double]
 
   private var width: Int { quantizer.width }
@@ -20,18 +21,18 @@ struct CodewordTables: Sendable {
     self.rotation = rotation
     let (width, count) = (quantizer.width, quantizer.codewordCount)
     var columns = [Double](repeating: 0, count: quantizer.codewords.count)
-    for part in 0..<quantizer.subspaceCount {
+    for subspace in 0..<quantizer.subspaceCount {
       for codeword in 0..<count {
         for d in 0..<width {
-          columns[(part * width + d) * count + codeword] =
-            Double(quantizer.codewords[(part * count + codeword) * width + d])
+          columns[(subspace * width + d) * count + codeword] =
+            Double(quantizer.codewords[(subspace * count + codeword) * width + d])
         }
       }
     }
     self.columns = columns
   }
 
-  /// Returns one row a query, parts x codewords.
+  /// Returns one row a query, subspaces x codewords.
   ///
   /// - Parameter firstRow: The number of the first query, for messages.
   /// - Throws: `.nonFinite` for a query so far away that the sum of its entries might be infinite.
@@ -45,13 +46,13 @@ struct CodewordTables: Sendable {
     let tables: [Float] = try device.hostWorkers.makeRows(queries.count, of: perQuery, minimum: 4) {
       range, tables in
       let (rows, columns) = (rows.span, columns.span)
-      // A part's codewords stay in the cache while all queries pass by.
-      for part in 0..<quantizer.subspaceCount {
-        let own = columns.extracting(.row(part, of: width * codewordCount))
+      // A subspace's codewords stay in the cache while all queries pass by.
+      for subspace in 0..<quantizer.subspaceCount {
+        let own = columns.extracting(.row(subspace, of: width * codewordCount))
         for (index, query) in range.enumerated() {
-          let start = query * stride + part * width
+          let start = query * stride + subspace * width
           fill(
-            &tables, from: index * perQuery + part * codewordCount,
+            &tables, from: index * perQuery + subspace * codewordCount,
             rows.extracting(start..<start + width), own, isDistance: isDistance)
         }
       }
@@ -70,7 +71,7 @@ struct CodewordTables: Sendable {
 
   private typealias Lane = SIMD4<Double>
 
-  /// Writes the entries of one part, from `first` on.
+  /// Writes the entries of one subspace, from `first` on.
   private func fill(
     _ target: inout MutableSpan<Float>, from first: Int, _ query: Span<Float>,
     _ columns: Span<Double>, isDistance: Bool
@@ -93,7 +94,7 @@ struct CodewordTables: Sendable {
     let (width, count) = (width, codewordCount)
     precondition(
       query.count == width && columns.count == width * count && count % 4 == 0
-        && first + count <= target.count, "a part's codewords and its room in the tables")
+        && first + count <= target.count, "a subspace's codewords and its room in the tables")
     for codeword in stride(from: 0, to: count, by: 4) {
       // Within what was just checked: this is all that making tables takes.
       @inline(__always) func at(_ d: Int) -> Lane {

@@ -1,12 +1,12 @@
 public import TesseraCompute
 
 extension ProductQuantizer: TableScored {
-  /// Returns asymmetric scores by tables: for each query, the score of each codeword with the query's
-  /// part (Float64, rounded once), and for each code the Float32 sum of its codewords' entries in
-  /// rising order of parts.
+  /// Returns asymmetric scores by tables: for each query, the score of each codeword with the
+  /// query's subspace (Float64, rounded once), and for each code the Float32 sum of its codewords'
+  /// entries in rising order of subspaces.
   ///
   /// Under cosine, whose lengths do not add up from tables without leaving Float32, and with more
-  /// than 256 codewords a part, codes are decoded.
+  /// than 256 codewords a subspace, codes are decoded.
   ///
   /// - Throws: `.nonFinite` for a query whose scores would be beyond Float32.
   public func scores(
@@ -41,7 +41,7 @@ extension ProductQuantizer: TableScored {
     return try device.download(scores)
   }
 
-  /// Tells whether scores are sums of one entry a part: cosine needs lengths, too.
+  /// Tells whether scores are sums of one entry a subspace: cosine needs lengths, too.
   func addsUp(_ metric: Metric) -> Bool { metric != .cosine }
 
   var codewordTables: CodewordTables { CodewordTables(self) }

@@ -1,29 +1,29 @@
 public import TesseraCompute
 
-/// Product quantization (Jégou, Douze, Schmid 2011): vectors are cut into parts, and each part is
-/// replaced by the nearest of that part's codewords.
+/// Product quantization (Jégou, Douze, Schmid 2011): vectors are cut into subspaces, and each
+/// subspace is replaced by the nearest of that subspace's codewords.
 ///
-/// A code holds one number of `bits` bits a part, part 0 in the lowest bits. Parts differ by one
-/// dimension where they cannot be equal.
+/// A code holds one number of `bits` bits a subspace, subspace 0 in the lowest bits. Subspaces
+/// differ by one dimension where they cannot be equal.
 public struct ProductQuantizer: Quantizer {
   /// `product`.
   public static let kind = "product"
 
   /// The factory string: `PQ48x8`.
   public let specification: String
-  /// Parts a vector is cut into.
+  /// Subspaces a vector is cut into.
   public let subspaceCount: Int
-  /// Bits of a part's number: 4 to 16.
+  /// Bits of a subspace's number: 4 to 16.
   public let bits: Int
-  /// `subspaceCount` x `codewordCount` x ``width``; the shorter parts end with a zero.
+  /// `subspaceCount` x `codewordCount` x ``width``; the shorter subspaces end with a zero.
   public let codewords: [Float]
   let layout: SubspaceLayout
 
   /// Numbers of a vector.
   public var dimension: Int { layout.dimension }
-  /// Codewords of a part: `2^bits`.
+  /// Codewords of a subspace: `2^bits`.
   public var codewordCount: Int { 1 << bits }
-  /// Numbers of the longest part.
+  /// Numbers of the longest subspace.
   public var width: Int { layout.width }
   /// Bytes of a code: `subspaceCount * bits` bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
@@ -46,7 +46,8 @@ public struct ProductQuantizer: Quantizer {
       try vectors.requireMeasurable(on: device, "encode")
       var bytes: [UInt8] = []
       bytes.reserveCapacity(vectors.count * codeByteCount)
-      let encoder = try PartEncoder(codewords, parts: subspaceCount, width: width, on: device)
+      let encoder = try SubspaceEncoder(
+        codewords, subspaceCount: subspaceCount, width: width, on: device)
       try vectors.forEachBlock(on: device, "encode", as: layout, control: control) {
         block, _ throws(TesseraError) in bytes += try encoder.packed(block, packing)
       }
@@ -63,15 +64,15 @@ public struct ProductQuantizer: Quantizer {
     let ranges = (0..<subspaceCount).map(layout.range)
     return try control.steer(on: device) { device throws(TesseraError) in
       try device.hostWorkers.makeEachRow(codes.count, of: dimension) { row, values in
-        for (part, range) in ranges.enumerated() {
-          let codeword = part * codewordCount + Int(numbers[row * subspaceCount + part])
+        for (subspace, range) in ranges.enumerated() {
+          let codeword = subspace * codewordCount + Int(numbers[row * subspaceCount + subspace])
           for d in range { values[d] = codewords[codeword * width + d - range.lowerBound] }
         }
       }
     }
   }
 
-  /// The padded codewords, and the numbers of each part.
+  /// The padded codewords, and the numbers of each subspace.
   public var arrays: [String: StoredArray] {
     let widths = (0..<subspaceCount).map { Int32(layout.range($0).count) }
     return [
@@ -80,16 +81,16 @@ public struct ProductQuantizer: Quantizer {
     ]
   }
 
-  /// Reads the codewords and the widths of the parts.
+  /// Reads the codewords and the widths of the subspaces.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let recipe = try ProductRecipe(parsing: specification) else {
       throw table.malformed("its name is not that of a product quantizer")
     }
-    let parts = recipe.subspaceCount
-    let layout = try table.layout(parts: parts)
+    let subspaceCount = recipe.subspaceCount
+    let layout = try table.layout(subspaceCount: subspaceCount)
     let (codewords, _) = try table.values(
-      "codewords", Float.self, [parts, 1 << recipe.bits, layout.width])
+      "codewords", Float.self, [subspaceCount, 1 << recipe.bits, layout.width])
     self.init(recipe, layout, codewords: codewords)
   }
 }

@@ -1,38 +1,38 @@
 import TesseraCompute
 
-/// Cuts vectors into parts that are as equal as possible, the longer ones first. Where parts
-/// differ, the shorter ones are padded with a zero.
+/// Cuts vectors into subspaces that are as equal as possible, the longer ones first. Where
+/// subspaces differ, the shorter ones are padded with a zero.
 struct SubspaceLayout: Sendable, Hashable {
   let dimension: Int
   let count: Int
 
-  /// - Precondition: 1 to `dimension` parts.
+  /// - Precondition: 1 to `dimension` subspaces.
   init(dimension: Int, count: Int) {
-    precondition(count >= 1 && count <= dimension, "\(count) parts of \(dimension) dimensions")
+    precondition(count >= 1 && count <= dimension, "\(count) subspaces of \(dimension) dimensions")
     self.dimension = dimension
     self.count = count
   }
 
-  /// Numbers of the longest part.
+  /// Numbers of the longest subspace.
   var width: Int { (dimension + count - 1) / count }
   var isPadded: Bool { dimension % count != 0 }
   var paddedDimension: Int { count * width }
 
-  /// The dimensions of one part.
-  func range(_ part: Int) -> Range<Int> {
+  /// The dimensions of one subspace.
+  func range(_ subspace: Int) -> Range<Int> {
     let longer = dimension % count
     let base = dimension / count
-    let start = part * base + min(part, longer)
-    return start..<start + base + (part < longer ? 1 : 0)
+    let start = subspace * base + min(subspace, longer)
+    return start..<start + base + (subspace < longer ? 1 : 0)
   }
 
-  /// Rows with every part at a multiple of `width`.
+  /// Rows with every subspace at a multiple of `width`.
   func padded(_ rows: [Float]) -> [Float] {
     var target = [Float](repeating: 0, count: rows.count / dimension * paddedDimension)
     for row in 0..<rows.count / dimension {
-      for part in 0..<count {
-        let start = row * paddedDimension + part * width
-        for (offset, d) in range(part).enumerated() {
+      for subspace in 0..<count {
+        let start = row * paddedDimension + subspace * width
+        for (offset, d) in range(subspace).enumerated() {
           target[start + offset] = rows[row * dimension + d]
         }
       }

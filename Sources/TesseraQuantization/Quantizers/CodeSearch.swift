@@ -4,11 +4,11 @@ import TesseraHost
 /// Search among coded vectors for the codes with the best scores: approximate as far as codes are,
 /// and otherwise exact, the same bytes on every device.
 ///
-/// Hits are what sorting ``Quantizer/scores(of:against:metric:on:)`` gives, ties by lower id. Scores
-/// by tables (`PQ`, `OPQ`) need no score for every code; those of 4 bits (`PQ48x4`) are scanned by
-/// shuffles of bytes, which rule out nearly all codes by a proven bound. Where scores are those of
-/// decoded vectors, as all are under cosine but RaBitQ's, these are searched, some at a time, as any
-/// vectors are.
+/// Hits are what sorting ``Quantizer/scores(of:against:metric:on:)`` gives, ties by lower id.
+/// Scores by tables (`PQ`, `OPQ`) need no score for every code; those of 4 bits (`PQ48x4`) are
+/// scanned by shuffles of bytes, which rule out nearly all codes by a proven bound. Where scores
+/// are those of decoded vectors, as all are under cosine but RaBitQ's, these are searched, some at
+/// a time, as any vectors are.
 ///
 ///     let search = try CodeSearch(codes, of: quantizer, metric: .squaredL2, on: device)
 ///     let hits = try search.nearest(queries, k: 10)
@@ -29,8 +29,8 @@ public struct CodeSearch: Sendable {
 
   /// Makes codes ready to be searched. Cost: one pass over the codes.
   ///
-  /// - Throws: `.invalidShape` for codes of another length than the quantizer's, and what the device
-  ///   throws.
+  /// - Throws: `.invalidShape` for codes of another length than the quantizer's, and what the
+  ///   device throws.
   public init(
     _ codes: Codes, of quantizer: any Quantizer, metric: Metric, on device: any Device
   ) throws(TesseraError) {
@@ -68,7 +68,7 @@ public struct CodeSearch: Sendable {
   ///     queries at once.
   ///   - control: Hears how many queries are done, ends the search, and says who takes over if the
   ///     device fails.
-  /// - Complexity: O(queries * codes * parts) look-ups by tables; else what all scores take.
+  /// - Complexity: O(queries * codes * subspaces) look-ups by tables; else what all scores take.
   /// - Throws: `.invalidShape` for queries of another dimension, `.invalidArgument` for a `k` below
   ///   1, `.nonFinite` for queries that are not finite or whose scores would not be, `.cancelled`,
   ///   `.deadlineExceeded`, and what the device throws.
@@ -199,8 +199,8 @@ extension BitPacking {
   /// - Precondition: at most 8 bits.
   fileprivate func productCodes(_ codes: Codes) throws(TesseraError) -> ProductCodes {
     bits == 4
-      ? try ProductCodes(codes.bytes, parts: perRow, bits: 4)
-      : try ProductCodes(byteNumbers(codes.bytes), parts: perRow, bits: 8)
+      ? try ProductCodes(codes.bytes, subspaceCount: perRow, bits: 4)
+      : try ProductCodes(byteNumbers(codes.bytes), subspaceCount: perRow, bits: 8)
   }
 
   /// One byte a number.

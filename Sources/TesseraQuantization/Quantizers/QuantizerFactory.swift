@@ -17,14 +17,17 @@ public enum QuantizerFactory {
 
   /// To add a quantizer, add its family here.
   static let families: [Family] = [
-    Family(pattern: "PQ<parts>x<bits>", quantizer: ProductQuantizer.self) {
+    Family(pattern: "PQ<subspaces>x<bits>", quantizer: ProductQuantizer.self) {
       text throws(TesseraError) in try ProductRecipe(parsing: text)
     },
-    Family(pattern: "OPQ<parts>[_<kept>],PQ<parts>x<bits>", quantizer: RotatedQuantizer.self) {
+    Family(
+      pattern: "OPQ<subspaces>[_<kept>],PQ<subspaces>x<bits>", quantizer: RotatedQuantizer.self
+    ) {
       text throws(TesseraError) in try RotatedRecipe(parsing: text)
     },
     Family(
-      pattern: "RQ<stages>x<bits>, PRQ<parts>x<stages>x<bits>", quantizer: ResidualQuantizer.self
+      pattern: "RQ<stages>x<bits>, PRQ<subspaces>x<stages>x<bits>",
+      quantizer: ResidualQuantizer.self
     ) { text throws(TesseraError) in try ResidualRecipe(parsing: text) },
     Family(
       pattern: ScalarKind.allCases.map(\.rawValue).joined(separator: ", "),
@@ -47,7 +50,8 @@ public enum QuantizerFactory {
 
   /// The quantizer that a file kept.
   ///
-  /// - Throws: `.unsupported` for a kind there is not, `.malformedFile` for tensors that do not fit.
+  /// - Throws: `.unsupported` for a kind there is not, `.malformedFile` for tensors that do not
+  ///   fit.
   public static func quantizer(
     kind: String, specification: String, arrays: [String: StoredArray]
   ) throws(TesseraError) -> any Quantizer {
@@ -56,5 +60,36 @@ public enum QuantizerFactory {
         .unsupported, "quantizers of kind \"\(kind)\" are not known to this version")
     }
     return try type.init(specification: specification, arrays: arrays)
+  }
+}
+
+/// Reads a factory string from left to right: literals and whole numbers.
+struct FactoryScanner {
+  private(set) var rest: Substring
+
+  init(_ text: String) { rest = text[...] }
+
+  var isAtEnd: Bool { rest.isEmpty }
+
+  /// Moves past `literal` if it comes next.
+  mutating func take(_ literal: String) -> Bool {
+    guard rest.hasPrefix(literal) else { return false }
+    rest = rest.dropFirst(literal.count)
+    return true
+  }
+
+  /// The number that comes next, in decimal digits; nil if there is none or it is beyond 32 bits.
+  mutating func number() -> Int? {
+    let digits = rest.prefix { "0123456789".contains($0) }
+    guard let number = Int32(digits) else { return nil }
+    rest = rest.dropFirst(digits.count)
+    return Int(number)
+  }
+}
+
+extension TesseraError {
+  /// A parameter of a factory string that is out of range.
+  static func badSpecification(_ text: String, _ problem: String) -> TesseraError {
+    TesseraError(.invalidArgument, "\"\(text)\": \(problem)")
   }
 }

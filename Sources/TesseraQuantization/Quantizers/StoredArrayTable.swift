@@ -33,14 +33,14 @@ struct StoredArrayTable {
     return (values, array.shape)
   }
 
-  /// Returns the layout of `parts` parts from their widths.
-  func layout(parts: Int) throws(TesseraError) -> SubspaceLayout {
-    let (widths, _) = try values("widths", Int32.self, [parts])
+  /// Returns the layout of `subspaceCount` subspaces from their widths.
+  func layout(subspaceCount: Int) throws(TesseraError) -> SubspaceLayout {
+    let (widths, _) = try values("widths", Int32.self, [subspaceCount])
     let dimension = widths.reduce(0) { $0 + max(0, Int($1)) }
-    guard dimension >= parts else { throw malformed("its parts have no dimensions") }
-    let layout = SubspaceLayout(dimension: dimension, count: parts)
-    guard (0..<parts).allSatisfy({ Int(widths[$0]) == layout.range($0).count }) else {
-      throw malformed("its parts are not as equal as possible, the longer ones first")
+    guard dimension >= subspaceCount else { throw malformed("its subspaces have no dimensions") }
+    let layout = SubspaceLayout(dimension: dimension, count: subspaceCount)
+    guard (0..<subspaceCount).allSatisfy({ Int(widths[$0]) == layout.range($0).count }) else {
+      throw malformed("its subspaces are not as equal as possible, the longer ones first")
     }
     return layout
   }

@@ -127,10 +127,10 @@ struct RaBitQQueries {
     guard columns.count < dimension else {
       return try device.upload(values, rows: rows, columns: dimension)
     }
-    let part = (0..<rows).flatMap { row in
+    let values = (0..<rows).flatMap { row in
       values[row * dimension + columns.lowerBound..<row * dimension + columns.upperBound]
     }
-    return try device.upload(part, rows: rows, columns: columns.count)
+    return try device.upload(values, rows: rows, columns: columns.count)
   }
 
   /// Adds what the limbs make together: whole numbers times `unit` / 2, as points are doubled.

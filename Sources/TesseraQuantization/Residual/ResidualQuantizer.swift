@@ -2,43 +2,44 @@ public import TesseraCompute
 
 /// Residual quantization (Chen, Guan, Wang 2010) with beam search, and products of it: a vector is
 /// the sum of one codeword of each stage, each stage standing for what the ones before left over;
-/// `PRQ` cuts vectors into parts first and does so for each part.
+/// `PRQ` cuts vectors into subspaces first and does so for each subspace.
 ///
-/// A code holds one number of `bits` bits a stage, part by part, the first in the lowest bits.
+/// A code holds one number of `bits` bits a stage, subspace by subspace, the first in the lowest
+/// bits.
 public struct ResidualQuantizer: Quantizer {
   /// `residual`.
   public static let kind = "residual"
 
-  /// `RQ<stages>x<bits>`, or `PRQ<parts>x<stages>x<bits>`.
+  /// `RQ<stages>x<bits>`, or `PRQ<subspaces>x<stages>x<bits>`.
   public let specification: String
-  /// Codebooks that are added up, for each part.
+  /// Codebooks that are added up, for each subspace.
   public let stageCount: Int
   /// Bits of a number: 1 to 12.
   public let bits: Int
   let layout: SubspaceLayout
-  /// One for each part.
-  let parts: [ResidualStages]
+  /// One for each subspace.
+  let subspaces: [ResidualStages]
 
-  /// Parts a vector is cut into: 1 for `RQ`.
-  public var partCount: Int { parts.count }
+  /// Subspaces a vector is cut into: 1 for `RQ`.
+  public var subspaceCount: Int { subspaces.count }
   /// Numbers of a vector.
   public var dimension: Int { layout.dimension }
-  /// Bytes of a code: `partCount * stageCount * bits` bits, rounded up to whole bytes.
+  /// Bytes of a code: `subspaceCount * stageCount * bits` bits, rounded up to whole bytes.
   public var codeByteCount: Int { packing.bytesPerRow }
-  private var packing: BitPacking { BitPacking(bits: bits, perRow: partCount * stageCount) }
+  private var packing: BitPacking { BitPacking(bits: bits, perRow: subspaceCount * stageCount) }
 
   /// Choices that encoding keeps at a time; FAISS's number.
   static let beam = 5
 
-  init(_ recipe: ResidualRecipe, _ layout: SubspaceLayout, _ parts: [ResidualStages]) {
+  init(_ recipe: ResidualRecipe, _ layout: SubspaceLayout, _ subspaces: [ResidualStages]) {
     specification = recipe.specification
     stageCount = recipe.stageCount
     bits = recipe.bits
     self.layout = layout
-    self.parts = parts
+    self.subspaces = subspaces
   }
 
-  /// Complexity: for each vector and part O(stages * codewords * dimension) on the device and
+  /// Complexity: for each vector and subspace O(stages * codewords * dimension) on the device and
   /// O(stages^2 * codewords) on the host.
   public func encode(
     _ vectors: Vectors, on device: any Device, control: RunControl
@@ -57,9 +58,9 @@ public struct ResidualQuantizer: Quantizer {
   ) throws(TesseraError) -> Codes {
     var encoders: [BeamEncoder] = []
     var center: [Float] = []
-    for (part, stages) in parts.enumerated() {
+    for (subspace, stages) in subspaces.enumerated() {
       let own = stages.center
-      center += own[0..<layout.range(part).count]
+      center += own[0..<layout.range(subspace).count]
       encoders.append(
         try BeamEncoder(stages.moved(by: own.map { -$0 }[...]), beam: Self.beam, on: device))
     }
@@ -71,22 +72,23 @@ public struct ResidualQuantizer: Quantizer {
       let values = vectors.rows(range).widened()
       if values.span.exceeds(1) { try Shapes.requireFinite(vectors, "encode") }
       let rows = layout.padded(values.subtracting(center))
-      var numbers = [UInt16](repeating: 0, count: range.count * partCount * stageCount)
-      for (part, encoder) in encoders.enumerated() {
+      var numbers = [UInt16](repeating: 0, count: range.count * subspaceCount * stageCount)
+      for (subspace, encoder) in encoders.enumerated() {
         let own =
-          partCount == 1
+          subspaceCount == 1
           ? rows
           : rows.columns(
-            part * layout.width..<(part + 1) * layout.width, of: layout.paddedDimension)
+            subspace * layout.width..<(subspace + 1) * layout.width, of: layout.paddedDimension)
         let found = try encoder.numbers(own) { done throws(TesseraError) in
-          let rows = Double(range.count) * Double(part) + Double(done)
+          let rows = Double(range.count) * Double(subspace) + Double(done)
           try control.report(
             "encode",
-            done: (Double(start) + rows / Double(partCount)) / Double(vectors.count))
+            done: (Double(start) + rows / Double(subspaceCount)) / Double(vectors.count))
         }
         for row in 0..<range.count {
           for stage in 0..<stageCount {
-            numbers[(row * partCount + part) * stageCount + stage] = found[row * stageCount + stage]
+            numbers[(row * subspaceCount + subspace) * stageCount + stage] =
+              found[row * stageCount + stage]
           }
         }
       }
@@ -103,11 +105,11 @@ public struct ResidualQuantizer: Quantizer {
     return try control.steer(on: device) { device throws(TesseraError) in
       let numbers = packing.unpack(codes.bytes)
       return try device.hostWorkers.makeEachRow(codes.count, of: dimension) { row, values in
-        for (part, stages) in parts.enumerated() {
-          let range = layout.range(part)
+        for (subspace, stages) in subspaces.enumerated() {
+          let range = layout.range(subspace)
           for d in range { values[d] = 0 }
           for stage in 0..<stageCount {
-            let number = Int(numbers[(row * partCount + part) * stageCount + stage])
+            let number = Int(numbers[(row * subspaceCount + subspace) * stageCount + stage])
             let first = (stage * stages.codewordCount + number) * layout.width
             for d in range { values[d] += stages.codewords[first + d - range.lowerBound] }
           }
@@ -116,33 +118,34 @@ public struct ResidualQuantizer: Quantizer {
     }
   }
 
-  /// The padded codewords, part by part and stage by stage, and the numbers of each part.
+  /// The padded codewords, subspace by subspace and stage by stage, and the numbers of each
+  /// subspace.
   public var arrays: [String: StoredArray] {
-    let widths = (0..<partCount).map { Int32(layout.range($0).count) }
+    let widths = (0..<subspaceCount).map { Int32(layout.range($0).count) }
     return [
       "codewords": .of(
-        parts.flatMap(\.codewords), shape: [partCount, stageCount, 1 << bits, layout.width]),
-      "widths": .of(widths, shape: [partCount]),
+        subspaces.flatMap(\.codewords), shape: [subspaceCount, stageCount, 1 << bits, layout.width]),
+      "widths": .of(widths, shape: [subspaceCount]),
     ]
   }
 
-  /// Reads the codewords and the widths of the parts.
+  /// Reads the codewords and the widths of the subspaces.
   public init(specification: String, arrays: [String: StoredArray]) throws(TesseraError) {
     let table = StoredArrayTable(specification: specification, arrays: arrays)
     guard let recipe = try ResidualRecipe(parsing: specification) else {
       throw table.malformed("its name is not that of a residual quantizer")
     }
-    let layout = try table.layout(parts: recipe.partCount)
+    let layout = try table.layout(subspaceCount: recipe.subspaceCount)
     let (codewords, _) = try table.values(
       "codewords", Float.self,
-      [recipe.partCount, recipe.stageCount, 1 << recipe.bits, layout.width])
-    let size = codewords.count / recipe.partCount
+      [recipe.subspaceCount, recipe.stageCount, 1 << recipe.bits, layout.width])
+    let size = codewords.count / recipe.subspaceCount
     self.init(
       recipe, layout,
-      (0..<recipe.partCount).map { part in
+      (0..<recipe.subspaceCount).map { subspace in
         ResidualStages(
           width: layout.width, codewordCount: 1 << recipe.bits,
-          codewords: Array(codewords[part * size..<(part + 1) * size]))
+          codewords: Array(codewords[subspace * size..<(subspace + 1) * size]))
       })
   }
 }

@@ -3,10 +3,10 @@ public import TesseraCompute
 /// Trains a ``ResidualQuantizer``: stage by stage by k-means of what is left over, then all stages
 /// together by turns of encoding and averaging.
 public struct ResidualRecipe: CodewordRecipe, Hashable {
-  /// Parts a vector is cut into · 1 to the dimension · 1 for `RQ`.
-  public let partCount: Int
-  /// Codebooks added up for each part · 1 or more · with 2^bits codewords each, 8192 codewords at
-  /// most.
+  /// Subspaces a vector is cut into · 1 to the dimension · 1 for `RQ`.
+  public let subspaceCount: Int
+  /// Codebooks added up for each subspace · 1 or more · with 2^bits codewords each, 8192 codewords
+  /// at most.
   public let stageCount: Int
   /// Bits of a number · 1 to 12 · 8 is usual.
   public let bits: Int
@@ -15,17 +15,18 @@ public struct ResidualRecipe: CodewordRecipe, Hashable {
   /// Turns of encoding and averaging after the last stage · 0 or more · each lowers the error less.
   public var refinements = 12
 
-  /// - Throws: `.invalidArgument` for parts, stages or bits out of range.
+  /// - Throws: `.invalidArgument` for subspaces, stages or bits out of range.
   public init(
-    partCount: Int = 1, stageCount: Int, bits: Int = 8, options: CodewordOptions = CodewordOptions()
+    subspaceCount: Int = 1, stageCount: Int, bits: Int = 8,
+    options: CodewordOptions = CodewordOptions()
   ) throws(TesseraError) {
-    self.partCount = partCount
+    self.subspaceCount = subspaceCount
     self.stageCount = stageCount
     self.bits = bits
     self.options = options
-    guard (1...1 << 20).contains(partCount), stageCount >= 1 else {
+    guard (1...1 << 20).contains(subspaceCount), stageCount >= 1 else {
       throw .badSpecification(
-        specification, "\(partCount) parts of \(stageCount) stages, expected 1 or more")
+        specification, "\(subspaceCount) subspaces of \(stageCount) stages, expected 1 or more")
     }
     guard (1...12).contains(bits) else {
       throw .badSpecification(specification, "\(bits) bits, expected 1 to 12")
@@ -38,7 +39,7 @@ public struct ResidualRecipe: CodewordRecipe, Hashable {
     }
   }
 
-  /// `RQ8x8`, or `PRQ4x2x8` for four parts of two stages; nil for other names.
+  /// `RQ8x8`, or `PRQ4x2x8` for four subspaces of two stages; nil for other names.
   init?(parsing text: String) throws(TesseraError) {
     var scanner = FactoryScanner(text)
     var numbers: [Int] = []
@@ -49,16 +50,17 @@ public struct ResidualRecipe: CodewordRecipe, Hashable {
     }
     guard count > 0, scanner.isAtEnd else { return nil }
     try self.init(
-      partCount: count == 3 ? numbers[0] : 1, stageCount: numbers[count - 2],
+      subspaceCount: count == 3 ? numbers[0] : 1, stageCount: numbers[count - 2],
       bits: numbers[count - 1])
   }
 
-  /// `RQ<stages>x<bits>` for one part, else `PRQ<parts>x<stages>x<bits>`.
+  /// `RQ<stages>x<bits>` for one subspace, else `PRQ<subspaces>x<stages>x<bits>`.
   public var specification: String {
-    partCount == 1 ? "RQ\(stageCount)x\(bits)" : "PRQ\(partCount)x\(stageCount)x\(bits)"
+    subspaceCount == 1 ? "RQ\(stageCount)x\(bits)" : "PRQ\(subspaceCount)x\(stageCount)x\(bits)"
   }
 
-  /// - Throws: `.invalidArgument` for fewer dimensions than parts, or fewer points than codewords.
+  /// - Throws: `.invalidArgument` for fewer dimensions than subspaces, or fewer points than
+  ///   codewords.
   public func train(
     _ points: Vectors, on device: any Device, control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {
@@ -70,38 +72,38 @@ public struct ResidualRecipe: CodewordRecipe, Hashable {
   private func trained(
     _ points: Vectors, on device: any Device, _ control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {
-    guard points.dimension >= partCount, (0...1 << 30).contains(refinements) else {
+    guard points.dimension >= subspaceCount, (0...1 << 30).contains(refinements) else {
       throw .badSpecification(
         specification,
-        "\(points.dimension) dimensions do not divide into \(partCount) parts, or "
+        "\(points.dimension) dimensions do not divide into \(subspaceCount) subspaces, or "
           + "\(refinements) refinements are not from 0 to 2^30")
     }
     let sample = try options.sample(points, codewordCount: 1 << bits, for: specification)
-    let layout = SubspaceLayout(dimension: points.dimension, count: partCount)
+    let layout = SubspaceLayout(dimension: points.dimension, count: subspaceCount)
     // What all points have in common is taken out, and goes into the first stage's codewords in the
     // end: the stages' sums of products are in Float32, where it would drown the rest.
     let mean = try Vectors(sample.rows, dimension: points.dimension).mean()
     let rows = layout.padded(sample.rows.subtracting(mean))
     let offset = layout.padded(mean)
-    var parts: [ResidualStages] = []
-    for part in 0..<partCount {
-      let columns = part * layout.width..<(part + 1) * layout.width
+    var subspaces: [ResidualStages] = []
+    for subspace in 0..<subspaceCount {
+      let columns = subspace * layout.width..<(subspace + 1) * layout.width
       var training = try ResidualTraining(
         self, rows.columns(columns, of: layout.paddedDimension), layout.width,
-        stream: part * stageCount, on: device)
+        stream: subspace * stageCount, on: device)
       let steps = stageCount + refinements
       for step in 0..<steps {
         let error =
           step < stageCount ? try training.addStage() : try training.refine()
-        let name = partCount > 1 ? "part \(part + 1) of \(partCount), " : ""
-        let done = (Double(part) + Double(step + 1) / Double(steps)) / Double(partCount)
+        let name = subspaceCount > 1 ? "subspace \(subspace + 1) of \(subspaceCount), " : ""
+        let done = (Double(subspace) + Double(step + 1) / Double(steps)) / Double(subspaceCount)
         try control.report(
           name + (step < stageCount ? "stage \(step + 1) of \(stageCount)" : "refinement"),
           done: 0.95 * done, objective: error)
       }
-      parts.append(training.stages.moved(by: offset[columns]))
+      subspaces.append(training.stages.moved(by: offset[columns]))
     }
-    let quantizer = ResidualQuantizer(self, layout, parts)
+    let quantizer = ResidualQuantizer(self, layout, subspaces)
     return try TrainedQuantizer.measured(quantizer, on: points, device, control, sample.notes)
   }
 }

@@ -1,7 +1,7 @@
 import TesseraCompute
 import TesseraHost
 
-/// The training of one part's stages.
+/// The training of one subspace's stages.
 struct ResidualTraining {
   private let recipe: ResidualRecipe
   private let points: [Float]

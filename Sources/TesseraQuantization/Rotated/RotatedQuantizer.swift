@@ -40,7 +40,7 @@ public struct RotatedQuantizer: TableScored {
       return try product.encode(
         Vectors(rotated, dimension: rotatedDimension), on: device,
         control: RunControl(
-          stop: control.stop, note: control.note, progress: control.stage("", 0.5...1).progress))
+          stop: control.stop, progress: control.stage("", 0.5...1).progress, note: control.note))
     }
   }
 

@@ -4,7 +4,7 @@ public import TesseraCompute
 public struct RotatedRecipe: CodewordRecipe, Hashable {
   /// The quantizer of the rotated vectors.
   public var product: ProductRecipe
-  /// Dimensions to keep · the number of parts to the dimension · nil keeps all.
+  /// Dimensions to keep · the number of subspaces to the dimension · nil keeps all.
   public let rotatedDimension: Int?
   /// Rotations to find · 1 or more · each lowers the error less than the one before.
   public var rotationCount = 10
@@ -15,21 +15,21 @@ public struct RotatedRecipe: CodewordRecipe, Hashable {
     set { product.options = newValue }
   }
 
-  /// - Throws: `.invalidArgument` for fewer dimensions than parts.
+  /// - Throws: `.invalidArgument` for fewer dimensions than subspaces.
   public init(_ product: ProductRecipe, rotatedDimension: Int? = nil) throws(TesseraError) {
     self.product = product
     self.rotatedDimension = rotatedDimension
     if let rotatedDimension, rotatedDimension < product.subspaceCount {
       throw .badSpecification(
         specification,
-        "\(rotatedDimension) dimensions do not divide into \(product.subspaceCount) parts")
+        "\(rotatedDimension) dimensions do not divide into \(product.subspaceCount) subspaces")
     }
   }
 
   /// `OPQ48,PQ48x8`, or `OPQ48_192,PQ48x8` to keep 192 dimensions; nil for other names.
   init?(parsing text: String) throws(TesseraError) {
     var scanner = FactoryScanner(text)
-    guard scanner.take("OPQ"), let parts = scanner.number() else { return nil }
+    guard scanner.take("OPQ"), let subspaceCount = scanner.number() else { return nil }
     var kept: Int?
     if scanner.take("_") {
       guard let number = scanner.number() else { return nil }
@@ -38,21 +38,22 @@ public struct RotatedRecipe: CodewordRecipe, Hashable {
     guard scanner.take(","), let product = try ProductRecipe(parsing: String(scanner.rest)) else {
       return nil
     }
-    guard product.subspaceCount == parts else {
+    guard product.subspaceCount == subspaceCount else {
       throw .badSpecification(
-        text, "a rotation for \(parts) parts before a quantizer of \(product.subspaceCount)")
+        text,
+        "a rotation for \(subspaceCount) subspaces before a quantizer of \(product.subspaceCount)")
     }
     try self.init(product, rotatedDimension: kept)
   }
 
-  /// `OPQ<parts>,PQ<parts>x<bits>`, or `OPQ<parts>_<kept>,PQ<parts>x<bits>`.
+  /// `OPQ<subspaces>,PQ<subspaces>x<bits>`, or `OPQ<subspaces>_<kept>,PQ<subspaces>x<bits>`.
   public var specification: String {
     let kept = rotatedDimension.map { "_\($0)" } ?? ""
     return "OPQ\(product.subspaceCount)\(kept),\(product.specification)"
   }
 
-  /// - Throws: `.invalidArgument` for fewer dimensions than parts or than are kept, or fewer points
-  ///   than codewords.
+  /// - Throws: `.invalidArgument` for fewer dimensions than subspaces or than are kept, or fewer
+  ///   points than codewords.
   public func train(
     _ points: Vectors, on device: any Device, control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {
@@ -68,7 +69,7 @@ public struct RotatedRecipe: CodewordRecipe, Hashable {
     guard kept <= points.dimension, kept >= product.subspaceCount, rotationCount >= 1 else {
       throw .badSpecification(
         specification,
-        "\(product.subspaceCount) parts of \(kept) dimensions out of \(points.dimension), "
+        "\(product.subspaceCount) subspaces of \(kept) dimensions out of \(points.dimension), "
           + "\(rotationCount) rotations")
     }
     let sample = try options.sample(

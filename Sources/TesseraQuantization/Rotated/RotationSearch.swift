@@ -1,9 +1,9 @@
 import TesseraCompute
 
-/// The rotation that suits a product quantizer best, by turns: codewords for rotated points, and the
-/// rotation that brings points nearest to what their codes stand for (the Procrustes problem).
+/// The rotation that suits a product quantizer best, by turns: codewords for rotated points, and
+/// the rotation that brings points nearest to what their codes stand for (the Procrustes problem).
 ///
-/// Starts from principal axes, dealt out so that the parts' variances have equal products: the
+/// Starts from principal axes, dealt out so that the subspaces' variances have equal products: the
 /// best start where points are normally distributed (Ge et al. 2013, section 4).
 struct RotationSearch {
   private let product: ProductRecipe
@@ -17,7 +17,7 @@ struct RotationSearch {
   private(set) var rotation: LinearMap
   private(set) var codewords: [Float]
 
-  /// - Parameter layout: The parts of rotated vectors.
+  /// - Parameter layout: The subspaces of rotated vectors.
   init(
     _ product: ProductRecipe, _ layout: SubspaceLayout, _ points: Vectors, on device: any Device
   ) throws(TesseraError) {
@@ -108,20 +108,20 @@ struct RotationSearch {
   }
 
   /// The axes in the order of rotated dimensions: each, from the largest variance down, goes to the
-  /// part with room whose variances have the smallest product so far, ties to the lower.
+  /// subspace with room whose variances have the smallest product so far, ties to the lower.
   private static func dealt(_ variances: [Double], _ layout: SubspaceLayout) -> [Int] {
-    var parts = [[Int]](repeating: [], count: layout.count)
+    var subspaces = [[Int]](repeating: [], count: layout.count)
     var products = [Double](repeating: 0, count: layout.count)
     // Logarithms differ between systems in the last bit; binary exponents do not.
     let floor = max(variances.first ?? 0, .leastNormalMagnitude) * 0x1p-40
     for axis in 0..<layout.dimension {
-      let open = parts.indices.filter { parts[$0].count < layout.range($0).count }
-      guard let part = open.min(by: { (products[$0], $0) < (products[$1], $1) }) else { break }
-      parts[part].append(axis)
+      let open = subspaces.indices.filter { subspaces[$0].count < layout.range($0).count }
+      guard let subspace = open.min(by: { (products[$0], $0) < (products[$1], $1) }) else { break }
+      subspaces[subspace].append(axis)
       let variance = max(variances[axis], floor) / floor
-      products[part] += Double(variance.exponent) + variance.significand - 1
+      products[subspace] += Double(variance.exponent) + variance.significand - 1
     }
-    return parts.flatMap { $0 }
+    return subspaces.flatMap { $0 }
   }
 
   private static func transposed(_ rows: [Float], columns: Int) -> [Float] {

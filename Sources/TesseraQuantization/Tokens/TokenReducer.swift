@@ -47,8 +47,8 @@ public struct TokenReducer: Sendable {
 
   /// Reduces one sequence: tokens frame by frame, and position by position in a frame.
   ///
-  /// - Parameter control: Hears of each number of codewords tried, ends the work, and says who takes
-  ///   over if the device fails.
+  /// - Parameter control: Hears of each number of codewords tried, ends the work, and says who
+  ///   takes over if the device fails.
   /// - Complexity: that of ``KMeans``; an adaptive size runs it for about `2 * log2` of its limit.
   /// - Throws: `.invalidShape` for a sequence without tokens or numbers, `.nonFinite`, and what the
   ///   device throws.
@@ -67,7 +67,7 @@ public struct TokenReducer: Sendable {
         case .elbow(let limit): try elbow(tokens, limit, on: device, control)
         }
       let reduction = TokenReduction(
-        tokens, labels: clustering.labels, groupCount: clustering.clusterCount)
+        tokens, labels: clustering.labels, clusterCount: clustering.clusterCount)
       try control.report("tokens", done: 1, objective: reduction.meanSquaredError)
       return reduction
     }

@@ -40,24 +40,24 @@ public struct TokenReduction: Sendable {
   public func density(of information: Double) -> Double { information / Double(codewordCount) }
 
   /// From the codeword of every token. Groups without a token are left out.
-  init(_ tokens: Vectors, labels: [Int32], groupCount: Int) {
+  init(_ tokens: Vectors, labels: [Int32], clusterCount: Int) {
     let dimension = tokens.dimension
-    var groupCounts = [Int](repeating: 0, count: groupCount)
-    var sums = [Double](repeating: 0, count: groupCount * dimension)
+    var clusterCounts = [Int](repeating: 0, count: clusterCount)
+    var sums = [Double](repeating: 0, count: clusterCount * dimension)
     let values = tokens.widened()
     for (row, label) in labels.enumerated() {
-      groupCounts[Int(label)] += 1
+      clusterCounts[Int(label)] += 1
       for i in 0..<dimension {
         sums[Int(label) * dimension + i] += Double(values[row * dimension + i])
       }
     }
-    let used = groupCounts.indices.filter { groupCounts[$0] > 0 }
-    var codewordOfGroup = [Int32](repeating: 0, count: groupCount)
-    for (codeword, group) in used.enumerated() { codewordOfGroup[group] = Int32(codeword) }
-    let codewords = used.flatMap { group in
-      (0..<dimension).map { Float(sums[group * dimension + $0] / Double(groupCounts[group])) }
+    let used = clusterCounts.indices.filter { clusterCounts[$0] > 0 }
+    var codewordOfCluster = [Int32](repeating: 0, count: clusterCount)
+    for (codeword, cluster) in used.enumerated() { codewordOfCluster[cluster] = Int32(codeword) }
+    let codewords = used.flatMap { cluster in
+      (0..<dimension).map { Float(sums[cluster * dimension + $0] / Double(clusterCounts[cluster])) }
     }
-    let grid = labels.map { codewordOfGroup[Int($0)] }
+    let grid = labels.map { codewordOfCluster[Int($0)] }
     var squares = 0.0
     for (row, codeword) in grid.enumerated() {
       for i in 0..<dimension {
@@ -69,7 +69,7 @@ public struct TokenReduction: Sendable {
     self.dimension = dimension
     self.codewords = codewords
     self.grid = grid
-    counts = used.map { groupCounts[$0] }
+    counts = used.map { clusterCounts[$0] }
     meanSquaredError = squares / Double(tokens.count)
   }
 }

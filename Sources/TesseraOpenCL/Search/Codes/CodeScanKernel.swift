@@ -36,11 +36,11 @@ struct CodeScanKernel {
     case (.tile, _):
       (blockQueries, codeBytes, entryBytes) = (4, 4, 4)
       (slicePanels, macros) = (
-        0, ["PARTS": max(2, min(8, device.info.localMemoryBytes / 4096 * 2))]
+        0, ["SUBSPACES": max(2, min(8, device.info.localMemoryBytes / 4096 * 2))]
       )
     }
     // An item takes two rows of each of four panels, or four rows.
-    groupPanels = device.groupSize / (layout.bits == 4 ? 4 : 2)
+    groupPanels = device.workGroupSize / (layout.bits == 4 ? 4 : 2)
   }
 
   /// Bytes that the rounded tables of so many queries take.
@@ -51,7 +51,7 @@ struct CodeScanKernel {
   /// Returns how a launch is spread over the device.
   func shape(queryCount: Int, panelCount: Int) -> FilterShape {
     let blocks = (queryCount + blockQueries - 1) / blockQueries
-    let work = 4 * blockQueries * SearchPanels.panelRows * layout.parts
+    let work = 4 * blockQueries * SearchPanels.panelRows * layout.subspaceCount
     switch device.body {
     case .wideItem:
       let shape = FilterShape(
@@ -62,8 +62,8 @@ struct CodeScanKernel {
       return FilterShape(
         macros: macros, arguments: [],
         grid: Grid(
-          groups: (blocks, (panelCount + groupPanels - 1) / groupPanels),
-          local: (device.groupSize, 1), workPerGroup: work * groupPanels))
+          workGroups: (blocks, (panelCount + groupPanels - 1) / groupPanels),
+          local: (device.workGroupSize, 1), workEach: work * groupPanels))
     }
   }
 }

@@ -1,14 +1,14 @@
 internal import TesseraCompute
 
-/// The tables of a batch of queries as `Kernels/cl/codes_common.cl` wants them.
+/// The tables of a batch of queries as `Kernels/cl/codes/codes_common.cl` wants them.
 ///
-/// Let U be a row's sum of bytes, M the number of parts, and B, step, A and d those of
-/// ``RoundedTables``, where costs are scores, negated where the largest is best. The row's exact cost
-/// T obeys step (U - M z) <= T - B <= step (U + M + M z) with z = 2^-14, and its Float32 score, as a
-/// cost, is off T by at most d. So the middle of that range is off the cost of the score by at most
-/// step M (1 / 2 + z) + d. The filter's value, larger is better, stands for h times the negated cost:
-/// for the score itself under inner product (h = 1), and for -score / 2 under squared L2 with norms of
-/// zero (h = 1/2):
+/// Let U be a row's sum of bytes, M the number of subspaces, and B, step, A and d those of
+/// ``RoundedTables``, where costs are scores, negated where the largest is best. The row's exact
+/// cost T obeys step (U - M z) <= T - B <= step (U + M + M z) with z = 2^-14, and its Float32
+/// score, as a cost, is off T by at most d. So the middle of that range is off the cost of the
+/// score by at most step M (1 / 2 + z) + d. The filter's value, larger is better, stands for h
+/// times the negated cost: for the score itself under inner product (h = 1), and for -score / 2
+/// under squared L2 with norms of zero (h = 1/2):
 ///
 ///     v = fma(U, scale, offset),   scale = -h step,   offset = -h (B + step M / 2)
 ///
@@ -26,7 +26,7 @@ struct CodeTables {
   /// Two of them add up in a byte.
   private static let mostEntry = 127
 
-  /// [block of queries][part][1 << bits][query of the block], a byte each.
+  /// [block of queries][subspace][1 << bits][query of the block], a byte each.
   private(set) var bytes: [UInt8] = []
   /// A scale and an offset for each query.
   private(set) var lines: [Float] = []
@@ -37,25 +37,27 @@ struct CodeTables {
 
   /// Rounds the tables of queries up to the first that cannot be rounded.
   ///
-  /// - Parameter tables: Queries x `parts` x `codewords`.
-  /// - Precondition: At most `RoundedTables.mostParts` parts and 1 << `bits` codewords.
+  /// - Parameter tables: Queries x `subspaceCount` x `codewords`.
+  /// - Precondition: At most `RoundedTables.mostSubspaces` subspaces and 1 << `bits` codewords.
   init(
-    _ tables: ArraySlice<Float>, parts: Int, codewords: Int, order: ScoreOrder, bits: Int,
+    _ tables: ArraySlice<Float>, subspaceCount: Int, codewords: Int, order: ScoreOrder, bits: Int,
     blockQueries: Int
   ) {
-    let columns = parts * codewords
+    let columns = subspaceCount * codewords
     var entries = [UInt8](
-      repeating: 0, count: CodeGroups(count: 0, parts: parts, bits: bits).tableBytes)
+      repeating: 0, count: CodeGroups(count: 0, subspaceCount: subspaceCount, bits: bits).tableBytes
+    )
     tables.withUnsafeBufferPointer { tables in
       while (queryCount + 1) * columns <= tables.count,
         let rounded = entries.withUnsafeMutableBufferPointer({ entries in
           RoundedTables(
-            tables.baseAddress! + queryCount * columns, parts: parts, codewordCount: codewords,
+            tables.baseAddress! + queryCount * columns, subspaceCount: subspaceCount,
+            codewordCount: codewords,
             order: order, bits: bits, mostEntry: Self.mostEntry, to: entries.baseAddress!)
         })
       {
         add(entries, blockQueries: blockQueries)
-        let line = Line(rounded, parts: parts, order: order)
+        let line = Line(rounded, subspaceCount: subspaceCount, order: order)
         lines += [line.scale, line.offset]
         bounds += [0, line.error, 0, 0]
         queryCount += 1
@@ -79,9 +81,9 @@ struct CodeTables {
     let offset: Float
     let error: Float
 
-    init(_ tables: RoundedTables, parts: Int, order: ScoreOrder) {
+    init(_ tables: RoundedTables, subspaceCount: Int, order: ScoreOrder) {
       let factor = order == .largestFirst ? 1 : 0.5
-      let halfWidth = tables.step * Double(parts) / 2
+      let halfWidth = tables.step * Double(subspaceCount) / 2
       let bound = factor * (halfWidth * (1 + 0x1p-12) + 4 * tables.slack) + 0x1p-108
       scale = Float(-factor * tables.step)
       offset = Float(-factor * (tables.base + halfWidth))

@@ -16,7 +16,7 @@ struct CodesRun: CertifiedSearch {
   var panelLengths: OpenCLStorage { codes.panelLengths }
   var square: Float { 0 }
   var growth: Int { LaunchKnob.growth.defaultValue }
-  var partPanels: [Int] { codes.segments.map(\.panelCount) }
+  var visitedPanels: [Int] { codes.segments.map(\.panelCount) }
   var scoresOnDevice: Bool { true }
 
   /// Finds the hits of every query, which `rounded` has.
@@ -39,10 +39,10 @@ struct CodesRun: CertifiedSearch {
     }
   }
 
-  func pass(part index: Int, places: Range<Int>) throws(TesseraError) {
+  func pass(visit index: Int, positions: Range<Int>) throws(TesseraError) {
     let segment = codes.segments[index]
     let scan = memory.scan
-    let shape = scan.shape(queryCount: queryCount, panelCount: places.count)
+    let shape = scan.shape(queryCount: queryCount, panelCount: positions.count)
     try device.launch(
       scan.kernel, of: KernelSource(scan.kernel, shape.macros),
       [
@@ -51,11 +51,11 @@ struct CodesRun: CertifiedSearch {
         .all(of: memory.lines, as: Float.self), bounds, thresholds, entries, counts, tallies,
         .int(codes.layout.blocks), .int(queryCount), .int(lists.capacity),
         .int(segment.rows.lowerBound), .int(segment.rows.count), .int(segment.panelCount),
-        .int(SearchPart.stride(over: segment.panelCount)), .int(places.lowerBound),
-        .int(places.upperBound),
+        .int(SegmentVisit.stride(over: segment.panelCount)), .int(positions.lowerBound),
+        .int(positions.upperBound),
       ] + shape.arguments, over: shape.grid)
     expected.add(
-      panels: places.count, blocks: (queryCount + scan.blockQueries - 1) / scan.blockQueries)
+      panels: positions.count, blocks: (queryCount + scan.blockQueries - 1) / scan.blockQueries)
   }
 
   func score(listsAbove limit: Int) throws(TesseraError) {
@@ -64,11 +64,11 @@ struct CodesRun: CertifiedSearch {
         "codes_rescore", of: KernelSource("codes_exact", ["BITS": codes.bits]),
         [
           .all(of: segment.bytes, as: UInt8.self), device.argument(tables, "nearestCodes"),
-          entries, counts, tallies, .int(metric.kernelValue), .int(codes.parts),
-          .int(codes.layout.blocks), .int(tables.columns / codes.parts),
+          entries, counts, tallies, .int(metric.kernelValue), .int(codes.subspaceCount),
+          .int(codes.layout.blocks), .int(tables.columns / codes.subspaceCount),
           .int(segment.rows.lowerBound), .int(segment.rows.count), .int(queryCount),
           .int(lists.capacity), .int(limit), .int(scoringSlots),
-        ], over: scoringGrid(listsAbove: limit, workPerRow: 4 * codes.parts))
+        ], over: scoringGrid(listsAbove: limit, workPerRow: 4 * codes.subspaceCount))
     }
   }
 }

@@ -16,11 +16,12 @@ final class OpenCLCodeSet: CodeSet, @unchecked Sendable {
   /// Two zeros for each 32 rows, which all have the same bound.
   let panelLengths: OpenCLStorage
 
-  /// Cost: one pass over the codes, and a part of them at a time in the host's memory.
+  /// Cost: one pass over the codes, and a run of them at a time in the host's memory.
   init(
     _ codes: ProductCodes, on device: OpenCLDevice, limits: SearchLimits
   ) throws(TesseraError) {
-    let layout = CodeGroups(count: codes.count, parts: codes.parts, bits: codes.bits)
+    let layout = CodeGroups(
+      count: codes.count, subspaceCount: codes.subspaceCount, bits: codes.bits)
     let groupBytes = layout.groupBytes
     let segmentGroups = max(1, device.segmentBytes(limits) / groupBytes)
     let stagedGroups = max(1, limits.stagingBytes / groupBytes)
@@ -52,5 +53,5 @@ final class OpenCLCodeSet: CodeSet, @unchecked Sendable {
   }
 
   /// The order in which rows are stored.
-  var layout: CodeGroups { CodeGroups(count: count, parts: parts, bits: bits) }
+  var layout: CodeGroups { CodeGroups(count: count, subspaceCount: subspaceCount, bits: bits) }
 }

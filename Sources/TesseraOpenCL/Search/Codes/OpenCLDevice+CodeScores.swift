@@ -65,13 +65,13 @@ extension OpenCLCodeSet {
   fileprivate func numbers(
     of segment: Segment, _ rows: Range<Int>, on device: OpenCLDevice
   ) throws(TesseraError) -> Matrix<UInt8> {
-    let numbers = try device.allocate(UInt8.self, rows: rows.count, columns: parts)
+    let numbers = try device.allocate(UInt8.self, rows: rows.count, columns: subspaceCount)
     try device.launch(
       "codes_unpack", of: KernelSource("codes_exact", ["BITS": bits]),
       [
         .all(of: segment.bytes, as: UInt8.self), device.argument(numbers, "nearestCodes"),
-        .int(parts), .int(layout.blocks), .int(rows.lowerBound), .int(rows.count),
-      ], over: Grid(items: rows.count, local: device.groupSize, workPerItem: 4 * parts))
+        .int(subspaceCount), .int(layout.blocks), .int(rows.lowerBound), .int(rows.count),
+      ], over: Grid(items: rows.count, local: device.workGroupSize, workPerItem: 4 * subspaceCount))
     return numbers
   }
 }

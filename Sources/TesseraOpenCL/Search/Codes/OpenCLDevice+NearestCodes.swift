@@ -1,8 +1,9 @@
 public import TesseraCompute
 
 extension OpenCLDevice {
-  /// Cost: the codes are laid out by the host, and uploaded a part at a time. They take their own
-  /// size, filled up to whole groups of 32 rows and four parts (4 bits) or of 64 rows (8 bits).
+  /// Cost: the codes are laid out by the host, and uploaded a run of them at a time. They take
+  /// their own size, filled up to whole groups of 32 rows and four subspaces (4 bits) or of 64 rows
+  /// (8 bits).
   public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
     try prepare(codes, limits: SearchLimits())
   }
@@ -15,11 +16,11 @@ extension OpenCLDevice {
     return try OpenCLCodeSet(codes, on: self, limits: limits)
   }
 
-  /// Cost: a part of a look-up per query, row and part, since several queries share one, and Float32
-  /// sums for the few rows that the rounded ones do not rule out. Queries that find more near ties
-  /// than their list holds take a second pass, and sums for every row that ties. Tables longer than
-  /// codes can use, and queries whose tables are not finite or reach 10^38, cost what `lookupScores`
-  /// and `topK` do, on blocks of rows.
+  /// Cost: less than a look-up per query, row and subspace, since several queries share one, and
+  /// Float32 sums for the few rows that the rounded ones do not rule out. Queries that find more
+  /// near ties than their list holds take a second pass, and sums for every row that ties. Tables
+  /// longer than codes can use, and queries whose tables are not finite or reach 10^38, cost what
+  /// `lookupScores` and `topK` do, on blocks of rows.
   public func nearestCodes(
     _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
   ) throws(TesseraError) -> Neighbors {
@@ -44,8 +45,8 @@ extension OpenCLDevice {
       return .none(queryCount: tables.rows, hitCount: hitCount)
     }
     // Sixteen items share a group of rows in tiles.
-    guard codewords <= 1 << set.bits, set.parts <= RoundedTables.mostParts,
-      body == .wideItem || groupSize >= 16
+    guard codewords <= 1 << set.bits, set.subspaceCount <= RoundedTables.mostSubspaces,
+      body == .wideItem || workGroupSize >= 16
     else {
       return try scoreAll(tables, in: set, order: order, hitCount: hitCount, limits: limits)
     }
@@ -76,8 +77,8 @@ extension OpenCLDevice {
       var done = 0
       while done < batch.rows {
         let rounded = CodeTables(
-          numbers[(done * tables.columns)...], parts: set.parts,
-          codewords: tables.columns / set.parts, order: order, bits: set.bits,
+          numbers[(done * tables.columns)...], subspaceCount: set.subspaceCount,
+          codewords: tables.columns / set.subspaceCount, order: order, bits: set.bits,
           blockQueries: memory.scan.blockQueries)
         let queries = batch.rows(done..<done + max(1, rounded.queryCount))
         if rounded.queryCount > 0 {

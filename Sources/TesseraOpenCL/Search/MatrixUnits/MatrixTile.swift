@@ -15,13 +15,13 @@ struct MatrixTile {
       (queries, rows, down, across) = (32, 64, 1, 2)
       return
     }
-    let groups = 256 / unit.lanes
+    let subgroups = 256 / unit.lanes
     let isFlat = values[.matrixTile] == 0 ? queryCount <= 32 : values[.matrixTile] == 1
     if isFlat {
-      (queries, rows, down, across) = (32, 256, 1, groups)
+      (queries, rows, down, across) = (32, 256, 1, subgroups)
     } else {
-      (queries, rows, down) = (128, 128, groups >= 16 ? 4 : 2)
-      across = groups / down
+      (queries, rows, down) = (128, 128, subgroups >= 16 ? 4 : 2)
+      across = subgroups / down
     }
   }
 
@@ -43,9 +43,9 @@ struct MatrixTile {
     let panels = rows / SearchPanels.panelRows
     let work = 2 * queries * rows * dimension
     return Grid(
-      groups: ((queryCount + queries - 1) / queries, (panelCount + panels - 1) / panels),
+      workGroups: ((queryCount + queries - 1) / queries, (panelCount + panels - 1) / panels),
       local: (itemCount, 1),
       // A matrix unit does about sixteen times what launches are measured by.
-      workPerGroup: unit.isEmulated ? work : work / 16)
+      workEach: unit.isEmulated ? work : work / 16)
   }
 }

@@ -1,6 +1,6 @@
 internal import TesseraCompute
 
-/// Multiplies blocks of rounded queries and rows: `Kernels/cl/matrix_units.cl`.
+/// Multiplies blocks of rounded queries and rows: `Kernels/cl/matrix_units/matrix_units.cl`.
 struct MatrixUnit: Sendable, Hashable {
   /// Raw values are what the kernels call them.
   enum Kind: Int, Sendable, CaseIterable {

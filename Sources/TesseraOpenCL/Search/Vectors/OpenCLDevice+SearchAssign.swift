@@ -44,7 +44,8 @@ extension OpenCLDevice {
       let rows = start..<min(start + memory.queryCount, points.rows)
       let batch = points.rows(rows)
       let run = SearchRun(
-        device: self, panels: panels, parts: panels.segments.map(SearchPart.init), memory: memory,
+        device: self, panels: panels, visits: panels.segments.map(SegmentVisit.init),
+        memory: memory,
         queryCount: rows.count, limits: limits,
         hostVectors: { [self] () throws(TesseraError) in
           try SearchHostVectors(queries: onHost(batch), rows: onHost(centroids))

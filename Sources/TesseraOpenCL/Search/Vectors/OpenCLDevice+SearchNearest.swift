@@ -103,7 +103,7 @@ extension OpenCLDevice {
   }
 
   /// Items of a group that works on one list.
-  var listItems: Int { min(64, groupSize) }
+  var listItems: Int { min(64, workGroupSize) }
 
   /// The limits, with lists that are no longer than loops may be.
   ///
@@ -145,7 +145,7 @@ extension OpenCLDevice {
     let memory = try SearchMemory(
       self, queryCount: queries.count, dimension: set.dimension, filter: own.panels.filter,
       rowCount: rowCount, hitCount: hitCount, limits: limits)
-    let parts = try own.parts(only: selector, on: self)
+    let visits = try own.visits(only: selector, on: self)
     let staging = try reserve(
       min(memory.queryCount, queries.count) * queries.dimension * queries.element.byteCount)
     var hits = SearchHits(
@@ -154,7 +154,7 @@ extension OpenCLDevice {
     for start in stride(from: 0, to: queries.count, by: memory.queryCount) {
       let batch = queries.rows(start..<min(start + memory.queryCount, queries.count))
       let run = SearchRun(
-        device: self, panels: own.panels, parts: parts, memory: memory, queryCount: batch.count,
+        device: self, panels: own.panels, visits: visits, memory: memory, queryCount: batch.count,
         limits: limits, hostVectors: { SearchHostVectors(queries: batch, rows: set.vectors) },
         filter: own.panels.filter)
       try run.begin(try stage(batch, in: staging))

@@ -89,7 +89,7 @@ extension OpenCLDevice {
             .int(SearchPanels.panelCount(chunk.count)),
           ],
           over: Grid(
-            items: SearchPanels.panelCount(chunk.count), local: groupSize, workPerItem: 512))
+            items: SearchPanels.panelCount(chunk.count), local: workGroupSize, workPerItem: 512))
         try round(
           chunk, of: segment, at: panel, metric: metric, layout, norms: norms,
           panelLengths: .element(
@@ -127,7 +127,7 @@ extension OpenCLDevice {
 
   /// Items of a group that packs lines, `width` of them side by side: as many as the device runs
   /// together.
-  func packingItems(_ width: Int) -> Int { min(max(width, groupSize), info.maxWorkGroupSize) }
+  func packingItems(_ width: Int) -> Int { min(max(width, workGroupSize), info.maxWorkGroupSize) }
 
   /// The most that one allocation of a set may hold.
   func segmentBytes(_ limits: SearchLimits) -> Int {

@@ -18,7 +18,7 @@ public enum SearchFilter: String, Sendable, Hashable, CaseIterable {
   }
 
   /// Dimensions for which rounded numbers prove something: sums of bytes stay within 32 bits, and the
-  /// error of a matrix unit's sums is small. (`Kernels/cl/search_common.cl`)
+  /// error of a matrix unit's sums is small. (`Kernels/cl/search/search_common.cl`)
   static let roundedDimensions = 1...65_536
   /// Dimensions from which on rounding pays by itself: lines of rounded rows are whole multiples of
   /// 64 bytes.
@@ -26,7 +26,7 @@ public enum SearchFilter: String, Sendable, Hashable, CaseIterable {
 }
 
 /// Rows or queries rounded to halves or bytes: panels of 32 lines, 64 bytes of each at a time.
-/// `Kernels/cl/search_round.cl` has the layout.
+/// `Kernels/cl/search/search_round.cl` has the layout.
 struct RoundedLayout {
   static let panelLines = 32
   /// A panel's first bytes in units of 16, as kernels count them.

@@ -1,7 +1,7 @@
 internal import TesseraCompute
 
 /// Rows packed for the filter: panels of 32 rows in one or more segments, and their terms.
-/// `Kernels/cl/search_common.cl` has the layouts.
+/// `Kernels/cl/search/search_common.cl` has the layouts.
 struct SearchPanels: Sendable {
   static let panelRows = 32
 
@@ -16,7 +16,7 @@ struct SearchPanels: Sendable {
     var panelCount: Int { SearchPanels.panelCount(rows.count) }
   }
 
-  /// Rounded rows and their terms. (`Kernels/cl/search_round.cl`)
+  /// Rounded rows and their terms. (`Kernels/cl/search/search_round.cl`)
   struct Rounded: Sendable {
     let panels: OpenCLStorage
     let terms: OpenCLStorage
@@ -98,4 +98,39 @@ extension Metric {
     case .cosine: 2
     }
   }
+}
+
+/// Rows prepared on an OpenCL device.
+///
+/// Safe to share: nothing changes after `init`.
+final class OpenCLVectorSet: VectorSet, @unchecked Sendable {
+  let panels: SearchPanels
+
+  /// The id of row 0; row i has the id `firstID + i`.
+  let firstID: Int64
+
+  /// - Precondition: One list, and consecutive ids.
+  init(_ vectors: Vectors, in lists: RowLists, panels: SearchPanels) {
+    self.panels = panels
+    firstID = lists.ids.first ?? 0
+    super.init(vectors, in: lists, metric: panels.metric)
+  }
+
+  /// Returns the panels that a search of the rows that `selector` selects visits.
+  func visits(
+    only selector: IDSelector?, on device: OpenCLDevice
+  ) throws(TesseraError) -> [SegmentVisit] {
+    var visits: [SegmentVisit] = []
+    for segment in panels.segments {
+      guard let selector else {
+        visits.append(SegmentVisit(segment))
+        continue
+      }
+      let visit = try SegmentVisit(segment, only: selector, firstID: firstID, on: device)
+      if visit.panelCount > 0 { visits.append(visit) }
+    }
+    return visits
+  }
+
+  override var residentBytes: Int { panels.byteCount }
 }

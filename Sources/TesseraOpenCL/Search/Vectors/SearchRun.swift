@@ -5,7 +5,7 @@ struct SearchRun: CertifiedSearch {
   let device: OpenCLDevice
   let panels: SearchPanels
   /// The panels in which hits may lie.
-  let parts: [SearchPart]
+  let visits: [SegmentVisit]
   let memory: SearchMemory
   let queryCount: Int
   let limits: SearchLimits
@@ -20,7 +20,7 @@ struct SearchRun: CertifiedSearch {
   var panelLengths: OpenCLStorage { panels.panelLengths }
   var square: Float { bound.square }
   var growth: Int { values[.growth] }
-  var partPanels: [Int] { parts.map(\.panelCount) }
+  var visitedPanels: [Int] { visits.map(\.panelCount) }
   var scoresOnDevice: Bool { device.scoresCanonically && limits.scoresOnDevice }
 
   private var values: LaunchValues {
@@ -62,7 +62,7 @@ struct SearchRun: CertifiedSearch {
         .int(panels.metric.kernelValue), .float(bound.slack), .float(bound.tiny), .int(queryCount),
         .int(paddedCount),
       ] + (roundings.map { [.all(of: $0, as: Float.self)] } ?? []),
-      over: Grid(items: paddedCount, local: device.groupSize, workPerItem: 32))
+      over: Grid(items: paddedCount, local: device.workGroupSize, workPerItem: 32))
   }
 
   /// Finds the hits of every query, and writes them to `rows` and `scores`, `hitCount` each.
@@ -97,11 +97,11 @@ struct SearchRun: CertifiedSearch {
 
   // MARK: The steps
 
-  func pass(part index: Int, places: Range<Int>) throws(TesseraError) {
-    let part = parts[index]
-    let segment = part.segment
+  func pass(visit index: Int, positions: Range<Int>) throws(TesseraError) {
+    let visit = visits[index]
+    let segment = visit.segment
     let launch = FilterLaunch(
-      device, part, queries: memory, filter, queryCount: queryCount, panelCount: places.count,
+      device, visit, queries: memory, filter, queryCount: queryCount, panelCount: positions.count,
       dimension: panels.dimension, values)
     try device.launch(
       launch.kernel, of: launch.source,
@@ -111,11 +111,11 @@ struct SearchRun: CertifiedSearch {
           as: Float.self),
         launch.queries, bounds, thresholds, entries, counts, tallies, .int(panels.dimension),
         .float(square), .int(queryCount), .int(lists.capacity),
-        .int(segment.rows.lowerBound), .int(segment.rows.count), .int(part.panelCount),
-        .int(part.stride), .int(places.lowerBound), .int(places.upperBound),
+        .int(segment.rows.lowerBound), .int(segment.rows.count), .int(visit.panelCount),
+        .int(visit.stride), .int(positions.lowerBound), .int(positions.upperBound),
       ] + launch.trailing, over: launch.grid)
     expected.add(
-      panels: places.count,
+      panels: positions.count,
       blocks: (queryCount + SearchMemory.blockQueries - 1) / SearchMemory.blockQueries)
   }
 
@@ -140,7 +140,7 @@ struct SearchRun: CertifiedSearch {
     }
   }
 
-  /// The rows of a segment in the parts that one launch scores.
+  /// The rows of a segment in the runs that one launch scores.
   ///
   /// A row's numbers lie in as many cache lines as it has dimensions, so scoring waits for memory.
   /// A CPU that meets each panel several times takes a megabyte of them at a time, with every
@@ -150,7 +150,7 @@ struct SearchRun: CertifiedSearch {
     let entriesPerPanel = queryCount * lists.hitCount / SearchPanels.panelCount(panels.rowCount)
     guard device.body == .wideItem, entriesPerPanel >= 4 else { return [segment.rows] }
     let cachedPanels = max(1, (1 << 20) / SearchPanels.panelBytes(panels.dimension))
-    // Every part looks through all lists, so there is a limit to how many pay.
+    // Every run looks through all lists, so there is a limit to how many pay.
     let panelsTogether = max(cachedPanels, segment.panelCount / 128)
     return stride(
       from: segment.rows.lowerBound, to: segment.rows.upperBound,

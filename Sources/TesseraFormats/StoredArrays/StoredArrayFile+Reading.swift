@@ -1,0 +1,144 @@
+public import TesseraCompute
+internal import TesseraHost
+
+extension StoredArrayFile {
+  /// Reads the file at `path`.
+  ///
+  /// The header's length and every tensor's place and size are checked against the file before
+  /// anything is copied, and that no bytes belong to two tensors or none: what is copied is never
+  /// more than the file has. Checksums are checked where the file has them.
+  ///
+  /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for bytes that are no such file or
+  ///   whose checksum is another, `.unsupported` for numbers of a type Tessera does not have.
+  public init(_ path: String) throws(TesseraError) {
+    let file = try MappedFile(path)
+    let (header, start) = try Self.header(of: file)
+    guard case .object(var entries) = header else {
+      throw file.malformed("the safetensors header is not an object", at: 8)
+    }
+    var metadata = try Self.metadata(entries.removeValue(forKey: Self.metadataKey), file)
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: file.bytes[start...])
+    var places: [(name: String, StoredArray.Scalar, shape: [Int], range: Range<Int>)] = []
+    for (name, entry) in entries.sorted(by: { $0.key < $1.key }) {
+      let (scalar, shape, range) = try Self.place(name, entry, file, in: bytes.count)
+      guard StoredArray.byteCount(of: shape, scalar) == range.count else {
+        let shown = shape.prefix(8).map(String.init).joined(separator: ", ")
+        throw file.malformed(
+          "tensor \"\(name.printable)\" of shape [\(shown)] has \(range.count) bytes",
+          at: start + range.lowerBound)
+      }
+      places.append((name, scalar, shape, range))
+    }
+    try Self.requireWithoutGaps(places.map(\.range), bytes.count, file, start)
+    var arrays: [String: StoredArray] = [:]
+    for (name, scalar, shape, range) in places {
+      if let expected = metadata.removeValue(forKey: Self.checksumPrefix + name) {
+        let found = unsafe Checksum.text(UnsafeRawBufferPointer(rebasing: bytes[range]))
+        guard found == expected else {
+          throw file.malformed(
+            "tensor \"\(name.printable)\" has the checksum \(found), not \(expected.printable)",
+            at: start + range.lowerBound)
+        }
+      }
+      arrays[name] = try unsafe StoredArray(scalar, shape: shape, bytes: Array(bytes[range]))
+    }
+    self.init(arrays: arrays, metadata: metadata)
+  }
+
+  /// The longest header that the format's own reader takes.
+  private static let longestHeader = 100_000_000
+
+  private static func header(
+    of file: MappedFile
+  ) throws(TesseraError) -> (JSONValue, dataStart: Int) {
+    guard let length = file.integer(at: 0, as: UInt64.self) else {
+      throw unsafe file.malformed(
+        "is truncated before the length of its header ends", at: file.bytes.count)
+    }
+    guard unsafe length <= UInt64(min(longestHeader, file.bytes.count - 8)) else {
+      throw unsafe file.malformed(
+        "is no safetensors file, or truncated: a header of \(length) bytes in a file of "
+          + "\(file.bytes.count)", at: 0)
+    }
+    let range = 8..<8 + Int(length)
+    do {
+      let text = unsafe UnsafeRawBufferPointer(rebasing: file.bytes[range])
+      return unsafe (try JSONValue(parsing: text), range.upperBound)
+    } catch {
+      throw file.malformed("the safetensors header has \(error.problem)", at: 8 + error.offset)
+    }
+  }
+
+  private static func metadata(
+    _ value: JSONValue?, _ file: MappedFile
+  ) throws(TesseraError) -> [String: String] {
+    guard let value else { return [:] }
+    guard case .object(let entries) = value else {
+      throw file.malformed("the metadata is not an object of texts", at: 8)
+    }
+    var metadata: [String: String] = [:]
+    for (name, value) in entries {
+      guard case .string(let text) = value else {
+        throw file.malformed("the metadata \"\(name.printable)\" is not a text", at: 8)
+      }
+      metadata[name] = text
+    }
+    return metadata
+  }
+
+  /// Returns what the header says of one tensor, its place inside `byteCount` bytes.
+  private static func place(
+    _ name: String, _ entry: JSONValue, _ file: MappedFile, in byteCount: Int
+  ) throws(TesseraError) -> (StoredArray.Scalar, shape: [Int], range: Range<Int>) {
+    let title = "tensor \"\(name.printable)\""
+    guard case .object(let fields) = entry, fields.count == 3,
+      case .string(let type)? = fields["dtype"], let shape = fields["shape"]?.counts,
+      let ends = fields["data_offsets"]?.counts, ends.count == 2
+    else {
+      throw file.malformed("\(title) is not described by dtype, shape and data_offsets", at: 8)
+    }
+    guard let scalar = StoredArray.Scalar.allCases.first(where: { $0.safetensorsName == type })
+    else {
+      throw TesseraError(
+        .unsupported,
+        "\(file.path.printable): \(title) holds \(type.printable) numbers; convert them to F32")
+    }
+    guard ends[0] <= ends[1], ends[1] <= byteCount else {
+      throw file.malformed(
+        "\(title) lies at \(ends[0]) to \(ends[1]) of \(byteCount) bytes", at: 8)
+    }
+    return (scalar, shape, ends[0]..<ends[1])
+  }
+
+  /// Tensors follow each other and fill the file: no bytes are hidden, none are used twice.
+  private static func requireWithoutGaps(
+    _ ranges: [Range<Int>], _ byteCount: Int, _ file: MappedFile, _ start: Int
+  ) throws(TesseraError) {
+    var end = 0
+    for range in ranges.sorted(by: {
+      ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound)
+    }) {
+      guard range.lowerBound == end else {
+        throw file.malformed(
+          "tensors overlap or leave a gap", at: start + min(end, range.lowerBound))
+      }
+      end = range.upperBound
+    }
+    guard end == byteCount else {
+      throw file.malformed("\(byteCount - end) bytes follow the last tensor", at: start + end)
+    }
+  }
+}
+
+extension JSONValue {
+  /// An array of whole numbers of at least 0, else nil.
+  fileprivate var counts: [Int]? {
+    guard case .array(let values) = self else { return nil }
+    var counts: [Int] = []
+    for value in values {
+      guard case .integer(let count) = value, count >= 0 else { return nil }
+      counts.append(count)
+    }
+    return counts
+  }
+}
