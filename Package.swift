@@ -53,9 +53,13 @@ let package = Package(
       name: "TesseraQuantization", dependencies: ["TesseraHost", "TesseraCompute"],
       swiftSettings: strict),
     .target(
+      name: "TesseraIndex",
+      dependencies: ["TesseraHost", "TesseraCompute", "TesseraFormats", "TesseraQuantization"],
+      swiftSettings: memorySafe),
+    .target(
       name: "Tessera",
       dependencies: [
-        "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraHost",
+        "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraHost", "TesseraIndex",
         "TesseraQuantization", "TesseraRetrieval",
       ],
       swiftSettings: memorySafe),

@@ -2,5 +2,6 @@
 @_exported public import TesseraCompute
 @_exported public import TesseraDevices
 @_exported public import TesseraFormats
+@_exported public import TesseraIndex
 @_exported public import TesseraQuantization
 @_exported public import TesseraRetrieval

@@ -55,7 +55,8 @@ import Testing
     let set = try #require(
       try device.prepare(
         Vectors(numbers.floats(257 * 3), dimension: 3),
-        in: RowLists(one: .consecutive(from: 1000, count: 257)), metric: .cosine, limits: limits) as? OpenCLVectorSet)
+        in: RowLists(one: .consecutive(from: 1000, count: 257)), metric: .cosine, limits: limits)
+        as? OpenCLVectorSet)
     func kept(_ selector: IDSelector?) throws -> [[UInt32]] {
       try set.visits(only: selector, on: device).flatMap { visit in
         let first = UInt32(visit.segment.rows.lowerBound / 32)

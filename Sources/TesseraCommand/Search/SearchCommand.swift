@@ -6,12 +6,14 @@ internal import TesseraHost
 struct SearchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "search",
-    abstract: "Find the k nearest vectors of a base to every query, exactly.",
+    abstract: "Find the nearest vectors of a base or an index to every query.",
     discussion: """
-      The result is exact and the same bytes on every device, for every batch
-      size and memory. Scores: ip is the inner product (larger is better), l2 the
-      squared distance (smaller), cosine the cosine similarity (larger). Ties go
-      to the lower id. Ids are rows counted from 0.
+      A search of a base is exact; one of an index is exact within the lists that
+      a query looks at. The result is the same bytes on every device, for every
+      batch size and memory. Scores: ip is the inner product (larger is better),
+      l2 the squared distance (smaller), cosine the cosine similarity (larger).
+      Ties go to the lower id. Ids are rows counted from 0, or those that the
+      index was given. --out fills up rows of too few hits with id -1.
 
       Examples:
         tessera search --base base.npy --queries queries.npy -k 10 --out found
@@ -22,19 +24,41 @@ struct SearchCommand: ParsableCommand {
         tessera search --base base.npy --queries q.npy -k 10 --ids 5000:9000
         tessera search --base base.npy --queries q.npy -k 10 --ids keep.npy
         tessera search --base big.fbin --queries q.fbin -k 10 --plan
+        tessera search --index words.index --queries q.npy -k 10 --recall 0.95
+        tessera search --index words.index --queries q.npy -k 10 --probes 64
+        tessera search --base base.npy --queries q.npy --within 0.8 --out near
       """)
 
   @Option(help: "The vectors to search.", completion: .file())
-  var base: String
+  var base: String?
+
+  @Option(help: "The index to search, as tessera build wrote it.", completion: .file())
+  var index: String?
 
   @Option(help: "The vectors to find neighbors of.", completion: .file())
   var queries: String
 
   @Option(name: .customShort("k"), help: "Neighbors to find for each query.")
-  var k: Int
+  var k: Int?
 
-  @Option(help: "How vectors are compared: ip, l2 or cosine.")
-  var metric: Metric = .innerProduct
+  @Option(
+    help: ArgumentHelp(
+      "Find all rows with a better score than this, instead of -k.",
+      discussion: "--out then writes PREFIX.starts.npy too, where each query's hits begin.",
+      valueName: "score"))
+  var within: Float?
+
+  @Option(help: "Lists of the index that each query looks at.")
+  var probes: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Look at as many lists as held this share of the true neighbors.",
+      discussion: "As measured when the index was built; by default 0.95.", valueName: "share"))
+  var recall: Double?
+
+  @Option(help: "How vectors are compared: ip, l2 or cosine; by default ip, or the index's.")
+  var metric: Metric?
 
   @Option(help: "Ids of the true nearest, to measure recall with.", completion: .file())
   var truth: String?
@@ -59,7 +83,33 @@ struct SearchCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if k < 1 { throw ValidationError("-k is \(k), it must be at least 1") }
+    if let k, k < 1 { throw ValidationError("-k is \(k), it must be at least 1") }
+    if (k == nil) == (within == nil) {
+      throw ValidationError(
+        "give either -k or --within: how many hits, or how good they have to be")
+    }
+    if (base == nil) == (index == nil) {
+      throw ValidationError("give either --base or --index: the vectors or the index to search")
+    }
+    if index == nil, probes != nil || recall != nil {
+      throw ValidationError("--probes and --recall are for --index; a base is searched whole")
+    }
+    if probes != nil, recall != nil {
+      throw ValidationError("give either --probes or --recall: both say how many lists to look at")
+    }
+    if let probes, probes < 1 {
+      throw ValidationError("--probes is \(probes), it must be at least 1")
+    }
+    if let recall, !(recall > 0 && recall <= 1) {
+      throw ValidationError("--recall is \(recall), it must be above 0 and at most 1")
+    }
+    if let within, within.isNaN { throw ValidationError("--within is not a number") }
+    if index != nil, metric != nil {
+      throw ValidationError("--metric: the index was built for one; leave the option out")
+    }
+    if plan, index != nil || within != nil {
+      throw ValidationError("--plan is for searches of a base with -k")
+    }
     if let limit, limit < 1 { throw ValidationError("--limit is \(limit), it must be at least 1") }
     if plan, search.out != nil || truth != nil || search.repeats > 1 {
       throw ValidationError("--plan does not search; leave out --out, --truth and --repeat")
@@ -67,11 +117,13 @@ struct SearchCommand: ParsableCommand {
   }
 
   func run() throws {
+    guard let path = base, let k else { return try searchIndex() }
+    let metric = metric ?? .innerProduct
     let loadStart = ContinuousClock.now
-    let base = try VectorFile.open(base)
-    let queries = try openQueries(dimension: base.dimension)
+    let base = try VectorFile.open(path)
+    let queries = try openQueries(dimension: base.dimension, of: path)
     let truth = try openTruth(queryCount: queries.count)
-    let selector = try ids?.selector(rowCount: base.count, base: self.base)
+    let selector = try ids?.selector(rowCount: base.count, base: path)
     let selectedRows = selector?.count(in: 0..<Int64(base.count)) ?? base.count
     let loadSeconds = loadStart.secondsAgo
     let files = try search.out.map { prefix throws(TesseraError) in
@@ -85,7 +137,7 @@ struct SearchCommand: ParsableCommand {
     let flat = try FlatSearch(
       base, metric: metric, on: selection.device,
       options: .init(
-        memoryBudget: search.memory, batchSize: search.batch, vectorsName: self.base,
+        memoryBudget: search.memory, batchSize: search.batch, vectorsName: path,
         queriesName: self.queries))
     let control = RunControl(fallback: selection.fallback, note: output.note)
     if plan {
@@ -95,7 +147,11 @@ struct SearchCommand: ParsableCommand {
         of: plan, base, selectedRows: selectedRows, metric: metric, queries: queries.count, k: k)
       return try show(summary, summary.table())
     }
-    let reports = try ask(flat, queries, only: selector, control)
+    let reports = try ask(queries) { progress throws(TesseraError) in
+      var control = control
+      control.progress = progress
+      return try flat.nearest(queries, k: k, only: selector, control: control)
+    }
     let last = reports[reports.count - 1]
 
     let neighbors = last.neighbors
@@ -112,18 +168,18 @@ struct SearchCommand: ParsableCommand {
   }
 
   /// The files that are read, which --out must not replace.
-  private var inputs: [String] {
-    var paths = [base, queries]
+  var inputs: [String] {
+    var paths = [base, index, queries].compactMap(\.self)
     if let truth { paths.append(truth) }
     if case .file(let path)? = ids { paths.append(path) }
     return paths
   }
 
-  private func show(_ summary: some Encodable, _ table: Table) throws {
+  func show(_ summary: some Encodable, _ table: Table) throws {
     if output.json { try JSONOutput.print(summary) } else { table.print() }
   }
 
-  private func openQueries(dimension: Int) throws(TesseraError) -> Vectors {
+  func openQueries(dimension: Int, of base: String) throws(TesseraError) -> Vectors {
     let all = try VectorFile.open(queries)
     guard all.dimension == dimension else {
       throw TesseraError(
@@ -141,9 +197,9 @@ struct SearchCommand: ParsableCommand {
   }
 
   /// The truth may know more queries than are asked only where `--limit` says so.
-  private func openTruth(queryCount: Int) throws(TesseraError) -> IDTable? {
+  func openTruth(queryCount: Int) throws(TesseraError) -> IDTable? {
     guard let path = truth else { return nil }
-    let truth = try Recall.openTruth(path, k: k)
+    let truth = try Recall.openTruth(path, k: k ?? .max)
     guard limit == nil ? truth.rows == queryCount : truth.rows >= queryCount else {
       throw TesseraError(
         .invalidShape,
@@ -153,18 +209,20 @@ struct SearchCommand: ParsableCommand {
     return truth
   }
 
-  private func ask(
-    _ flat: FlatSearch, _ queries: Vectors, only selector: IDSelector?, _ control: RunControl
-  ) throws(TesseraError) -> [SearchReport] {
-    var reports: [SearchReport] = []
+  /// Searches as often as was asked for.
+  ///
+  /// - Parameter search: Searches once, and tells the closure it is given how far it is.
+  func ask<Report>(
+    _ queries: Vectors,
+    _ searchOnce: (@escaping @Sendable (RunControl.Progress) -> Void) throws(TesseraError) -> Report
+  ) throws(TesseraError) -> [Report] {
+    var reports: [Report] = []
     for round in 1...search.repeats {
       let progress = ProgressBar(
         search.repeats > 1 ? "search \(round)/\(search.repeats)" : "search",
         total: queries.count, unit: "queries", isQuiet: output.quiet)
       defer { progress.finish() }
-      var control = control
-      control.progress = { progress.update($0.done) }
-      reports.append(try flat.nearest(queries, k: k, only: selector, control: control))
+      reports.append(try searchOnce { progress.update($0.done) })
     }
     return reports
   }
@@ -180,6 +238,6 @@ struct SearchCommand: ParsableCommand {
     try files.commit()
   }
 
-  private static func idsPath(_ prefix: String) -> String { "\(prefix).ids.npy" }
-  private static func scoresPath(_ prefix: String) -> String { "\(prefix).scores.npy" }
+  static func idsPath(_ prefix: String) -> String { "\(prefix).ids.npy" }
+  static func scoresPath(_ prefix: String) -> String { "\(prefix).scores.npy" }
 }

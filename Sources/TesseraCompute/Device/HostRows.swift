@@ -54,6 +54,28 @@ extension WorkerPool {
     }
   }
 
+  /// Makes rows of different lengths, row i of the elements `starts[i]..<starts[i + 1]`.
+  ///
+  /// - Parameter fill: Writes every element of one row, which holds no defined values before.
+  /// - Throws: What `fill` throws, and as ``run(_:_:)``.
+  package func makeRagged<Element: BitwiseCopyable>(
+    _ starts: [Int], minimum: Int = 16,
+    _ fill:
+      @Sendable (_ row: Int, _ target: inout MutableSpan<Element>) throws(TesseraError) -> Void
+  ) throws(TesseraError) -> [Element] {
+    try make(starts.last ?? 0) { target throws(TesseraError) in
+      let shared = SharedElements(target)
+      try split(max(0, starts.count - 1), minimum: minimum) { range throws(TesseraError) in
+        for row in range {
+          var own = UnsafeMutableBufferPointer(
+            rebasing: shared.elements[starts[row]..<starts[row + 1]]
+          ).mutableSpan
+          try fill(row, &own)
+        }
+      }
+    }
+  }
+
   /// Makes `count` elements in memory that `fill` fills.
   private func make<Element>(
     _ count: Int, _ fill: (UnsafeMutableBufferPointer<Element>) throws(TesseraError) -> Void

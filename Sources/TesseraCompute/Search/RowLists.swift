@@ -57,10 +57,31 @@ public struct IDMap: Sendable, Hashable {
       form = .listed(rising: ids, ranks: nil)
       return
     }
+    if let ranks = Self.ranks(ofConsecutive: ids), let first = ids.min() {
+      form = .listed(rising: (0..<Int64(ids.count)).map { first + $0 }, ranks: ranks)
+      return
+    }
     let order = ids.indices.map(Int32.init).sorted { ids[Int($0)] < ids[Int($1)] }
     var ranks = [Int32](repeating: 0, count: ids.count)
     for (rank, row) in order.enumerated() { ranks[Int(row)] = Int32(rank) }
     form = .listed(rising: order.map { ids[Int($0)] }, ranks: ranks)
+  }
+
+  /// The ranks of ids that are consecutive numbers in any order, without sorting them; nil for others.
+  private static func ranks(ofConsecutive ids: [Int64]) -> [Int32]? {
+    guard let first = ids.min(), let last = ids.max(),
+      last.distance(above: first) == UInt64(ids.count - 1)
+    else { return nil }
+    var isSeen = [Bool](repeating: false, count: ids.count)
+    var ranks: [Int32] = []
+    ranks.reserveCapacity(ids.count)
+    for id in ids {
+      let rank = Int(id - first)
+      guard !isSeen[rank] else { return nil }
+      isSeen[rank] = true
+      ranks.append(Int32(rank))
+    }
+    return ranks
   }
 
   /// The id of a row.
@@ -98,6 +119,37 @@ public struct IDMap: Sendable, Hashable {
   }
 
   package func rank(of row: Int) -> Int { ranks.map { Int($0[row]) } ?? row }
+
+  /// The rank of an id; nil if no row has it.
+  package func rank(ofID id: Int64) -> Int? {
+    switch form {
+    case .consecutive(let first):
+      return id >= first && id.distance(above: first) < UInt64(count) ? Int(id - first) : nil
+    case .listed(let rising, _):
+      var (low, high) = (0, rising.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if rising[middle] < id { low = middle + 1 } else { high = middle }
+      }
+      return low < rising.count && rising[low] == id ? low : nil
+    }
+  }
+
+  /// The row of each rank.
+  package func rowsByRank() -> [Int32] {
+    guard let ranks else { return Array(0..<Int32(count)) }
+    var rows = [Int32](repeating: 0, count: count)
+    for (row, rank) in ranks.enumerated() { rows[Int(rank)] = Int32(row) }
+    return rows
+  }
+
+  /// The number of rows that a selector selects.
+  package func count(of selector: IDSelector) -> Int {
+    switch form {
+    case .consecutive(let first): selector.count(in: first..<first + Int64(count))
+    case .listed(let rising, _): rising.count { selector.contains($0) }
+    }
+  }
 
   package func id(ofRank rank: Int) -> Int64 {
     switch form {

@@ -11,38 +11,115 @@ extension StoredArrayFile {
   /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for bytes that are no such file or
   ///   whose checksum is another, `.unsupported` for numbers of a type Tessera does not have.
   public init(_ path: String) throws(TesseraError) {
-    let file = try MappedFile(path)
+    let file = try MappedArrays(path)
+    var arrays: [String: StoredArray] = [:]
+    for name in file.names { arrays[name] = try file.array(name) }
+    self.init(arrays: arrays, metadata: file.metadata)
+  }
+}
+
+/// A safetensors file that stays where it is: arrays are read where and when they are used.
+package struct MappedArrays: Sendable {
+  /// Where an array lies and what its numbers are.
+  package struct Entry: Sendable {
+    package let scalar: StoredArray.Scalar
+    package let shape: [Int]
+    let range: Range<Int>
+    let checksum: String?
+  }
+
+  package let path: String
+  /// The text about the arrays; without the checksums.
+  package let metadata: [String: String]
+  private let file: MappedFile
+  private let entries: [String: Entry]
+
+  /// Reads the header, and checks every array's place and size against the file.
+  ///
+  /// - Throws: As ``StoredArrayFile/init(_:)``, but for checksums, which nobody has looked at yet.
+  package init(_ path: String) throws(TesseraError) {
+    file = try MappedFile(path)
+    self.path = path
     let (header, start) = try Self.header(of: file)
-    guard case .object(var entries) = header else {
+    guard case .object(var values) = header else {
       throw file.malformed("the safetensors header is not an object", at: 8)
     }
-    var metadata = try Self.metadata(entries.removeValue(forKey: Self.metadataKey), file)
-    let bytes = unsafe UnsafeRawBufferPointer(rebasing: file.bytes[start...])
-    var places: [(name: String, StoredArray.Scalar, shape: [Int], range: Range<Int>)] = []
-    for (name, entry) in entries.sorted(by: { $0.key < $1.key }) {
-      let (scalar, shape, range) = try Self.place(name, entry, file, in: bytes.count)
+    var metadata = try Self.metadata(
+      values.removeValue(forKey: StoredArrayFile.metadataKey), file)
+    let byteCount = unsafe file.bytes.count - start
+    var entries: [String: Entry] = [:]
+    for (name, entry) in values.sorted(by: { $0.key < $1.key }) {
+      let (scalar, shape, range) = try Self.place(name, entry, file, in: byteCount)
       guard StoredArray.byteCount(of: shape, scalar) == range.count else {
         let shown = shape.prefix(8).map(String.init).joined(separator: ", ")
         throw file.malformed(
           "tensor \"\(name.printable)\" of shape [\(shown)] has \(range.count) bytes",
           at: start + range.lowerBound)
       }
-      places.append((name, scalar, shape, range))
+      entries[name] = Entry(
+        scalar: scalar, shape: shape,
+        range: range.lowerBound + start..<range.upperBound + start,
+        checksum: metadata.removeValue(forKey: StoredArrayFile.checksumPrefix + name))
     }
-    try Self.requireWithoutGaps(places.map(\.range), bytes.count, file, start)
-    var arrays: [String: StoredArray] = [:]
-    for (name, scalar, shape, range) in places {
-      if let expected = metadata.removeValue(forKey: Self.checksumPrefix + name) {
-        let found = unsafe Checksum.text(UnsafeRawBufferPointer(rebasing: bytes[range]))
-        guard found == expected else {
-          throw file.malformed(
-            "tensor \"\(name.printable)\" has the checksum \(found), not \(expected.printable)",
-            at: start + range.lowerBound)
-        }
-      }
-      arrays[name] = try unsafe StoredArray(scalar, shape: shape, bytes: Array(bytes[range]))
+    try Self.requireWithoutGaps(
+      entries.values.map { $0.range.lowerBound - start..<$0.range.upperBound - start }, byteCount,
+      file, start)
+    self.entries = entries
+    self.metadata = metadata
+  }
+
+  /// The names of all arrays, in order.
+  package var names: [String] { entries.keys.sorted() }
+
+  package subscript(name: String) -> Entry? { entries[name] }
+
+  /// Bytes of the file.
+  package var byteCount: Int { unsafe file.bytes.count }
+
+  /// Copies an array, whose checksum is compared first.
+  ///
+  /// - Throws: `.malformedFile` where there is no such array, or its checksum is another.
+  package func array(_ name: String) throws(TesseraError) -> StoredArray {
+    let entry = try entry(name)
+    try verify(name)
+    return try unsafe StoredArray(
+      entry.scalar, shape: entry.shape, bytes: Array(file.bytes[entry.range]))
+  }
+
+  /// The rows of an array of two sides, where they lie in the file. Nothing is read; `verify` compares
+  /// the checksum.
+  ///
+  /// - Throws: `.malformedFile` where there is no such array, or it holds no rows.
+  package func vectors(_ name: String) throws(TesseraError) -> Vectors {
+    let entry = try entry(name)
+    guard entry.shape.count == 2, let element = entry.scalar.element else {
+      throw file.malformed(
+        "tensor \"\(name.printable)\" holds no rows of vectors", at: entry.range.lowerBound)
     }
-    self.init(arrays: arrays, metadata: metadata)
+    return try Vectors(
+      file.memory, byteOffset: entry.range.lowerBound, element: element, count: entry.shape[0],
+      dimension: entry.shape[1])
+  }
+
+  /// Compares an array's checksum, if the file has one.
+  ///
+  /// - Throws: `.malformedFile`, naming the array, if it is another.
+  package func verify(_ name: String) throws(TesseraError) {
+    let entry = try entry(name)
+    guard let expected = entry.checksum else { return }
+    let found = unsafe Checksum.text(UnsafeRawBufferPointer(rebasing: file.bytes[entry.range]))
+    guard found == expected else {
+      throw file.malformed(
+        "tensor \"\(name.printable)\" has the checksum \(found), not \(expected.printable)",
+        at: entry.range.lowerBound)
+    }
+  }
+
+  private func entry(_ name: String) throws(TesseraError) -> Entry {
+    guard let entry = entries[name] else {
+      throw file.malformed("has no tensor \"\(name.printable)\"", at: 8)
+    }
+    return entry
   }
 
   /// The longest header that the format's own reader takes.

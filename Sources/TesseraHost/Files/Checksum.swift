@@ -19,9 +19,11 @@ package enum Checksum {
   /// Returns the checksum of `bytes`.
   ///
   /// - Complexity: O(bytes), eight at a time.
-  package static func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  ///
+  /// - Parameter before: The checksum of the bytes that come before these.
+  package static func crc32(_ bytes: UnsafeRawBufferPointer, after before: UInt32 = 0) -> UInt32 {
     tables.withUnsafeBufferPointer { tables in
-      var value = ~UInt32(0)
+      var value = ~before
       var offset = 0
       while bytes.count - offset >= 8 {
         let word = UInt64(
@@ -43,7 +45,12 @@ package enum Checksum {
 
   /// Returns eight hexadecimal digits after the name of the algorithm.
   package static func text(_ bytes: UnsafeRawBufferPointer) -> String {
-    let digits = String(crc32(bytes), radix: 16)
+    text(of: CollectionOfOne(bytes))
+  }
+
+  /// Returns the same of several runs of bytes, one after the other.
+  package static func text(of runs: some Sequence<UnsafeRawBufferPointer>) -> String {
+    let digits = String(runs.reduce(0) { crc32($1, after: $0) }, radix: 16)
     return "crc32:" + String(repeating: "0", count: 8 - digits.count) + digits
   }
 }

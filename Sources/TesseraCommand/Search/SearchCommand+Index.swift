@@ -1,0 +1,210 @@
+import Tessera
+import TesseraDevices
+internal import TesseraHost
+
+extension SearchCommand {
+  /// Searches an index, or a base for all rows beyond a score: an index of one list.
+  func searchIndex() throws {
+    let loadStart = ContinuousClock.now
+    let searched = try openIndex()
+    let name = index ?? base ?? ""
+    let queries = try openQueries(dimension: searched.dimension, of: name)
+    let truth = try openTruth(queryCount: queries.count)
+    let selector = try selector(of: searched, name)
+    let loadSeconds = loadStart.secondsAgo
+    let files = try search.out.map { prefix throws(TesseraError) in
+      try OutputFiles(outputs(prefix), inputs: inputs)
+    }
+    let shape = SearchShape(
+      rows: searched.count, dimension: searched.dimension, element: .float32,
+      metric: searched.metric, queryCount: queries.count, k: k ?? 100)
+    let selection = try devices.select(for: shape, output)
+    var options = IndexSearch.Options(memoryBudget: search.memory)
+    if let batch = search.batch { options.batchSize = batch }
+    let engine = try IndexSearch(searched, on: selection.device, options: options)
+    let limit = k.map(Limit.k) ?? .score(within ?? 0)
+    let effort =
+      probes.map(IndexSearch.Effort.probes) ?? .recall(recall ?? 0.95)
+    let reports = try ask(queries) { progress throws(TesseraError) in
+      let control = RunControl(
+        fallback: selection.fallback, progress: progress, note: output.note)
+      do throws(TesseraError) {
+        return try engine.nearest(
+          queries, within: limit, effort: index == nil ? .all : effort, only: selector,
+          control: control)
+      } catch {
+        throw error.code == .nonFinite
+          ? TesseraError(error.code, "\(self.queries): \(error.message)") : error
+      }
+    }
+    let found = reports[reports.count - 1].neighbors
+    if let files, let prefix = search.out {
+      try write(found, prefix, files, order: searched.metric.order)
+    }
+    let recall = truth.map { truth in
+      Recall(queries: queries.count, k: min(k ?? truth.columns, truth.columns), truth: truth) {
+        found[$0].map(\.id)
+      }.recall
+    }
+    let summary = IndexSummary(
+      of: reports, searched, k: k, within: within, loadSeconds: loadSeconds, recall: recall)
+    try show(summary, summary.table())
+  }
+
+  private func openIndex() throws(TesseraError) -> Index {
+    if let index { return try IndexFile.open(index) }
+    return Index(whole: try VectorFile.open(base ?? ""), metric: metric ?? .innerProduct)
+  }
+
+  /// The rows that `--ids` selects, by the ids that the index has.
+  private func selector(of index: Index, _ name: String) throws(TesseraError) -> IDSelector? {
+    guard let ids else { return nil }
+    let selector: IDSelector =
+      switch ids {
+      case .range(let range): .range(range)
+      case .file(let path):
+        try IDFile.openSelector(path, rowCount: Int((index.largestID ?? -1) + 1))
+      }
+    guard index.count(of: selector) > 0 else {
+      throw TesseraError(
+        .invalidShape,
+        "--ids: selects none of the \(index.count) rows of \(name); select at least one")
+    }
+    return selector
+  }
+
+  private func outputs(_ prefix: String) -> [String] {
+    [Self.idsPath(prefix), Self.scoresPath(prefix)]
+      + (within == nil ? [] : [Self.startsPath(prefix)])
+  }
+
+  private func write(
+    _ found: Neighbors, _ prefix: String, _ files: OutputFiles, order: ScoreOrder
+  ) throws(TesseraError) {
+    let ids = files[Self.idsPath(prefix)]
+    let scores = files[Self.scoresPath(prefix)]
+    if let k {
+      // Rows of one length: what is missing scores as badly as can be.
+      let worst: Float = order == .largestFirst ? -.infinity : .infinity
+      var (allIDs, allScores): ([Int64], [Float]) = ([], [])
+      let columns = min(k, found.hitCount)
+      for query in 0..<found.queryCount {
+        let hits = found[query]
+        let missing = columns - hits.count
+        allIDs += hits.map(\.id) + [Int64](repeating: -1, count: missing)
+        allScores += hits.map(\.score) + [Float](repeating: worst, count: missing)
+      }
+      try IDFile.write(allIDs, rows: found.queryCount, columns: columns, into: ids)
+      try ScoreFile.write(allScores, rows: found.queryCount, columns: columns, into: scores)
+    } else {
+      try IDFile.write(found.ids, rows: found.ids.count, columns: 1, into: ids)
+      try ScoreFile.write(found.scores, rows: found.ids.count, columns: 1, into: scores)
+      try IDFile.write(
+        found.starts.map { Int64($0) }, rows: found.starts.count, columns: 1,
+        into: files[Self.startsPath(prefix)])
+    }
+    try files.commit()
+  }
+
+  private static func startsPath(_ prefix: String) -> String { "\(prefix).starts.npy" }
+
+  /// The result that `search --index` prints: as JSON under these names, or as a table.
+  struct IndexSummary: Encodable {
+    let device: String
+    let variant: String
+    let spec: String
+    let metric: String
+    let rows: Int
+    let dimension: Int
+    let queries: Int
+    let k: Int?
+    let within: Float?
+    /// Hits of a query, on average.
+    let hitsPerQuery: Double
+    /// Lists that each query looked at.
+    let probes: Int
+    let listsPerQuery: Double
+    let rowsPerQuery: Double
+    /// The share of queries whose hits are proven to be the best of the whole index.
+    let certifiedShare: Double
+    let certified: Bool
+    /// What was searched: lists, all, or selected where a selection was small.
+    let path: String
+    let seconds: Seconds
+    let queriesPerSecond: Double
+    let candidatesPerQuery: Double
+    let rescoredPerQuery: Double
+    let residentBytes: Int
+    let peakBytes: Int
+    let recall: Double?
+
+    struct Seconds: Encodable {
+      let load: Double
+      let prepare: Double
+      let search: [Double]
+      let stages: Stages
+    }
+
+    struct Stages: Encodable {
+      let coarse: Double
+      let scan: Double
+      let refine: Double
+    }
+
+    init(
+      of reports: [IndexSearch.Report], _ index: Index, k: Int?, within: Float?,
+      loadSeconds: Double, recall: Double?
+    ) {
+      let last = reports[reports.count - 1]
+      let found = last.neighbors
+      let perQuery = 1 / Double(max(1, found.queryCount))
+      device = last.device.identifier
+      variant = last.device.variant
+      spec = index.specification.description
+      metric = index.metric.rawValue
+      rows = index.count
+      dimension = index.dimension
+      queries = found.queryCount
+      self.k = k
+      self.within = within
+      hitsPerQuery = Double(found.ids.count) * perQuery
+      probes = last.probes
+      listsPerQuery = last.listsPerQuery
+      rowsPerQuery = last.rowsPerQuery
+      certifiedShare = last.certifiedShare
+      certified = last.certifiedShare == 1
+      path = last.path.rawValue
+      let searches = reports.map(\.searchSeconds)
+      seconds = Seconds(
+        load: loadSeconds, prepare: reports[0].prepareSeconds, search: searches,
+        stages: Stages(
+          coarse: last.stages.coarse, scan: last.stages.scan, refine: last.stages.refine))
+      queriesPerSecond = Double(queries) / max(Summary.median(searches), 1e-9)
+      candidatesPerQuery = Double(found.statistics.candidates) * perQuery
+      rescoredPerQuery = Double(found.statistics.rescored) * perQuery
+      residentBytes = last.residentBytes
+      peakBytes = HostLimits.current.peakResidentBytes
+      self.recall = recall
+    }
+
+    func table() -> Table {
+      var table = Table()
+      table.add("device", "\(device) (\(variant))")
+      table.add("index", "\(spec), \(rows) x \(dimension), \(metric)")
+      table.add(
+        "queries", "\(queries), " + (k.map { "k = \($0)" } ?? "within \(within ?? 0)"))
+      table.add("hits", "\(hitsPerQuery.short) a query")
+      table.add(
+        "looked at",
+        "\(listsPerQuery.short) lists and \(rowsPerQuery.short) rows a query (\(path))")
+      table.add("certified", "\((100 * certifiedShare).short) % of the queries")
+      table.add("prepare", "\(seconds.prepare.short) s")
+      table.add("search", seconds.search.map(\.short).joined(separator: ", ") + " s")
+      table.add("rate", "\(queriesPerSecond.short) queries/s")
+      table.add("prepared rows", residentBytes.asBytes)
+      table.add("peak memory", peakBytes.asBytes)
+      if let recall { table.add("recall", recall.short) }
+      return table
+    }
+  }
+}

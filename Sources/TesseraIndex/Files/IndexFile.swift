@@ -1,0 +1,171 @@
+public import TesseraCompute
+internal import TesseraFormats
+package import TesseraHost
+internal import TesseraQuantization
+
+/// Files of indexes: safetensors files, whose rows are read where they lie.
+///
+/// The metadata say what it is: `content` is `index`, `version` that of the layout, then
+/// `specification`, `metric` and `dimension`. Arrays: `ids` and `rows` or `codes` in the order of
+/// lists, whose beginnings are `starts`; `centroids`, `radius` and `recall` where there are lists; what
+/// belongs to the quantizer is named `quantizer.*`.
+public enum IndexFile {
+  /// The layout that is written, and the newest that is read.
+  public static let version = 1
+
+  /// Writes `index` to `path`: the whole file, or nothing.
+  ///
+  /// - Throws: `.cannotCreate`, `.inputOutput`.
+  public static func write(_ index: Index, to path: String) throws(TesseraError) {
+    let file = try AtomicFile(path)
+    try write(index, into: file)
+    try file.commit()
+  }
+
+  /// Writes `index` as ``write(_:to:)`` does, and leaves the commit to the file's owner.
+  package static func write(_ index: Index, into file: AtomicFile) throws(TesseraError) {
+    var metadata = [
+      "content": "index", "version": String(version),
+      "specification": index.specification.description, "metric": index.metric.rawValue,
+      "dimension": String(index.dimension),
+    ]
+    var arrays = [
+      WrittenArray("starts", index.lists.starts.map { Int64($0) }),
+      WrittenArray("ids", (0..<index.count).map { index.lists.ids[$0] }),
+    ]
+    if let coarse = index.coarse {
+      arrays += [
+        WrittenArray("centroids", coarse.centroids), WrittenArray("radius", [coarse.radius]),
+        WrittenArray("recall", coarse.recall),
+      ]
+    }
+    switch index.content {
+    case .rows(let rows): arrays.append(WrittenArray("rows", rows))
+    case .codes(let codes, let quantizer):
+      arrays.append(
+        WrittenArray(
+          "codes", .uint8, shape: [codes.count, codes.byteCount], .bytes(codes.bytes)))
+      metadata["quantizer.kind"] = type(of: quantizer).kind
+      metadata["quantizer.specification"] = quantizer.specification
+      for (name, array) in quantizer.arrays {
+        arrays.append(
+          WrittenArray("quantizer.\(name)", array.scalar, shape: array.shape, .bytes(array.bytes)))
+      }
+    }
+    if let originals = index.originals { arrays.append(WrittenArray("originals", originals)) }
+    try StoredArrayFile.write(arrays, metadata: metadata, into: file)
+  }
+
+  /// Opens the index in the file at `path`. Rows stay in the file; they are checked when they are first
+  /// searched.
+  ///
+  /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for a file that is no index or
+  ///   damaged, `.unsupported` for a newer version.
+  public static func open(_ path: String) throws(TesseraError) -> Index {
+    let file = try MappedArrays(path)
+    do throws(TesseraError) {
+      return try index(file)
+    } catch {
+      throw error.message.hasPrefix(path)
+        ? error : TesseraError(error.code, "\(path): \(error.message)")
+    }
+  }
+
+  private static func index(_ file: MappedArrays) throws(TesseraError) -> Index {
+    let texts = file.metadata
+    guard texts["content"] == "index", let specification = texts["specification"],
+      let metric = texts["metric"].flatMap(Metric.init),
+      let written = texts["version"].flatMap({ Int($0) }),
+      let dimension = texts["dimension"].flatMap({ Int($0) }), dimension > 0
+    else {
+      throw TesseraError(.malformedFile, "holds no index; make one with tessera build")
+    }
+    guard written <= version else {
+      throw TesseraError(
+        .unsupported,
+        "is of version \(written), this program reads up to \(version); use a newer one")
+    }
+    let starts = try file.array("starts").values(Int64.self).map { Int($0) }
+    let ids = try IDMap(file.array("ids").values(Int64.self))
+    let lists = try malformed { () throws(TesseraError) in try RowLists(starts: starts, ids: ids) }
+    let coarse = file["centroids"] == nil ? nil : try coarse(file, lists, dimension)
+    guard coarse != nil || lists.count == 1 else {
+      throw TesseraError(.malformedFile, "has lists without centroids")
+    }
+    return Index(
+      try IndexSpecification(specification), metric: metric, dimension: dimension, lists: lists,
+      coarse: coarse, content: try content(file, lists.ids.count, dimension),
+      originals: file["originals"] == nil
+        ? nil : try rows("originals", file, lists.ids.count, dimension),
+      file: file)
+  }
+
+  private static func coarse(
+    _ file: MappedArrays, _ lists: RowLists, _ dimension: Int
+  ) throws(TesseraError) -> CoarseLists {
+    let radius = try file.array("radius").values(Float.self)
+    let recall = try file.array("recall").values(Float.self)
+    try file.verify("centroids")
+    let centroids = try rows("centroids", file, lists.count, dimension)
+    guard radius.count == 1, recall.count == lists.count else {
+      throw TesseraError(.malformedFile, "has a radius or recall that does not fit its lists")
+    }
+    return CoarseLists(centroids: centroids, radius: radius[0], recall: recall)
+  }
+
+  private static func content(
+    _ file: MappedArrays, _ count: Int, _ dimension: Int
+  ) throws(TesseraError) -> Index.Content {
+    if file["rows"] != nil { return .rows(try rows("rows", file, count, dimension)) }
+    guard let kind = file.metadata["quantizer.kind"],
+      let specification = file.metadata["quantizer.specification"]
+    else { throw TesseraError(.malformedFile, "has neither rows nor a quantizer of codes") }
+    var arrays: [String: StoredArray] = [:]
+    for name in file.names where name.hasPrefix("quantizer.") {
+      arrays[String(name.dropFirst("quantizer.".count))] = try file.array(name)
+    }
+    let quantizer = try QuantizerFactory.quantizer(
+      kind: kind, specification: specification, arrays: arrays)
+    let codes = try file.array("codes")
+    guard codes.scalar == .uint8, codes.shape == [count, quantizer.codeByteCount],
+      quantizer.dimension == dimension
+    else { throw TesseraError(.malformedFile, "has codes that do not fit its quantizer") }
+    return .codes(try Codes(codes.bytes, byteCount: quantizer.codeByteCount), quantizer)
+  }
+
+  private static func rows(
+    _ name: String, _ file: MappedArrays, _ count: Int, _ dimension: Int
+  ) throws(TesseraError) -> Vectors {
+    let rows = try file.vectors(name)
+    guard rows.count == count, rows.dimension == dimension else {
+      throw TesseraError(
+        .malformedFile,
+        "has \(name) of \(rows.count) x \(rows.dimension), expected \(count) x \(dimension)")
+    }
+    return rows
+  }
+
+  /// Says of what does not fit that the file is malformed.
+  private static func malformed<Value>(
+    _ body: () throws(TesseraError) -> Value
+  ) throws(TesseraError) -> Value {
+    do throws(TesseraError) {
+      return try body()
+    } catch {
+      throw TesseraError(.malformedFile, error.message)
+    }
+  }
+}
+
+extension Index {
+  /// Compares the checksums of what lies in the file and was not read yet.
+  ///
+  /// - Throws: `.malformedFile`, naming the array that is damaged.
+  public func verify() throws(TesseraError) {
+    guard let file else { return }
+    for name in ["rows", "originals"] where file[name] != nil { try file.verify(name) }
+  }
+
+  /// Bytes of the file that the index was opened from; nil for one that was built.
+  public var fileByteCount: Int? { file?.byteCount }
+}

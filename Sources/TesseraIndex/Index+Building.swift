@@ -1,0 +1,283 @@
+public import TesseraCompute
+internal import TesseraHost
+public import TesseraQuantization
+
+extension Index {
+  /// Steers how an index is built.
+  public struct BuildOptions: Sendable {
+    /// Rows that centroids and codebooks are trained on, at most; nil takes 256 for each list.
+    public var trainingLimit: Int?
+    /// Chooses the random start and the training rows.
+    public var seed: UInt64
+    /// Updates of the centroids.
+    public var iterations: Int
+
+    /// Takes what should differ from the defaults.
+    public init(trainingLimit: Int? = nil, seed: UInt64 = 1234, iterations: Int = 10) {
+      self.trainingLimit = trainingLimit
+      self.seed = seed
+      self.iterations = iterations
+    }
+  }
+
+  /// An index and how its building went.
+  public struct Built: Sendable {
+    /// The index.
+    public let index: Index
+    /// Seconds that it took to find centroids and codebooks.
+    public let trainSeconds: Double
+    /// Seconds that it took to put rows into lists, make codes and measure recall.
+    public let addSeconds: Double
+    /// What was done otherwise than asked, or may surprise.
+    public let notes: [TrainingNote]
+  }
+
+  /// Builds an index of all rows of `base`. Equal rows, options and seeds give equal indexes on every
+  /// device.
+  ///
+  /// - Parameters:
+  ///   - specification: A factory string, as ``IndexSpecification`` reads it.
+  ///   - ids: The ids of the rows; nil counts them from 0.
+  ///   - control: Hears of each step, ends the work, and says who starts it anew if the device fails.
+  /// - Complexity: O(rows * lists * dimension) for each update of the centroids, less after the first.
+  /// - Throws: `.invalidShape` for more lists than rows, `.invalidArgument` for options without a
+  ///   meaning and ids that two rows have, `.nonFinite`, `.cancelled`, `.deadlineExceeded`, and what
+  ///   the device throws.
+  public static func build(
+    _ specification: String, _ base: Vectors, metric: Metric, ids: [Int64]? = nil,
+    options: BuildOptions = BuildOptions(), on device: any Device,
+    control: RunControl = RunControl()
+  ) throws(TesseraError) -> Built {
+    try build(
+      IndexSpecification(specification), base, metric: metric, ids: ids, options: options,
+      on: device, control: control)
+  }
+
+  /// Builds an index of all rows of `base`, as the other `build`.
+  public static func build(
+    _ specification: IndexSpecification, _ base: Vectors, metric: Metric, ids: [Int64]? = nil,
+    options: BuildOptions = BuildOptions(), on device: any Device,
+    control: RunControl = RunControl()
+  ) throws(TesseraError) -> Built {
+    guard base.dimension > 0 else {
+      throw TesseraError(.invalidShape, "build: the vectors have no dimensions")
+    }
+    guard options.trainingLimit ?? 1 > 0, options.iterations > 0 else {
+      throw TesseraError(
+        .invalidArgument, "build: training rows and iterations have to be at least 1")
+    }
+    guard ids?.count ?? base.count == base.count else {
+      throw TesseraError(
+        .invalidShape, "build: \(ids?.count ?? 0) ids for \(base.count) rows")
+    }
+    if let lists = specification.listCount, lists > base.count {
+      throw TesseraError(
+        .invalidShape,
+        "build: IVF\(lists) needs at least as many rows as lists, there are \(base.count); with "
+          + "fewer lists, about the square root of the rows, searches are fast")
+    }
+    let idMap = try ids.map { ids throws(TesseraError) in try IDMap(ids) }
+    return try control.steer(on: device) { device throws(TesseraError) in
+      try IndexBuilder(
+        specification: specification, base: base, metric: metric, ids: idMap, options: options,
+        device: device, control: control
+      ).build()
+    }
+  }
+}
+
+/// Builds one index.
+private struct IndexBuilder {
+  let specification: IndexSpecification
+  let base: Vectors
+  let metric: Metric
+  let ids: IDMap?
+  let options: Index.BuildOptions
+  let device: any Device
+  let control: RunControl
+
+  func build() throws(TesseraError) -> Index.Built {
+    let start = ContinuousClock.now
+    var notes: [TrainingNote] = []
+    let clustering = try clusters()
+    if let clustering { notes += clustering.notes }
+    let centroidSeconds = start.secondsAgo
+
+    let addStart = ContinuousClock.now
+    let (lists, order) = try arranged(clustering)
+    let rows = try order.map { order throws(TesseraError) in try base.gathered(order) } ?? base
+    let centroids = try clustering.map { found throws(TesseraError) in
+      try Vectors(found.centroids, dimension: base.dimension)
+    }
+    let coarse = try centroids.map { centroids throws(TesseraError) in
+      CoarseLists(
+        centroids: centroids, radius: try radius(rows, lists, centroids),
+        recall: try recall(rows, lists, centroids))
+    }
+    let arrangeSeconds = addStart.secondsAgo
+
+    let (content, trainSeconds, encodeSeconds) = try content(rows, lists, centroids, &notes)
+    try control.report("done", done: 1)
+    let index = Index(
+      specification, metric: metric, dimension: base.dimension, lists: lists, coarse: coarse,
+      content: content, originals: specification.refines ? rows : nil)
+    return Index.Built(
+      index: index, trainSeconds: centroidSeconds + trainSeconds,
+      addSeconds: arrangeSeconds + encodeSeconds, notes: notes)
+  }
+
+  /// Finds the centroids, and the list of each row.
+  private func clusters() throws(TesseraError) -> Clustering? {
+    guard let count = specification.listCount else {
+      try Shapes.requireFinite(base, "build")
+      return nil
+    }
+    let kMeans = KMeans(
+      .init(
+        clusterCount: count, iterations: options.iterations, seed: options.seed,
+        metric: metric == .cosine ? .cosine : .squaredL2,
+        trainingSampleLimit: min(
+          options.trainingLimit ?? .max, count.multipliedReportingOverflow(by: 256).partialValue)))
+    var inner = control.stage("lists", 0...0.6)
+    inner.fallback = nil
+    return try kMeans.cluster(base, on: device, control: inner)
+  }
+
+  /// Puts the rows of each list together. Returns no order where rows stay where they are.
+  private func arranged(_ clustering: Clustering?) throws(TesseraError) -> (RowLists, [Int]?) {
+    let all = ids ?? .consecutive(count: base.count)
+    guard let clustering else { return (RowLists(one: all), nil) }
+    var starts = [0]
+    for count in clustering.counts { starts.append(starts[starts.count - 1] + count) }
+    var next = starts
+    var order = [Int](repeating: 0, count: base.count)
+    for (row, label) in clustering.labels.enumerated() {
+      order[next[Int(label)]] = row
+      next[Int(label)] += 1
+    }
+    return (try RowLists(starts: starts, ids: IDMap(order.map { all[$0] })), order)
+  }
+
+  /// The largest distance of a row from its list's centroid.
+  private func radius(
+    _ rows: Vectors, _ lists: RowLists, _ centroids: Vectors
+  ) throws(TesseraError) -> Float {
+    let isCosine = metric == .cosine
+    let largest: [Double] = try device.hostWorkers.makeEachRow(lists.count, of: 1, minimum: 1) {
+      list, largest throws(TesseraError) in
+      try StopSignal.check()
+      var most = 0.0
+      let centroid = centroids.row(list).map(Double.init)
+      let centroidScale = isCosine ? Self.inverseLength(centroid) : 1
+      for row in lists[list] {
+        let values = rows.row(row).map(Double.init)
+        let scale = isCosine ? Self.inverseLength(values) : 1
+        var sum = 0.0
+        for (value, middle) in zip(values, centroid) {
+          let difference = value * scale - middle * centroidScale
+          sum += difference * difference
+        }
+        most = max(most, sum)
+      }
+      largest[0] = most
+    }
+    return Float((largest.max() ?? 0).squareRoot()).nextUp
+  }
+
+  private static func inverseLength(_ values: [Double]) -> Double {
+    let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+    return length > 0 ? 1 / length : 0
+  }
+
+  /// Rows that are asked to measure recall, and neighbors that each should find.
+  private static let sampleSize = 256
+  private static let neighbors = 10
+
+  /// Asks some rows for their neighbors but themselves, and counts in how many of the nearest lists
+  /// those lie.
+  private func recall(
+    _ rows: Vectors, _ lists: RowLists, _ centroids: Vectors
+  ) throws(TesseraError) -> [Float] {
+    let places = Set((0..<Self.sampleSize).map { $0 * rows.count / Self.sampleSize }).sorted()
+    let queries = try rows.gathered(places)
+    try control.report("recall", done: 0.65)
+    // Rows are told by their places here, so that a row's list is found.
+    let set = try device.prepare(rows, metric: metric)
+    let found = try device.nearest(queries, in: set, k: Self.neighbors + 1)
+    let coarse = try device.nearest(
+      queries, in: device.prepare(centroids, metric: metric), k: centroids.count)
+    var listOfRow = [Int32](repeating: 0, count: rows.count)
+    for list in 0..<lists.count { for row in lists[list] { listOfRow[row] = Int32(list) } }
+    var counts = [Int](repeating: 0, count: centroids.count)
+    var total = 0
+    var rankOfList = [Int](repeating: 0, count: centroids.count)
+    for (query, place) in places.enumerated() {
+      for (rank, hit) in coarse[query].enumerated() { rankOfList[Int(hit.id)] = rank }
+      for hit in found[query].filter({ $0.id != Int64(place) }).prefix(Self.neighbors) {
+        counts[rankOfList[Int(listOfRow[Int(hit.id)])]] += 1
+        total += 1
+      }
+    }
+    var reached = 0
+    return counts.map { count in
+      reached += count
+      return total > 0 ? Float(reached) / Float(total) : 1
+    }
+  }
+
+  /// What is kept of the rows, and the seconds for training and for coding.
+  private func content(
+    _ rows: Vectors, _ lists: RowLists, _ centroids: Vectors?, _ notes: inout [TrainingNote]
+  ) throws(TesseraError) -> (Index.Content, train: Double, encode: Double) {
+    guard case .codes(let recipe) = specification.content else { return (.rows(rows), 0, 0) }
+    let trainStart = ContinuousClock.now
+    let limit = min(rows.count, options.trainingLimit ?? 65_536)
+    let sample = (0..<limit).map { $0 * rows.count / limit }
+    var inner = control.stage("codes", 0.7...0.9)
+    inner.fallback = nil
+    let trained = try recipe.train(
+      coded(rows, sample, lists, centroids), on: device, control: inner)
+    notes += trained.notes
+    let trainSeconds = trainStart.secondsAgo
+    let encodeStart = ContinuousClock.now
+    var bytes: [UInt8] = []
+    let step = max(1, (1 << 24) / base.dimension)
+    for first in stride(from: 0, to: rows.count, by: step) {
+      let range = first..<min(first + step, rows.count)
+      try control.report("codes", done: 0.9 + 0.1 * Double(first) / Double(rows.count))
+      bytes += try trained.quantizer.encode(
+        coded(rows, Array(range), lists, centroids), on: device
+      ).bytes
+    }
+    let codes = try Codes(bytes, byteCount: trained.quantizer.codeByteCount)
+    return (.codes(codes, trained.quantizer), trainSeconds, encodeStart.secondsAgo)
+  }
+
+  /// What is coded of some rows, which rise: their differences from their lists' centroids.
+  private func coded(
+    _ rows: Vectors, _ places: [Int], _ lists: RowLists, _ centroids: Vectors?
+  ) throws(TesseraError) -> Vectors {
+    let dimension = base.dimension
+    var values: [Float] = []
+    values.reserveCapacity(places.count * dimension)
+    var list = 0
+    var centroid = centroids?.row(0)
+    for place in places {
+      values += rows.row(place)
+      guard let centroids else { continue }
+      while lists[list].upperBound <= place {
+        list += 1
+        centroid = nil
+      }
+      let middle = centroid ?? centroids.row(list)
+      centroid = middle
+      let start = values.count - dimension
+      for d in 0..<dimension { values[start + d] -= middle[d] }
+    }
+    return try Vectors(values, dimension: dimension)
+  }
+}
+
+extension ContinuousClock.Instant {
+  var secondsAgo: Double { duration(to: .now) / .seconds(1) }
+}

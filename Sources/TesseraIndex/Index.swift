@@ -1,0 +1,140 @@
+internal import Synchronization
+public import TesseraCompute
+internal import TesseraFormats
+internal import TesseraHost
+internal import TesseraQuantization
+
+/// Rows, or codes of them, divided into lists by nearness: searches look at the lists that are nearest
+/// to a query, and at nothing else.
+///
+///     let index = try Index.build("IVF1024,Flat", base, metric: .innerProduct, on: device).index
+///     let search = try IndexSearch(index, on: device)
+///     let hits = try search.nearest(queries, k: 10, effort: .recall(0.95)).neighbors
+///
+/// An index never changes; it may be searched from any thread.
+public final class Index: Sendable {
+  /// How the index was built.
+  public let specification: IndexSpecification
+  /// The metric that rows are compared by.
+  public let metric: Metric
+  /// Numbers of a row.
+  public let dimension: Int
+  /// The rows' lists and ids; rows lie in this order.
+  public let lists: RowLists
+  let coarse: CoarseLists?
+  let content: Content
+  /// The rows themselves, where hits are scored again.
+  let originals: Vectors?
+  /// The file that the index was opened from; what lies there is checked when it is first used.
+  let file: MappedArrays?
+  private let order = Mutex<[Int32]?>(nil)
+
+  /// What is kept of rows.
+  enum Content: Sendable {
+    case rows(Vectors)
+    case codes(Codes, any Quantizer)
+  }
+
+  init(
+    _ specification: IndexSpecification, metric: Metric, dimension: Int, lists: RowLists,
+    coarse: CoarseLists?, content: Content, originals: Vectors?, file: MappedArrays? = nil
+  ) {
+    self.specification = specification
+    self.metric = metric
+    self.dimension = dimension
+    self.lists = lists
+    self.coarse = coarse
+    self.content = content
+    self.originals = originals
+    self.file = file
+  }
+
+  /// An index of one list that keeps rows as they are, with ids from 0: what is searched is all of it.
+  public convenience init(whole rows: Vectors, metric: Metric) {
+    self.init(
+      IndexSpecification(), metric: metric, dimension: rows.dimension,
+      lists: RowLists(one: .consecutive(count: rows.count)), coarse: nil, content: .rows(rows),
+      originals: nil)
+  }
+
+  /// The largest id of a row; nil without rows.
+  public var largestID: Int64? { count > 0 ? lists.ids.id(ofRank: count - 1) : nil }
+
+  /// Returns how many rows a selector selects.
+  public func count(of selector: IDSelector) -> Int { lists.ids.count(of: selector) }
+
+  /// The number of rows.
+  public var count: Int { lists.ids.count }
+
+  /// The number of lists.
+  public var listCount: Int { lists.count }
+
+  /// How uneven the lists are: the mean length of a row's list over the mean length of a list, 1 where
+  /// all are equally long.
+  public var listImbalance: Double {
+    guard count > 0 else { return 1 }
+    let squares = (0..<lists.count).reduce(0.0) {
+      $0 + Double(lists[$1].count) * Double(lists[$1].count)
+    }
+    return squares * Double(lists.count) / (Double(count) * Double(count))
+  }
+
+  /// The lists that hold the share `target` of true neighbors, as measured when the index was built;
+  /// 1 where there is one list.
+  public func probes(forRecall target: Double) -> Int { coarse?.probes(forRecall: target) ?? 1 }
+
+  /// Returns a row as the index knows it: as it was given, or decoded.
+  ///
+  /// - Throws: `.invalidArgument` for an id that no row has, and what the device throws.
+  public func reconstruct(_ id: Int64, on device: any Device) throws(TesseraError) -> [Float] {
+    guard let row = row(of: id) else {
+      throw TesseraError(.invalidArgument, "reconstruct: no row has the id \(id)")
+    }
+    return try decoded(row..<row + 1, on: device).row(0)
+  }
+
+  /// The row that has an id; nil if none has.
+  func row(of id: Int64) -> Int? {
+    guard let rank = lists.ids.rank(ofID: id) else { return nil }
+    guard lists.ids.ranks != nil else { return rank }
+    return order.withLock { order in
+      let known = order ?? lists.ids.rowsByRank()
+      order = known
+      return Int(known[rank])
+    }
+  }
+
+  /// Some rows as searches see them.
+  func decoded(_ rows: Range<Int>, on device: any Device) throws(TesseraError) -> Vectors {
+    switch content {
+    case .rows(let all): return all.rows(rows)
+    case .codes(let codes, let quantizer):
+      var values = try quantizer.decode(codes.some(rows), on: device)
+      if let coarse { addCentroids(coarse, to: &values, rows) }
+      return try Vectors(values, dimension: dimension)
+    }
+  }
+
+  /// Adds to each row the centroid of its list.
+  private func addCentroids(_ coarse: CoarseLists, to values: inout [Float], _ rows: Range<Int>) {
+    for list in 0..<lists.count {
+      let own = lists[list].clamped(to: rows)
+      guard !own.isEmpty else { continue }
+      let centroid = coarse.centroids.row(list)
+      for row in own {
+        let start = (row - rows.lowerBound) * dimension
+        for d in 0..<dimension { values[start + d] += centroid[d] }
+      }
+    }
+  }
+}
+
+extension Codes {
+  func some(_ range: Range<Int>) throws(TesseraError) -> Codes {
+    range == 0..<count
+      ? self
+      : try Codes(
+        Array(bytes[range.lowerBound * byteCount..<range.upperBound * byteCount]),
+        byteCount: byteCount)
+  }
+}

@@ -1,0 +1,407 @@
+internal import Synchronization
+public import TesseraCompute
+internal import TesseraHost
+
+/// Searches an index on a device.
+///
+/// What the index holds is prepared once and stays on the device; where it does not fit, lists are
+/// prepared some at a time for every search. Hits are the same bytes either way, on every device.
+/// Many searches may run at once.
+public final class IndexSearch: Sendable {
+  /// The index that is searched.
+  public let index: Index
+  /// The options that every search of this object uses.
+  public let options: Options
+  private let device: any Device
+  private let prepared = Mutex<Prepared?>(nil)
+
+  /// Steers what searches hold.
+  public struct Options: Sendable {
+    /// Bytes that prepared rows may take; nil takes what the device can give.
+    public var memoryBudget: Int?
+    /// Queries given to the device at a time; it changes no result.
+    public var batchSize: Int
+    /// Hits that are scored again for each that is wanted, where the index keeps rows for that.
+    public var refineFactor: Int
+
+    /// Takes what should differ from the defaults.
+    public init(memoryBudget: Int? = nil, batchSize: Int = 8192, refineFactor: Int = 4) {
+      self.memoryBudget = memoryBudget
+      self.batchSize = batchSize
+      self.refineFactor = refineFactor
+    }
+  }
+
+  /// How much of an index a search looks at.
+  public enum Effort: Sendable, Hashable {
+    /// So many of the nearest lists, or all where there are fewer.
+    case probes(Int)
+    /// As many lists as held this share of the true neighbors of rows that were asked when the index
+    /// was built.
+    case recall(Double)
+    /// Every list: exact, as far as what is kept of rows is.
+    case all
+  }
+
+  /// The rows that a search went through.
+  public enum Path: String, Sendable {
+    /// The lists that are nearest to each query.
+    case lists
+    /// All lists, as was asked for.
+    case all
+    /// All lists, because fewer rows are selected than the nearest lists hold.
+    case selected
+  }
+
+  /// What a search found, and what it did.
+  public struct Report: Sendable {
+    /// The hits.
+    public let neighbors: Neighbors
+    /// The device that searched.
+    public let device: DeviceInfo
+    /// Lists that each query looked at.
+    public let probes: Int
+    /// Lists that a query looked at, on average.
+    public let listsPerQuery: Double
+    /// Rows in those lists, on average.
+    public let rowsPerQuery: Double
+    /// The share of queries whose hits are proven to be the best of all rows; 0 where the index keeps
+    /// codes.
+    public let certifiedShare: Double
+    /// The rows that were gone through.
+    public let path: Path
+    /// Seconds to prepare what was not prepared yet.
+    public let prepareSeconds: Double
+    /// Seconds to find the nearest lists, to search them, and to score hits again.
+    public let stages: (coarse: Double, scan: Double, refine: Double)
+    /// Bytes that stay on the device.
+    public let residentBytes: Int
+
+    /// Seconds of all stages.
+    public var searchSeconds: Double { stages.coarse + stages.scan + stages.refine }
+  }
+
+  /// What lies on a device.
+  private struct Prepared {
+    let device: any Device
+    let centroids: VectorSet?
+    /// All rows; nil where they do not fit together.
+    let rows: VectorSet?
+    /// Rows that fit together, where all do not.
+    let chunks: [Chunk]
+  }
+
+  /// Rows that are on the device at a time: those of some lists, or a part of the only list.
+  private struct Chunk {
+    let lists: Range<Int32>
+    let rows: Range<Int>
+  }
+
+  /// - Throws: `.invalidArgument` for options that are not above 0.
+  public init(
+    _ index: Index, on device: any Device, options: Options = Options()
+  ) throws(TesseraError) {
+    guard options.batchSize > 0, options.refineFactor > 0, options.memoryBudget ?? 1 > 0 else {
+      throw TesseraError(
+        .invalidArgument, "search: batch size, memory and refine factor have to be at least 1")
+    }
+    self.index = index
+    self.device = device
+    self.options = options
+  }
+
+  /// The `k` nearest rows to every query in the lists it looks at, of those that `selector` selects
+  /// (nil: of all).
+  ///
+  /// - Throws: As ``nearest(_:within:effort:only:control:)``.
+  public func nearest(
+    _ queries: Vectors, k: Int, effort: Effort = .recall(0.95), only selector: IDSelector? = nil,
+    control: RunControl = RunControl()
+  ) throws(TesseraError) -> Report {
+    try nearest(queries, within: .k(k), effort: effort, only: selector, control: control)
+  }
+
+  /// The nearest rows to every query in the lists it looks at, as many as `limit` says.
+  ///
+  /// Fewer than k hits are found only where those lists hold fewer selected rows.
+  ///
+  /// - Parameters:
+  ///   - effort: The lists to look at; an index of one list is always searched whole.
+  ///   - selector: The rows that may be hits. Where they are fewer than the rows of the lists that a
+  ///     query would look at, all of them are searched.
+  ///   - control: Hears of progress, ends the search, and says who takes over if the device fails.
+  /// - Throws: `.invalidShape` for queries of another dimension, `.invalidArgument` for a limit or an
+  ///   effort without a meaning, `.nonFinite`, `.malformedFile` where the index's file is damaged,
+  ///   `.cancelled`, `.deadlineExceeded`, and what the device throws.
+  public func nearest(
+    _ queries: Vectors, within limit: Limit, effort: Effort = .recall(0.95),
+    only selector: IDSelector? = nil, control: RunControl = RunControl()
+  ) throws(TesseraError) -> Report {
+    try Shapes.require(
+      queries.dimension == index.dimension,
+      "search: queries have \(queries.dimension) dimensions, the index has \(index.dimension)")
+    try Shapes.check(limit, "search")
+    let (probes, path) = try plan(effort, only: selector)
+    return try control.steer(on: device) { device throws(TesseraError) in
+      try search(queries, limit, probes, path, selector, on: device, control)
+    }
+  }
+
+  /// The lists of each query, and why.
+  private func plan(
+    _ effort: Effort, only selector: IDSelector?
+  ) throws(TesseraError) -> (probes: Int, Path) {
+    let all = index.listCount
+    var probes = all
+    switch effort {
+    case .probes(let count):
+      guard count > 0 else {
+        throw TesseraError(.invalidArgument, "search: \(count) probes are not at least 1")
+      }
+      probes = min(count, all)
+    case .recall(let target):
+      guard target > 0, target <= 1 else {
+        throw TesseraError(
+          .invalidArgument, "search: a recall of \(target) is not above 0 and at most 1")
+      }
+      probes = index.probes(forRecall: target)
+    case .all: break
+    }
+    guard probes < all else { return (all, .all) }
+    if let selector {
+      let selected = index.lists.ids.count(of: selector)
+      if selected <= index.count / all * probes { return (all, .selected) }
+    }
+    return (probes, .lists)
+  }
+
+  private func search(
+    _ queries: Vectors, _ limit: Limit, _ probes: Int, _ path: Path, _ selector: IDSelector?,
+    on device: any Device, _ control: RunControl
+  ) throws(TesseraError) -> Report {
+    let start = ContinuousClock.now
+    let prepared = try prepared(on: device)
+    let prepareSeconds = start.secondsAgo
+    var pass = Pass()
+    for first in stride(from: 0, to: max(1, queries.count), by: options.batchSize) {
+      let range = first..<min(first + options.batchSize, queries.count)
+      try search(
+        queries.rows(range), limit, probes, path, selector, prepared, &pass)
+      try control.report(
+        "search", done: Double(range.upperBound) / Double(max(1, queries.count)))
+    }
+    let perQuery = 1 / Double(max(1, queries.count))
+    return Report(
+      neighbors: pass.neighbors, device: device.info, probes: probes,
+      listsPerQuery: Double(pass.lists) * perQuery, rowsPerQuery: Double(pass.rows) * perQuery,
+      certifiedShare: Double(pass.certified) * perQuery, path: path,
+      prepareSeconds: prepareSeconds,
+      stages: (pass.coarseSeconds, pass.scanSeconds, pass.refineSeconds),
+      residentBytes: (prepared.rows?.residentBytes ?? 0)
+        + (prepared.centroids?.residentBytes ?? 0))
+  }
+
+  /// What the batches of a search add up to.
+  private struct Pass {
+    var neighbors = Neighbors.none(queryCount: 0)
+    var lists = 0
+    var rows = 0
+    var certified = 0
+    var coarseSeconds = 0.0
+    var scanSeconds = 0.0
+    var refineSeconds = 0.0
+  }
+
+  private func search(
+    _ queries: Vectors, _ limit: Limit, _ probes: Int, _ path: Path, _ selector: IDSelector?,
+    _ prepared: Prepared, _ pass: inout Pass
+  ) throws(TesseraError) {
+    let start = ContinuousClock.now
+    let device = prepared.device
+    var coarse: CoarseProbes?
+    if path == .lists, let centroids = prepared.centroids {
+      coarse = try CoarseProbes(queries, probes, among: centroids, on: device)
+    }
+    pass.coarseSeconds += start.secondsAgo
+    let scanStart = ContinuousClock.now
+    let refines = index.originals != nil
+    var wanted = limit
+    if refines, case .k(let k) = limit {
+      wanted = .k(k.multipliedReportingOverflow(by: options.refineFactor).partialValue)
+    }
+    var found = try scan(queries, wanted, coarse?.probes, selector, prepared)
+    pass.scanSeconds += scanStart.secondsAgo
+    if refines {
+      let refineStart = ContinuousClock.now
+      found = try refined(found, queries, limit, on: device)
+      pass.refineSeconds += refineStart.secondsAgo
+    }
+    count(queries, coarse, found, limit, &pass)
+    pass.neighbors.append(found)
+  }
+
+  /// Searches the lists on the device, all at once or some at a time.
+  private func scan(
+    _ queries: Vectors, _ limit: Limit, _ probes: Probes?, _ selector: IDSelector?,
+    _ prepared: Prepared
+  ) throws(TesseraError) -> Neighbors {
+    if let rows = prepared.rows {
+      return try prepared.device.nearest(
+        queries, in: rows, probing: probes, within: limit, only: selector)
+    }
+    var found: Neighbors?
+    for chunk in prepared.chunks {
+      try StopSignal.check()
+      let own = probes?.within(chunk.lists)
+      if let own, own.lists.isEmpty { continue }
+      let rows = try rows(of: chunk, on: prepared.device)
+      let next = try prepared.device.nearest(
+        queries, in: rows, probing: own, within: limit, only: selector)
+      found = found?.merged(with: next, within: limit, order: index.metric.order) ?? next
+    }
+    guard let found else {
+      try Shapes.requireFinite(queries, "search: queries")
+      return .none(queryCount: queries.count)
+    }
+    return found
+  }
+
+  /// Scores hits again by the rows themselves.
+  private func refined(
+    _ found: Neighbors, _ queries: Vectors, _ limit: Limit, on device: any Device
+  ) throws(TesseraError) -> Neighbors {
+    guard let originals = index.originals else { return found }
+    let scores: [Float] = try device.hostWorkers.makeRagged(found.starts) {
+      query, scores throws(TesseraError) in
+      let values = queries.row(query)
+      for (place, hit) in found[query].enumerated() {
+        guard let row = index.row(of: hit.id) else { continue }
+        scores[place] = CanonicalScore.score(index.metric, values, originals.row(row))
+      }
+    }
+    let order = index.metric.order
+    return (0..<found.queryCount).reduce(into: .none(queryCount: 0)) { all, query in
+      var hits = zip(found[query], scores[found.starts[query]..<found.starts[query + 1]]).map {
+        Hit(id: $0.id, score: $1)
+      }
+      hits.sort { order.ranks(($0.score, $0.id), ahead: ($1.score, $1.id)) }
+      switch limit {
+      case .k(let k): hits = Array(hits.prefix(k))
+      case .score(let score): hits.removeAll { !order.ranks($0.score, ahead: score) }
+      }
+      all.append(
+        Neighbors(
+          starts: [0, hits.count], ids: hits.map(\.id), scores: hits.map(\.score),
+          statistics: query == 0 ? found.statistics : .none))
+    }
+  }
+
+  /// Counts what a batch looked at, and the queries whose hits nothing can better.
+  private func count(
+    _ queries: Vectors, _ coarse: CoarseProbes?, _ found: Neighbors, _ limit: Limit,
+    _ pass: inout Pass
+  ) {
+    // Hits among codes are the best codes, which says little about rows.
+    let keepsRows = if case .rows = index.content { true } else { false }
+    guard let coarse, let lists = index.coarse else {
+      pass.lists += queries.count * index.listCount
+      pass.rows += queries.count * index.count
+      if keepsRows { pass.certified += queries.count }
+      return
+    }
+    pass.lists += coarse.probes.lists.count
+    pass.rows += coarse.probes.lists.reduce(0) { $0 + index.lists[Int($1)].count }
+    guard keepsRows else { return }
+    for query in 0..<queries.count {
+      guard let next = coarse.next[query] else {
+        pass.certified += 1
+        continue
+      }
+      let worst: Float
+      switch limit {
+      case .k(let k):
+        guard found[query].count == k, let last = found[query].last else { continue }
+        worst = last.score
+      case .score(let score): worst = score
+      }
+      let length =
+        index.metric == .innerProduct
+        ? queries.row(query).reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot() : 0
+      if lists.ruleOut(index.metric, next: next, worst: worst, length: length) {
+        pass.certified += 1
+      }
+    }
+  }
+
+  // MARK: Preparing
+
+  /// What lies on `device`, which is brought there first if it is not.
+  private func prepared(on device: any Device) throws(TesseraError) -> Prepared {
+    if let known = prepared.withLock({ $0?.device === device ? $0 : nil }) { return known }
+    let centroids = try index.coarse.map { coarse throws(TesseraError) in
+      try device.prepare(coarse.centroids, metric: index.metric)
+    }
+    let chunks = try chunks(on: device)
+    let all = Chunk(lists: 0..<Int32(index.listCount), rows: 0..<index.count)
+    try index.verify()
+    let made = Prepared(
+      device: device, centroids: centroids,
+      rows: chunks.count > 1 ? nil : try rows(of: all, on: device),
+      chunks: chunks)
+    prepared.withLock { $0 = made }
+    return made
+  }
+
+  private func rows(of chunk: Chunk, on device: any Device) throws(TesseraError) -> VectorSet {
+    try device.prepare(
+      index.decoded(chunk.rows, on: device),
+      in: index.lists.lists(chunk.lists, rows: chunk.rows), metric: index.metric)
+  }
+
+  /// Cuts the rows so that each chunk fits: between lists, or where there is one, within it.
+  ///
+  /// - Throws: `.outOfMemory` where the rows of a single list do not fit.
+  private func chunks(on device: any Device) throws(TesseraError) -> [Chunk] {
+    let limit =
+      device.info.kind == .cpu
+      ? HostLimits.current.memoryBytes / 2 : device.info.memoryBytes / 10 * 9
+    let budget = min(options.memoryBudget ?? .max, limit)
+    let isDecoded = if case .codes = index.content { true } else { false }
+    func bytes(_ rows: Int) -> Int {
+      let shape = SearchShape(
+        rows: rows, dimension: index.dimension, element: .float32, metric: index.metric,
+        queryCount: 1, k: 1)
+      return device.cost(of: shape).residentBytes + (isDecoded ? rows * index.dimension * 4 : 0)
+    }
+    func requireFit(_ rows: Int) throws(TesseraError) {
+      guard bytes(rows) > budget else { return }
+      throw TesseraError(
+        .outOfMemory,
+        "search: \(rows) rows that have to be together need \(bytes(rows)) bytes, \(budget) are "
+          + "allowed; allow more, or build the index with more lists")
+    }
+    var chunks: [Chunk] = []
+    var first = 0
+    if index.listCount == 1 {
+      let step = max(
+        1, Int(Double(index.count) * Double(budget) / Double(max(1, bytes(index.count)))))
+      try requireFit(min(step, index.count))
+      while first < index.count {
+        let end = min(first + step, index.count)
+        chunks.append(Chunk(lists: 0..<1, rows: first..<end))
+        first = end
+      }
+      return chunks
+    }
+    let starts = index.lists.starts
+    while first < index.listCount {
+      var end = first + 1
+      while end < index.listCount, bytes(starts[end + 1] - starts[first]) <= budget { end += 1 }
+      try requireFit(starts[end] - starts[first])
+      chunks.append(
+        Chunk(lists: Int32(first)..<Int32(end), rows: starts[first]..<starts[end]))
+      first = end
+    }
+    return chunks
+  }
+}
