@@ -126,6 +126,12 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "TesseraIndexTests",
+      dependencies: [
+        "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraIndex",
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraBenchmark", "TesseraCommand"],
       swiftSettings: strict),
   ],

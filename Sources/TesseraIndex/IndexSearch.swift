@@ -342,11 +342,10 @@ public final class IndexSearch: Sendable {
       try device.prepare(coarse.centroids, metric: index.metric)
     }
     let chunks = try chunks(on: device)
-    let all = Chunk(lists: 0..<Int32(index.listCount), rows: 0..<index.count)
     try index.verify()
     let made = Prepared(
       device: device, centroids: centroids,
-      rows: chunks.count > 1 ? nil : try rows(of: all, on: device),
+      rows: chunks.count > 1 ? nil : try rows(of: chunks[0], on: device),
       chunks: chunks)
     prepared.withLock { $0 = made }
     return made
@@ -380,12 +379,17 @@ public final class IndexSearch: Sendable {
         "search: \(rows) rows that have to be together need \(bytes(rows)) bytes, \(budget) are "
           + "allowed; allow more, or build the index with more lists")
     }
+    guard bytes(index.count) > budget else {
+      return [Chunk(lists: 0..<Int32(index.listCount), rows: 0..<index.count)]
+    }
     var chunks: [Chunk] = []
     var first = 0
     if index.listCount == 1 {
-      let step = max(
-        1, Int(Double(index.count) * Double(budget) / Double(max(1, bytes(index.count)))))
-      try requireFit(min(step, index.count))
+      // Rows take equal bytes, but for what a set takes once.
+      let share = Double(budget) / Double(bytes(index.count))
+      var step = max(1, Int(Double(index.count) * share))
+      while step > 1, bytes(step) > budget { step -= step / 8 + 1 }
+      try requireFit(step)
       while first < index.count {
         let end = min(first + step, index.count)
         chunks.append(Chunk(lists: 0..<1, rows: first..<end))

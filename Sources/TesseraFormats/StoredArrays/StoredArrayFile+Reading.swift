@@ -31,6 +31,8 @@ package struct MappedArrays: Sendable {
   package let path: String
   /// The text about the arrays; without the checksums.
   package let metadata: [String: String]
+  /// True if the header, names and all, is known to be as it was written.
+  package let hasHeaderChecksum: Bool
   private let file: MappedFile
   private let entries: [String: Entry]
 
@@ -46,6 +48,10 @@ package struct MappedArrays: Sendable {
     }
     var metadata = try Self.metadata(
       values.removeValue(forKey: StoredArrayFile.metadataKey), file)
+    hasHeaderChecksum = metadata[StoredArrayFile.headerChecksumKey] != nil
+    if let expected = metadata.removeValue(forKey: StoredArrayFile.headerChecksumKey) {
+      try Self.verifyHeader(file, 8..<start, expected)
+    }
     let byteCount = unsafe file.bytes.count - start
     var entries: [String: Entry] = [:]
     for (name, entry) in values.sorted(by: { $0.key < $1.key }) {
@@ -66,6 +72,20 @@ package struct MappedArrays: Sendable {
       file, start)
     self.entries = entries
     self.metadata = metadata
+  }
+
+  private static func verifyHeader(
+    _ file: MappedFile, _ range: Range<Int>, _ expected: String
+  ) throws(TesseraError) {
+    var header = unsafe Array(file.bytes[range])
+    if let place = StoredArrayFile.checksumPlace(header) {
+      header.replaceSubrange(place, with: StoredArrayFile.blankChecksum.utf8)
+    }
+    let found = unsafe header.withUnsafeBytes(Checksum.text)
+    guard found == expected else {
+      throw file.malformed(
+        "the header has the checksum \(found), not \(expected.printable)", at: range.lowerBound)
+    }
   }
 
   /// The names of all arrays, in order.

@@ -20,6 +20,9 @@ public struct StoredArrayFile: Sendable, Hashable {
 
   static let metadataKey = "__metadata__"
   static let checksumPrefix = "checksum."
+  /// The checksum of the header, as it is with zeros in the place of its digits.
+  static let headerChecksumKey = "checksum"
+  static let blankChecksum = "crc32:00000000"
 
   /// Writes the file at `path`: the whole of it, or nothing.
   ///
@@ -46,7 +49,7 @@ public struct StoredArrayFile: Sendable, Hashable {
     _ arrays: [WrittenArray], metadata: [String: String], into file: AtomicFile
   ) throws(TesseraError) {
     guard !arrays.contains(where: { $0.name == metadataKey }),
-      !metadata.keys.contains(where: { $0.hasPrefix(checksumPrefix) })
+      !metadata.keys.contains(where: { $0.hasPrefix(checksumPrefix) || $0 == headerChecksumKey })
     else {
       throw TesseraError(
         .invalidArgument,
@@ -68,6 +71,7 @@ public struct StoredArrayFile: Sendable, Hashable {
     _ order: [WrittenArray], _ metadata: [String: String]
   ) -> [UInt8] {
     var texts = metadata
+    texts[headerChecksumKey] = blankChecksum
     var entries: [String] = []
     var offset = 0
     for array in order {
@@ -85,7 +89,20 @@ public struct StoredArrayFile: Sendable, Hashable {
     }
     var text = Array("{\(entries.joined(separator: ","))}".utf8)
     text += [UInt8](repeating: 0x20, count: (64 - (8 + text.count) % 64) % 64)
+    let checksum = unsafe text.withUnsafeBytes(Checksum.text)
+    if let digits = checksumPlace(text) { text.replaceSubrange(digits, with: checksum.utf8) }
     return unsafe withUnsafeBytes(of: UInt64(text.count).littleEndian, Array.init) + text
+  }
+}
+
+extension StoredArrayFile {
+  /// Where the header's checksum stands in the header; nil if it has none.
+  static func checksumPlace(_ header: [UInt8]) -> Range<Int>? {
+    let key = Array("\"\(headerChecksumKey)\":\"".utf8)
+    guard let first = header.firstRange(of: key)?.upperBound,
+      first + blankChecksum.utf8.count <= header.count
+    else { return nil }
+    return first..<first + blankChecksum.utf8.count
   }
 }
 

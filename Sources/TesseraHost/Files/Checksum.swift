@@ -19,9 +19,11 @@ package enum Checksum {
   /// Returns the checksum of `bytes`.
   ///
   /// - Complexity: O(bytes), eight at a time.
-  ///
-  /// - Parameter before: The checksum of the bytes that come before these.
-  package static func crc32(_ bytes: UnsafeRawBufferPointer, after before: UInt32 = 0) -> UInt32 {
+  package static func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 { crc32(bytes, after: 0) }
+
+  /// Returns the checksum of bytes whose first ones have the checksum `before`, and whose last ones are
+  /// `bytes`.
+  package static func crc32(_ bytes: UnsafeRawBufferPointer, after before: UInt32) -> UInt32 {
     tables.withUnsafeBufferPointer { tables in
       var value = ~before
       var offset = 0

@@ -73,7 +73,7 @@ public enum IndexFile {
 
   private static func index(_ file: MappedArrays) throws(TesseraError) -> Index {
     let texts = file.metadata
-    guard texts["content"] == "index", let specification = texts["specification"],
+    guard texts["content"] == "index", file.hasHeaderChecksum, let specification = texts["specification"],
       let metric = texts["metric"].flatMap(Metric.init),
       let written = texts["version"].flatMap({ Int($0) }),
       let dimension = texts["dimension"].flatMap({ Int($0) }), dimension > 0
@@ -93,7 +93,8 @@ public enum IndexFile {
       throw TesseraError(.malformedFile, "has lists without centroids")
     }
     return Index(
-      try IndexSpecification(specification), metric: metric, dimension: dimension, lists: lists,
+      try malformed { () throws(TesseraError) in try IndexSpecification(specification) },
+      metric: metric, dimension: dimension, lists: lists,
       coarse: coarse, content: try content(file, lists.ids.count, dimension),
       originals: file["originals"] == nil
         ? nil : try rows("originals", file, lists.ids.count, dimension),

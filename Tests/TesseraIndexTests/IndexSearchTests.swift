@@ -1,0 +1,198 @@
+import TesseraCPU
+import TesseraCompute
+import TesseraHost
+import TesseraIndex
+import TestSupport
+import Testing
+
+@Suite("Indexes")
+struct IndexSearchTests {
+  static let specifications = [
+    "Flat", "IVF24,Flat", "IVF24,SQ8", "IVF24,PQ6x4fs,RFlat", "IVF24,RaBitQ4", "SQ8", "PQ6x4",
+  ]
+
+  @Test(
+    "of rows give the exact hits where all lists are looked at", arguments: Metric.allCases,
+    ["Flat", "IVF24,Flat"])
+  func all(_ metric: Metric, _ specification: String) throws {
+    let input = try IndexCase(metric)
+    for subject in Subject.present {
+      let device = try subject.device
+      let search = try IndexSearch(input.build(specification, on: device), on: device)
+      for limit in [Limit.k(1), .k(10), .k(2000), .score(metric == .squaredL2 ? 9 : 0.9)] {
+        let report = try search.nearest(input.queries, within: limit, effort: .all)
+        #expect(
+          report.neighbors.difference(from: try input.exact(limit)) == nil,
+          "\(subject), \(limit)")
+        #expect(report.certifiedShare == 1 && report.rowsPerQuery == 1500)
+      }
+    }
+  }
+
+  @Test("are the same bytes on every device", arguments: Metric.allCases, specifications)
+  func sameBytes(_ metric: Metric, _ specification: String) throws {
+    let input = try IndexCase(metric)
+    var expected: Neighbors?
+    for subject in Subject.present {
+      let device = try subject.device
+      let search = try IndexSearch(input.build(specification, on: device), on: device)
+      let found = try search.nearest(input.queries, k: 10, effort: .probes(5)).neighbors
+      if let expected {
+        #expect(found.ids == expected.ids && found.starts == expected.starts, "\(subject)")
+        #expect(found.scores.map(\.bitPattern) == expected.scores.map(\.bitPattern), "\(subject)")
+      }
+      expected = found
+    }
+  }
+
+  @Test("find nearly all with the probes that a recall asks for", arguments: Metric.allCases)
+  func recall(_ metric: Metric) throws {
+    let input = try IndexCase(metric, rows: 4000, queries: 200)
+    let device = try Subject.cpu()
+    let index = try input.build("IVF50,Flat", on: device)
+    let search = try IndexSearch(index, on: device)
+    let truth = try input.exact(.k(10))
+    var before = 0
+    for target in [0.5, 0.9, 0.99, 1] {
+      let report = try search.nearest(input.queries, k: 10, effort: .recall(target))
+      #expect(report.neighbors.recall(of: truth) > target - 0.03, "\(target)")
+      #expect(report.probes >= before && report.probes == index.probes(forRecall: target))
+      before = report.probes
+    }
+  }
+
+  @Test("of codes find what the codes can tell apart", arguments: specifications)
+  func codes(_ specification: String) throws {
+    let input = try IndexCase(.squaredL2)
+    let device = try Subject.cpu()
+    let search = try IndexSearch(input.build(specification, on: device), on: device)
+    let report = try search.nearest(input.queries, k: 10, effort: .all)
+    let least = specification.hasPrefix("PQ") ? 0.3 : 0.8
+    #expect(report.neighbors.recall(of: try input.exact(.k(10))) > least)
+    #expect((report.certifiedShare == 1) == specification.hasSuffix("Flat") || specification.hasSuffix("RFlat"))
+  }
+
+  @Test("prove hits only where no list left out holds a better row", arguments: Metric.allCases)
+  func certificates(_ metric: Metric) throws {
+    let input = try IndexCase(metric, queries: 100)
+    let device = try Subject.cpu()
+    let search = try IndexSearch(input.build("IVF24,Flat", on: device), on: device)
+    for k in [1, 3, 10] {
+      let truth = try input.exact(.k(k))
+      for probes in [1, 3, 8, 16] {
+        var certified = 0
+        for query in 0..<100 {
+          let report = try search.nearest(
+            input.queries.rows(query..<query + 1), k: k, effort: .probes(probes))
+          guard report.certifiedShare == 1 else { continue }
+          certified += 1
+          #expect(report.neighbors[0].elementsEqual(truth[query]))
+        }
+        // Distances prove something here; inner products of long queries need all lists.
+        if metric == .squaredL2, probes == 16 { #expect(certified > 0) }
+      }
+    }
+  }
+
+  @Test("search the rows that are selected", arguments: Metric.allCases)
+  func selected(_ metric: Metric) throws {
+    let input = try IndexCase(metric)
+    let device = try Subject.cpu()
+    let index = try input.build("IVF24,Flat", on: device)
+    let search = try IndexSearch(index, on: device)
+    let few = try IDSelector.ids(input.ids.filter { $0 % 40 == 0 })
+    let report = try search.nearest(input.queries, k: 5, effort: .probes(3), only: few)
+    #expect(report.path == .selected)
+    #expect(report.neighbors.difference(from: try input.exact(.k(5), only: few)) == nil)
+    let many = try IDSelector.ids(input.ids.filter { $0 % 3 != 0 })
+    let other = try search.nearest(input.queries, k: 5, effort: .probes(3), only: many)
+    #expect(other.path == .lists)
+    #expect(other.neighbors.ids.allSatisfy { many.contains($0) })
+  }
+
+  @Test("larger than their memory give the same hits", arguments: ["Flat", "IVF24,Flat", "IVF24,SQ8"])
+  func memory(_ specification: String) throws {
+    let input = try IndexCase(.innerProduct)
+    let device = try Subject.cpu()
+    let index = try input.build(specification, on: device)
+    let whole = try IndexSearch(index, on: device)
+    let small = try IndexSearch(
+      index, on: device, options: .init(memoryBudget: 40_000, batchSize: 7))
+    for effort in [IndexSearch.Effort.all, .probes(4)] {
+      let want = try whole.nearest(input.queries, k: 10, effort: effort).neighbors
+      let found = try small.nearest(input.queries, k: 10, effort: effort).neighbors
+      #expect(found.difference(from: want) == nil)
+    }
+    #expect(
+      refusal {
+        try IndexSearch(index, on: device, options: .init(memoryBudget: 100))
+          .nearest(input.queries, k: 1)
+      }?.code == .outOfMemory)
+  }
+
+  @Test("of equal rows, and of fewer rows than neighbors, work")
+  func degenerate() throws {
+    let device = try Subject.cpu()
+    let equal = try Vectors([Float](repeating: 1, count: 3 * 40), dimension: 3)
+    let index = try Index.build("IVF4,Flat", equal, metric: .squaredL2, on: device).index
+    let found = try IndexSearch(index, on: device).nearest(equal.rows(0..<2), k: 50, effort: .all)
+    #expect(found.neighbors[0].map(\.id) == Array(0..<40))
+    let one = try Index.build("IVF1,Flat", equal.rows(0..<1), metric: .cosine, on: device).index
+    #expect(
+      try IndexSearch(one, on: device).nearest(equal.rows(0..<1), k: 3).neighbors.ids == [0])
+  }
+
+  @Test("give rows back")
+  func reconstruct() throws {
+    let input = try IndexCase(.squaredL2)
+    let device = try Subject.cpu()
+    let rows = try input.build("IVF24,Flat", on: device)
+    let codes = try input.build("IVF24,SQ8", on: device)
+    for row in [0, 700, 1499] {
+      let id = input.ids[row]
+      #expect(try rows.reconstruct(id, on: device) == input.rows.row(row))
+      let near = try codes.reconstruct(id, on: device)
+      #expect(zip(near, input.rows.row(row)).allSatisfy { abs($0 - $1) < 0.05 })
+    }
+    #expect(refusal { try rows.reconstruct(1, on: device) }?.code == .invalidArgument)
+  }
+
+  @Test("refuse what cannot be built or searched, by name")
+  func refusals() throws {
+    let input = try IndexCase(.squaredL2, rows: 20)
+    let device = try Subject.cpu()
+    for (specification, code, text) in [
+      ("IVF21,Flat", TesseraError.Code.invalidShape, "IVF21"),
+      ("IVF0,Flat", .invalidArgument, "IVF0"),
+      ("IVF4", .invalidArgument, "IVF4,Flat"),
+      ("PCA4,IVF4,Flat", .unsupported, "\"IVF4,Flat\""),
+      ("OPQ4_8,IVF4,PQ4x8", .unsupported, "\"IVF4,OPQ4_8,PQ4x8\""),
+      ("IVF4,XY7", .invalidArgument, "XY7"), ("", .invalidArgument, "Flat"),
+    ] {
+      let error = refusal {
+        try Index.build(specification, input.rows, metric: .squaredL2, on: device)
+      }
+      #expect(error?.code == code && error?.message.contains(text) == true, "\(specification)")
+    }
+    #expect(
+      refusal {
+        try Index.build(
+          "Flat", input.rows, metric: .squaredL2, ids: Array(repeating: 5, count: 20), on: device)
+      }?.message.contains("id 5") == true)
+    let search = try IndexSearch(input.build("IVF4,Flat", on: device), on: device)
+    for effort in [IndexSearch.Effort.probes(0), .recall(0), .recall(1.5)] {
+      #expect(
+        refusal { try search.nearest(input.queries, k: 1, effort: effort) }?.code
+          == .invalidArgument)
+    }
+    #expect(refusal { try search.nearest(input.queries, k: 0) }?.code == .invalidArgument)
+    let wrong = try Vectors([1, 2], dimension: 2)
+    #expect(refusal { try search.nearest(wrong, k: 1) }?.code == .invalidShape)
+  }
+}
+
+extension Subject {
+  /// The CPU as users get it.
+  static func cpu() throws -> any Device { try sharedCPU.get() }
+  private static let sharedCPU = Result { try CPUDevice(threads: 2) }
+}
