@@ -10,11 +10,6 @@ private let flushFails = Atomic(false)
 private let launchesLeft = Atomic(0)
 private let largestGroup = Atomic(0)
 private let isGone = Atomic(false)
-private struct Real: @unchecked Sendable {
-  // Safe: entry points never change.
-  let api: copencl_api
-}
-private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.library.api) }
 
 /// One after the other: what entry points read is there once.
 

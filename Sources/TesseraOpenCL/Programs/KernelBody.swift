@@ -6,6 +6,9 @@ public enum KernelBody: String, Sendable, Hashable, CaseIterable {
   /// 20 to 60 times slower.
   case wideItem = "wide-item"
 
+  /// The body that this one is not.
+  var other: KernelBody { self == .tile ? .wideItem : .tile }
+
   /// The macro that selects it in the kernels.
   var macro: String { self == .tile ? "BODY_TILE" : "BODY_WIDE" }
 }
