@@ -90,7 +90,9 @@ public enum Devices {
       let seconds = choice.seconds[choice.body]
     else { return "" }
     let other = choice.body == .tile ? KernelBody.wideItem : .tile
-    guard let otherSeconds = choice.seconds[other] else { return " (\(other.rawValue) fails)" }
+    guard let otherSeconds = choice.seconds[other] else {
+      return " (\(other.rawValue) fails, or takes too long to compile)"
+    }
     let tenths = Int((otherSeconds / seconds * 10).rounded())
     return " (\(tenths / 10).\(tenths % 10) times as fast as \(other.rawValue))"
   }

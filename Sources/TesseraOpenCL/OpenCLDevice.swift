@@ -44,9 +44,9 @@ public final class OpenCLDevice: Device {
 
   /// The least work-group that the tile body is written for.
   private static let leastTileItems = 64
-  /// The longest that the body which is not the usual one may take to compile, when it is tried: an
-  /// LLVM of Mesa's needs a minute for tiles.
-  private static let otherBodyDeadline = Duration.seconds(10)
+  /// The longest that a body may take to compile when both are measured. The compiler of Mesa's
+  /// llvmpipe needs a minute for tiles.
+  private static let bodyDeadline = Duration.seconds(10)
 
   private static let native: Set<DeviceOperation> = [
     .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .nearestCodes, .gather,
@@ -118,10 +118,8 @@ public final class OpenCLDevice: Device {
       let usual = isCPU ? KernelBody.wideItem : .tile
       bodyChoice = BodyChoice.measured(usual: usual, cache: cache) {
         [cache] body throws(TesseraError) in
-        // A kernel that fails may take its context with it, and one that takes long to compile is
-        // not worth the wait.
-        let (context, arena) = try spare(
-          deadline: body == usual ? options.launchDeadline : Self.otherBodyDeadline)
+        // A kernel that fails may take its context with it.
+        let (context, arena) = try spare(deadline: Self.bodyDeadline)
         return try BodyProbe(
           body, context, arena, cache, macros: abilityMacros, tileItems: tileItems)
       }

@@ -94,7 +94,7 @@ struct BodyProbe {
   /// - Parameters:
   ///   - macros: Those of every program of the device, apart from the body's.
   ///   - tileItems: Items in a work-group of tiles.
-  /// - Throws: `.deviceFailure` for wrong numbers, or what the driver reports.
+  /// - Throws: `.unsupported` for wrong numbers, or what the driver reports.
   init(
     _ body: KernelBody, _ context: OpenCLContext, _ arena: Arena, _ cache: ProgramCache,
     macros: [String: Int], tileItems: Int
@@ -128,13 +128,15 @@ struct BodyProbe {
     let found = try context.read(rows * columns, of: Float.self, from: result)
     for (row, column) in [(0, 0), (rows - 1, columns - 1), (77, 130)] {
       guard found[row * columns + column] == Self.product(row, column) else {
-        throw TesseraError(.deviceFailure, "the product is wrong")
+        throw TesseraError(.unsupported, "the product is wrong")
       }
     }
   }
 
   /// Returns the seconds of the product with each of `bodies` that computes it right: the best of a
   /// few rounds in which the bodies take turns, so that other work on the machine slows both.
+  ///
+  /// After a body that gives no answer there is no other: its compiler may still be at work.
   ///
   /// - Throws: What the driver reports, unless it says that a body cannot be used at all.
   static func seconds(
@@ -145,9 +147,10 @@ struct BodyProbe {
       do throws(TesseraError) {
         probes.append((body, try probe(body)))
       } catch {
-        // It does not compile, its numbers are wrong, or there is no answer.
-        guard error.code == .buildFailure || (error.code == .deviceFailure && error.status == nil)
-        else { throw error }
+        if error.code == .buildFailure || error.code == .unsupported { continue }
+        // Calls that fail have a status.
+        guard error.code == .deviceFailure, error.status == nil else { throw error }
+        break
       }
     }
     var best: [KernelBody: Double] = [:]
