@@ -262,6 +262,10 @@ private let isGone = Atomic(false)
     options.loopLimit = .max
     options.triesKernels = false
     for device in OpenCLDevice.all(options).devices {
+      // As few work items as there can be: each goes through more than 65,535 rounds.
+      var values = LaunchValues()
+      (values[.itemsPerUnit], values[.sliceKiB]) = (1, 1024)
+      device.tuning[.search(queries: 1500, rows: 20_000, dimension: 16)] = values
       var numbers = Numbers(seed: 34)
       let rows = try Vectors(numbers.floats(20_000 * 16), dimension: 16)
       let queries = try Vectors(numbers.floats(1500 * 16), dimension: 16)
