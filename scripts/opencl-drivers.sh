@@ -113,6 +113,7 @@ prepare() {
       ln -sfn "$root/mesa/usr/lib/clc/spirv-mesa3d-.spv" "$(links)/32.spv"
       export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
       export GALLIUM_PIPE_SEARCH_DIR=$libraries/gallium-pipe RUSTICL_ENABLE=llvmpipe
+      export MESA_SHADER_CACHE_DIR=$root/mesa/cache
       ;;
   esac
 }

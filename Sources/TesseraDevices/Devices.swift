@@ -47,12 +47,14 @@ public enum Devices {
   }
 
   /// Measures every device now, in turns, and keeps the speeds for `.auto`: for a machine that was
-  /// busy when they were measured, or has changed since.
+  /// busy when they were measured, or has changed since. Measures first which kernel body is faster
+  /// on OpenCL devices that are no GPUs.
   ///
   /// - Returns: The speeds of each device that could be measured, and what kept others from it.
   public static func measure(
     threads: Int? = nil
   ) -> (speeds: [(device: DeviceInfo, speeds: DeviceProfile)], problems: [TesseraError]) {
+    OpenCLDevice.forgetBodyChoices()
     let all = all(threads: threads)
     let devices = all.devices.filter { $0.info.kind != .reference }
     var speeds: [(device: DeviceInfo, speeds: DeviceProfile)] = []
@@ -72,6 +74,27 @@ public enum Devices {
   /// apart; empty for devices that need none.
   package static func platformName(of device: any Device) -> String {
     (device as? OpenCLDevice)?.platformName ?? ""
+  }
+
+  /// Returns the seconds that a small product took with each kernel body of an OpenCL device; empty
+  /// where the body was not chosen by measuring.
+  package static func bodySeconds(of device: any Device) -> [String: Double] {
+    let seconds = (device as? OpenCLDevice)?.bodyChoice.seconds ?? [:]
+    return Dictionary(uniqueKeysWithValues: seconds.map { ($0.key.rawValue, $0.value) })
+  }
+
+  /// Returns how the kernel body in use compares with the other, for people, after the variant: such
+  /// as ` (4.1 times as fast as tile)`; empty where nothing was measured.
+  package static func bodyNote(of device: any Device) -> String {
+    guard let choice = (device as? OpenCLDevice)?.bodyChoice,
+      let seconds = choice.seconds[choice.body]
+    else { return "" }
+    let other = choice.body == .tile ? KernelBody.wideItem : .tile
+    guard let otherSeconds = choice.seconds[other] else {
+      return " (\(other.rawValue) fails, or takes too long to compile)"
+    }
+    let tenths = Int((otherSeconds / seconds * 10).rounded())
+    return " (\(tenths / 10).\(tenths % 10) times as fast as \(other.rawValue))"
   }
 
   /// Tells whether a driver that was given up still runs: the process should then end without the

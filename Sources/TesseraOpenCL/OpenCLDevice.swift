@@ -14,8 +14,10 @@ internal import TesseraHost
 /// `.deviceFailure`. Kernels are tried on a small problem before their first use; where they fail
 /// it, searches are refused, and other operations done by the host.
 public final class OpenCLDevice: Device {
+  /// The kernel body in use, and how it was chosen.
+  public let bodyChoice: BodyChoice
   /// The kernel body in use.
-  public let body: KernelBody
+  public var body: KernelBody { bodyChoice.body }
 
   /// The driver's name for itself, such as "Portable Computing Language": it tells two drivers of
   /// one processor apart.
@@ -42,6 +44,9 @@ public final class OpenCLDevice: Device {
 
   /// The least work-group that the tile body is written for.
   private static let leastTileItems = 64
+  /// The longest that a body may take to compile when both are measured. The compiler of Mesa's
+  /// llvmpipe needs a minute for tiles.
+  private static let bodyDeadline = Duration.seconds(10)
 
   private static let native: Set<DeviceOperation> = [
     .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .nearestCodes, .gather,
@@ -75,6 +80,16 @@ public final class OpenCLDevice: Device {
       context, alignment: max(128, Int(alignmentBits) / 8),
       sharedBlockBytes: options.sharedBlockBytes,
       maxBlockBytes: min(maxAllocationBytes, memoryBytes), memoryBytes: memoryBytes)
+    /// Makes a context for what may fail.
+    func spare(deadline: Duration?) throws(TesseraError) -> (OpenCLContext, Arena) {
+      let context = try OpenCLContext(id, of: platform.library, launchDeadline: deadline)
+      return (
+        context,
+        Arena(
+          context, alignment: 128, sharedBlockBytes: options.sharedBlockBytes,
+          maxBlockBytes: maxAllocationBytes, memoryBytes: memoryBytes)
+      )
+    }
     let probe = Probe(
       context, arena: arena, cache: cache,
       triesLoops: options.triesKernels && options.loopLimit == nil)
@@ -90,27 +105,39 @@ public final class OpenCLDevice: Device {
     platformName = platform.name
     // Tiles need groups of 64. A device with smaller ones runs the body that needs no groups.
     let holdsTiles = abilities.workGroupSize >= Self.leastTileItems
-    body = options.body ?? (isCPU || !holdsTiles ? .wideItem : .tile)
+    let tileItems = 1 << (Int.bitWidth - 1 - min(256, abilities.workGroupSize).leadingZeroBitCount)
+    let abilityMacros = abilities.hasFloat64 ? ["HAS_FLOAT64": 1] : [:]
+    if let body = options.body {
+      bodyChoice = BodyChoice(body)
+    } else if !holdsTiles {
+      bodyChoice = BodyChoice(.wideItem)
+    } else if isGPU || !options.triesKernels {
+      // A group of one item leaves all but one lane of a GPU idle.
+      bodyChoice = BodyChoice(isCPU ? .wideItem : .tile)
+    } else {
+      let usual = isCPU ? KernelBody.wideItem : .tile
+      bodyChoice = BodyChoice.measured(usual: usual, cache: cache) {
+        [cache] body throws(TesseraError) in
+        // A kernel that fails may take its context with it.
+        let (context, arena) = try spare(deadline: Self.bodyDeadline)
+        return try BodyProbe(
+          body, context, arena, cache, macros: abilityMacros, tileItems: tileItems)
+      }
+    }
+    let body = bodyChoice.body
     guard body == .wideItem || holdsTiles else {
       throw TesseraError(
         .invalidArgument,
         "TESSERA_OPENCL_BODY is tile, which needs work-groups of \(Self.leastTileItems) items; "
           + "\(name) runs at most \(abilities.workGroupSize); unset it, or set it to wide")
     }
-    workGroupSize =
-      body == .wideItem
-      ? 1 : 1 << (Int.bitWidth - 1 - min(256, abilities.workGroupSize).leadingZeroBitCount)
+    workGroupSize = body == .wideItem ? 1 : tileItems
     loopLimit = options.loopLimit ?? abilities.loopLimit
-    macros = [body.macro: 1, "GROUP": workGroupSize]
-      .merging(abilities.hasFloat64 ? ["HAS_FLOAT64": 1] : [:]) { $1 }
+    macros = [body.macro: 1, "GROUP": workGroupSize].merging(abilityMacros) { $1 }
     let matrix = try MatrixChoice(
       options, candidates: context.matrixUnits(of: platform),
       probe: { [macros, cache] () throws(TesseraError) in
-        let context = try OpenCLContext(
-          id, of: platform.library, launchDeadline: options.launchDeadline)
-        let arena = Arena(
-          context, alignment: 128, sharedBlockBytes: options.sharedBlockBytes,
-          maxBlockBytes: maxAllocationBytes, memoryBytes: memoryBytes)
+        let (context, arena) = try spare(deadline: options.launchDeadline)
         return MatrixProbe(context: context, arena: arena, cache: cache, macros: macros)
       })
     matrixUnit = matrix.unit

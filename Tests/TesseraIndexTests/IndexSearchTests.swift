@@ -69,7 +69,9 @@ struct IndexSearchTests {
     let report = try search.nearest(input.queries, k: 10, effort: .all)
     let least = specification.hasPrefix("PQ") ? 0.3 : 0.8
     #expect(report.neighbors.recall(of: try input.exact(.k(10))) > least)
-    #expect((report.certifiedShare == 1) == specification.hasSuffix("Flat") || specification.hasSuffix("RFlat"))
+    #expect(
+      (report.certifiedShare == 1) == specification.hasSuffix("Flat")
+        || specification.hasSuffix("RFlat"))
   }
 
   @Test("prove hits only where no list left out holds a better row", arguments: Metric.allCases)
@@ -110,7 +112,8 @@ struct IndexSearchTests {
     #expect(other.neighbors.ids.allSatisfy { many.contains($0) })
   }
 
-  @Test("larger than their memory give the same hits", arguments: ["Flat", "IVF24,Flat", "IVF24,SQ8"])
+  @Test(
+    "larger than their memory give the same hits", arguments: ["Flat", "IVF24,Flat", "IVF24,SQ8"])
   func memory(_ specification: String) throws {
     let input = try IndexCase(.innerProduct)
     let device = try Subject.cpu()

@@ -10,11 +10,6 @@ private let flushFails = Atomic(false)
 private let launchesLeft = Atomic(0)
 private let largestWorkGroup = Atomic(0)
 private let isGone = Atomic(false)
-private struct Real: @unchecked Sendable {
-  // Safe: entry points never change.
-  let api: copencl_api
-}
-private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.library.api) }
 
 /// One after the other: what entry points read is there once.
 
@@ -268,6 +263,10 @@ private let real = Discovery.platforms(nil).platforms.first.map { Real(api: $0.l
     options.loopLimit = .max
     options.triesKernels = false
     for device in OpenCLDevice.all(options).devices {
+      // As few work items as there can be: each goes through more than 65,535 rounds.
+      var values = LaunchValues()
+      (values[.itemsPerUnit], values[.sliceKiB]) = (1, 1024)
+      device.tuning[.search(queries: 1500, rows: 20_000, dimension: 16)] = values
       var numbers = Numbers(seed: 34)
       let rows = try Vectors(numbers.floats(20_000 * 16), dimension: 16)
       let queries = try Vectors(numbers.floats(1500 * 16), dimension: 16)

@@ -17,9 +17,17 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
     }.filter { $0.unit.multiplies($0.filter) }
   }
 
+  static let packedProducts = "cl_khr_integer_dot_product"
+  /// True if a driver here multiplies packed bytes itself.
+  static var hasPackedProducts: Bool {
+    Subject.all.contains {
+      $0.device.context.text(CL_DEVICE_EXTENSIONS).contains(packedProducts)
+    }
+  }
+
   /// Devices whose searches go through the unit.
   func devices() -> (devices: [OpenCLDevice], problems: [TesseraError]) {
-    var options = OpenCLOptions()
+    var options = Subject.options
     options.body = .tile
     options.filter = filter
     options.matrixUnits = .emulated
@@ -80,11 +88,13 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
 
   @Test(
     "a driver's own products of packed bytes are those of its emulation, tile for tile",
-    .enabled(if: Self.hasPackedProducts, "no driver here has cl_khr_integer_dot_product"))
+    .enabled(if: EmulatedUnit.hasPackedProducts, "no driver here has cl_khr_integer_dot_product"))
   func packedProducts() throws {
     for subject in Subject.all where subject.device.body == .tile {
       let context = subject.device.context
-      guard context.text(CL_DEVICE_EXTENSIONS).contains(Self.packedProducts) else { continue }
+      guard context.text(CL_DEVICE_EXTENSIONS).contains(EmulatedUnit.packedProducts) else {
+        continue
+      }
       let probe = MatrixProbe(
         context: context, arena: subject.device.session.arena, cache: subject.device.cache,
         macros: ["BODY_TILE": 1, "GROUP": subject.device.workGroupSize])
@@ -98,13 +108,6 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
       let emulated = try probe.products(
         a, b, dimension: dimension, MatrixUnit(kind: .dotProduct, isEmulated: true), .int8)
       #expect(found == emulated)
-    }
-  }
-
-  private static let packedProducts = "cl_khr_integer_dot_product"
-  private static var hasPackedProducts: Bool {
-    Subject.all.contains {
-      $0.device.context.text(CL_DEVICE_EXTENSIONS).contains(packedProducts)
     }
   }
 
@@ -122,12 +125,17 @@ struct EmulatedUnit: Sendable, CustomTestStringConvertible {
     #expect(names("NVIDIA CUDA", "NVIDIA Corporation") == ["nvidia", "dot-product"])
     #expect(names("Portable Computing Language", "NVIDIA Corporation") == [])
     #expect(names("rusticl", "NVIDIA") == [])
-    #expect(names("Portable Computing Language", "GenuineIntel", isGPU: false, dots) == [])
+    // A CPU's are used where bytes are asked for.
+    #expect(
+      names("Portable Computing Language", "GenuineIntel", isGPU: false, dots) == ["dot-product"])
     #expect(
       names("AMD Accelerated Parallel Processing", "Advanced Micro Devices, Inc.", dots)
         == ["amd-mfma", "amd-wmma", "dot-product"])
     #expect(
-      names("AMD Accelerated Parallel Processing", "AuthenticAMD", isGPU: false, dots) == [])
+      names("AMD Accelerated Parallel Processing", "AuthenticAMD", isGPU: false, dots)
+        == ["dot-product"])
+    #expect(
+      names("Intel(R) OpenCL", "Intel(R) Corporation", isGPU: false, intel) == [])
     #expect(names("rusticl", "AMD", dots) == ["dot-product"])
     #expect(
       names("Intel(R) OpenCL Graphics", "Intel(R) Corporation", intel) == ["intel-16", "intel-8"])

@@ -6,16 +6,6 @@ import Testing
 @testable import TesseraOpenCL
 
 @Suite struct ProgramCacheTests {
-  /// A folder that is removed with the test.
-  private final class Folder {
-    let path = NSTemporaryDirectory() + "tessera-cache-\(UUID().uuidString)"
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-    var files: [String] {
-      ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
-        .map { path + "/" + $0 }
-    }
-  }
-
   @Test("a binary comes back for its key only")
   func roundTrip() {
     let folder = Folder()

@@ -3,7 +3,7 @@ import Testing
 
 @testable import TesseraOpenCL
 
-/// A device that filters on rounded numbers by an emulated unit.
+/// A device that filters on rounded numbers: by an emulated unit, or by its own.
 struct MatrixSubject: Sendable, CustomTestStringConvertible {
   let emulated: EmulatedUnit
   let device: OpenCLDevice
@@ -17,6 +17,18 @@ struct MatrixSubject: Sendable, CustomTestStringConvertible {
   /// One unit for halves, one for bytes: what does not depend on the unit.
   static let one = [SearchFilter.float16, .int8].compactMap { filter in
     all.first { $0.emulated.filter == filter }
+  }
+
+  /// Devices whose own unit multiplies bytes, such as a CPU's dot products; none where there is no
+  /// such unit.
+  static let own = KernelBody.allCases.flatMap { body in
+    var options = Subject.options
+    (options.body, options.filter) = (body, .int8)
+    return OpenCLDevice.all(options).devices.compactMap { device in
+      device.matrixUnit.map {
+        MatrixSubject(emulated: EmulatedUnit(unit: $0, filter: .int8), device: device)
+      }
+    }
   }
 
   var search: SearchSubject { SearchSubject(device: device, scoresOnDevice: true) }
@@ -38,7 +50,18 @@ struct MatrixSubject: Sendable, CustomTestStringConvertible {
   }
 
   @Test(
-    "hits are the reference's, bit for bit", arguments: MatrixSubject.all,
+    "products of packed bytes are in use where bytes are asked for, with either body",
+    .enabled(
+      if: EmulatedUnit.hasPackedProducts, "no driver here has cl_khr_integer_dot_product"))
+  func packedProducts() throws {
+    let names = MatrixSubject.own.map(\.device.info.variant)
+    #expect(names.contains { $0.hasPrefix("tile, int8 on ") })
+    #expect(names.contains { $0.hasPrefix("wide-item, int8 on ") })
+    #expect(names.allSatisfy { !$0.contains("emulated") })
+  }
+
+  @Test(
+    "hits are the reference's, bit for bit", arguments: MatrixSubject.all + MatrixSubject.own,
     [(1, 1, 1, 1), (33, 17, 9, 38), (300, 33, 40, 7), (700, 75, 5, 3)])
   func matchesReference(
     _ subject: MatrixSubject, _ size: (rows: Int, dimension: Int, queries: Int, k: Int)

@@ -1,4 +1,7 @@
+import COpenCL
+import Foundation
 import TesseraCompute
+import TesseraHost
 import Testing
 
 @testable import TesseraOpenCL
@@ -10,9 +13,34 @@ struct Subject: Sendable, CustomTestStringConvertible {
   var testDescription: String { "\(device.info.identifier) \(device.info.variant)" }
 
   static let all: [Subject] = KernelBody.allCases.flatMap { body in
-    var options = OpenCLOptions()
+    var options = Self.options
     options.body = body
     return OpenCLDevice.all(options).devices.map { Subject(device: $0) }
+  }
+
+  /// The defaults, with a program cache where `TESSERA_TEST_PROGRAMS` names a folder: for drivers
+  /// that keep no programs themselves.
+  static var options: OpenCLOptions {
+    var options = OpenCLOptions()
+    options.cacheDirectory = Environment["TESSERA_TEST_PROGRAMS"]
+    return options
+  }
+}
+
+/// The first driver's entry points, for entry points that cannot capture them.
+struct RealDriver: @unchecked Sendable {
+  // Safe: entry points never change.
+  let api: copencl_api
+}
+let real = Discovery.platforms(nil).platforms.first.map { RealDriver(api: $0.library.api) }
+
+/// A folder that is removed with the test.
+final class Folder {
+  let path = NSTemporaryDirectory() + "tessera-cache-\(UUID().uuidString)"
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+  var files: [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+      .map { path + "/" + $0 }
   }
 }
 

@@ -7,7 +7,9 @@ struct DevicesCommand: ParsableCommand {
     abstract: "List every device: kind, memory, limits, native operations, variant in use.",
     discussion: """
       --measure measures how fast each is at searches, in turns, and keeps the
-      speeds for --device auto: use it when they were taken on a busy machine.
+      speeds for --device auto: use it when they were taken on a busy machine. It
+      chooses the kernel body of OpenCL devices that are no GPUs anew, too; the
+      variant says how much faster it was than the other one.
 
       Examples:
         tessera devices
@@ -27,7 +29,7 @@ struct DevicesCommand: ParsableCommand {
     if output.json {
       try JSONOutput.print(
         Listing(
-          devices: devices.map { DeviceDescription($0.info, Devices.platformName(of: $0)) },
+          devices: devices.map { DeviceDescription($0) },
           problems: problems.map(\.description)))
       return
     }
@@ -37,7 +39,8 @@ struct DevicesCommand: ParsableCommand {
       table.add(
         info.identifier, info.kind.rawValue,
         info.memoryBytes == .max ? "-" : info.memoryBytes.asBytes, "\(info.computeUnits)",
-        info.variant, "\(info.accelerated.count)/\(DeviceOperation.allCases.count)",
+        info.variant + Devices.bodyNote(of: device),
+        "\(info.accelerated.count)/\(DeviceOperation.allCases.count)",
         platform.isEmpty ? info.name : "\(info.name) (\(platform))")
     }
     table.print()
@@ -108,9 +111,13 @@ struct DeviceDescription: Encodable {
   let maxWorkGroupSize: Int
   let hasFloat64: Bool
   let accelerated: [String]
+  /// The seconds that a small product took with each kernel body; empty where none were measured.
+  let bodySeconds: [String: Double]
 
-  init(_ info: DeviceInfo, _ platform: String) {
-    self.platform = platform
+  init(_ described: any Device) {
+    let info = described.info
+    platform = Devices.platformName(of: described)
+    bodySeconds = Devices.bodySeconds(of: described)
     device = info.identifier
     name = info.name
     kind = info.kind.rawValue

@@ -63,7 +63,7 @@ extension Devices {
         return .ok(
           info.identifier,
           "\(info.name), \(Devices.platformName(of: device)), driver \(info.driver), "
-            + "\(info.variant)"
+            + info.variant + Devices.bodyNote(of: device)
             + (host.isEmpty ? "" : "; leaves to the host: \(host.joined(separator: ", "))"))
       }
     // These say themselves what to do.

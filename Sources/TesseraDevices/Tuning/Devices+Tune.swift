@@ -23,6 +23,7 @@ extension Devices {
       throw TesseraError(
         .unsupported, "tune: \(choice) has no launch parameters; use opencl or opencl:N")
     }
+    if afresh { OpenCLDevice.forgetBodyChoices() }
     let selected = try Backends.live(threads: nil).select(choice, for: typicalSearch)
     guard let device = selected.device as? OpenCLDevice else {
       throw TesseraError(

@@ -73,7 +73,8 @@ public enum IndexFile {
 
   private static func index(_ file: MappedArrays) throws(TesseraError) -> Index {
     let texts = file.metadata
-    guard texts["content"] == "index", file.hasHeaderChecksum, let specification = texts["specification"],
+    guard texts["content"] == "index", file.hasHeaderChecksum,
+      let specification = texts["specification"],
       let metric = texts["metric"].flatMap(Metric.init),
       let written = texts["version"].flatMap({ Int($0) }),
       let dimension = texts["dimension"].flatMap({ Int($0) }), dimension > 0

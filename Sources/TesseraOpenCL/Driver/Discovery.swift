@@ -43,6 +43,13 @@ extension OpenCLDevice {
   /// end of a process, which ends the drivers too, may crash then.
   package static var hasLostCalls: Bool { Watchdog.hasLostCalls }
 
+  /// Forgets which kernel bodies were faster: devices that are found from now on measure anew.
+  package static func forgetBodyChoices() {
+    if let directory = (try? OpenCLOptions.fromEnvironment())?.cacheDirectory {
+      BodyChoice.forgetAll(in: directory)
+    }
+  }
+
   /// Loads the drivers and asks what devices they have, without using one.
   package static func loadDrivers() {
     let options = (try? OpenCLOptions.fromEnvironment()) ?? OpenCLOptions()

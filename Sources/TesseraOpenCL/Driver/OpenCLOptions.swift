@@ -5,7 +5,8 @@ internal import TesseraHost
 public struct OpenCLOptions: Sendable, Hashable {
   /// The only library to load · a path or a name · nil looks in the usual places.
   public var library: String?
-  /// The body every hot kernel runs · nil lets the type of the device decide.
+  /// The body every hot kernel runs · nil takes tiles on GPUs, elsewhere the body that was faster when
+  /// both were measured (``BodyChoice``).
   public var body: KernelBody?
   /// The numbers that the filter of a search computes in · nil lets the device decide: halves where
   /// there is a matrix unit for them, else Float32. Rounding is left out where the dimension is
@@ -29,7 +30,7 @@ public struct OpenCLOptions: Sendable, Hashable {
   /// that time; nil waits for ever. Launches are cut to a tenth of a second or so.
   public var launchDeadline: Duration? = .seconds(60)
 
-  /// The usual places, the device's own body, no cache, a minute for a launch.
+  /// The usual places, the device's usual body, no cache, a minute for a launch.
   public init() {}
 
   /// Reads what the environment asks for: `TESSERA_OPENCL_LIBRARY`, `TESSERA_OPENCL_BODY` (`tile` or
@@ -94,6 +95,9 @@ public enum KernelBody: String, Sendable, Hashable, CaseIterable {
   /// One work item with explicit 16-wide vectors, in a group of its own: for CPUs, where tiles run
   /// 20 to 60 times slower.
   case wideItem = "wide-item"
+
+  /// The body that this one is not.
+  var other: KernelBody { self == .tile ? .wideItem : .tile }
 
   /// The macro that selects it in the kernels.
   var macro: String { self == .tile ? "BODY_TILE" : "BODY_WIDE" }

@@ -67,8 +67,10 @@ struct MatrixUnit: Sendable, Hashable {
   static func candidates(
     platform: String, vendor: String, isGPU: Bool, extensions: String
   ) -> [MatrixUnit] {
-    guard isGPU else { return [] }
     let names = Set(extensions.split(separator: " ").map(String.init))
+    let dotProducts =
+      names.contains("cl_khr_integer_dot_product") ? [MatrixUnit(kind: .dotProduct)] : []
+    guard isGPU else { return dotProducts }
     var units: [MatrixUnit] = []
     if platform == "NVIDIA CUDA" && vendor.hasPrefix("NVIDIA") {
       return [MatrixUnit(kind: .nvidia), MatrixUnit(kind: .dotProduct, usesPTX: true)]
@@ -79,9 +81,6 @@ struct MatrixUnit: Sendable, Hashable {
     if names.contains("cl_intel_subgroup_matrix_multiply_accumulate") {
       units = [MatrixUnit(kind: .intel16), MatrixUnit(kind: .intel8)]
     }
-    if names.contains("cl_khr_integer_dot_product") {
-      units.append(MatrixUnit(kind: .dotProduct))
-    }
-    return units
+    return units + dotProducts
   }
 }
