@@ -70,13 +70,13 @@ public struct ResidualQuantizer: Quantizer {
       let range = start..<min(start + blockRows, vectors.count)
       let values = vectors.rows(range).widened()
       if values.span.exceeds(1) { try Shapes.requireFinite(vectors, "encode") }
-      let rows = layout.padded(values.subtracting(center))
+      let rows = try layout.padded(values.subtracting(center))
       var numbers = [UInt16](repeating: 0, count: range.count * partCount * stageCount)
       for (part, encoder) in encoders.enumerated() {
         let own =
           partCount == 1
           ? rows
-          : rows.columns(
+          : try rows.columns(
             part * layout.width..<(part + 1) * layout.width, of: layout.paddedDimension)
         let found = try encoder.numbers(own) { done throws(TesseraError) in
           let rows = Double(range.count) * Double(part) + Double(done)
