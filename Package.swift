@@ -93,7 +93,8 @@ let package = Package(
     .testTarget(
       name: "FaultTests",
       dependencies: [
-        "COpenCL", "TesseraCompute", "TesseraOpenCL", "TesseraQuantization", "TesseraRetrieval",
+        "COpenCL", "TesseraCompute", "TesseraHost", "TesseraOpenCL", "TesseraQuantization",
+        "TesseraRetrieval",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -97,6 +97,9 @@ extension TesseraError {
   public var isFailureOfDevice: Bool {
     [.outOfMemory, .deviceFailure, .deviceLost, .buildFailure].contains(code)
   }
+
+  /// Tells whether the call was ended from outside, which says nothing of what it was doing.
+  package var isStop: Bool { [.cancelled, .deadlineExceeded].contains(code) }
 }
 
 extension TesseraError: CustomStringConvertible {

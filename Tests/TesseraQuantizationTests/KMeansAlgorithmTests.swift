@@ -108,10 +108,13 @@ import Testing
   @Test("mini-batches come near what all points give")
   func miniBatch() throws {
     let values = KMeansTests.points(4000, dimension: 4, centers: 6)
-    let full = try cluster(values, dimension: 4, .init(clusterCount: 6), on: CPUDevice())
+    // The best of some starts: one that misses a cluster says nothing of the batches.
+    let full = try cluster(
+      values, dimension: 4, .init(clusterCount: 6, restarts: 5), on: CPUDevice())
     let batches = try cluster(
       values, dimension: 4,
-      .init(clusterCount: 6, iterations: 40, algorithm: .miniBatch(size: 200)), on: CPUDevice())
+      .init(clusterCount: 6, iterations: 40, algorithm: .miniBatch(size: 200), restarts: 5),
+      on: CPUDevice())
     #expect(batches.iterations == 40 && batches.labels.count == 4000)
     #expect(batches.finalObjective < 1.1 * full.finalObjective)
     // The objective of a batch stands for all.

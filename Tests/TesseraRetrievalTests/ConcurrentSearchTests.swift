@@ -3,6 +3,7 @@ import Synchronization
 import TesseraCPU
 import TesseraCompute
 import TesseraHost
+import TesseraOpenCL
 import Testing
 
 @testable import TesseraRetrieval
@@ -11,10 +12,10 @@ import Testing
 struct ConcurrentSearchTests {
   static let dimension = 128
 
-  static func search(rows: Int) throws -> FlatSearch {
+  static func search(rows: Int, on device: (any Device)? = nil) throws -> FlatSearch {
     try FlatSearch(
       Vectors(ExtremeScoreTests.numbers(rows * dimension, times: 1, seed: 3), dimension: dimension),
-      metric: .squaredL2, on: CPUDevice())
+      metric: .squaredL2, on: device ?? CPUDevice())
   }
 
   static func queries(_ count: Int) throws -> Vectors {
@@ -35,11 +36,10 @@ struct ConcurrentSearchTests {
   /// Ends a search of more than a second by `stop`, 50 ms after it began; nil lets it end by itself.
   /// Returns how it ended, and how long after `stop`, or after its beginning.
   private func ending(
-    _ control: RunControl, by stop: (@Sendable (Task<Ending, Never>) -> Void)?
+    of search: FlatSearch, _ control: RunControl,
+    by stop: (@Sendable (Task<Ending, Never>) -> Void)?
   ) async throws -> (code: TesseraError.Code?, late: Duration) {
-    let search = try Self.search(rows: 100_000)
     let queries = try Self.queries(1024 * 4)
-    _ = try await search.nearest(queries.rows(0..<1), k: 1)
     let began = ContinuousClock.now
     let task = Task(executorPreference: OwnThread()) { () -> Ending in
       do throws(TesseraError) {
@@ -69,16 +69,39 @@ struct ConcurrentSearchTests {
     let moment: ContinuousClock.Instant
   }
 
-  @Test("a signal, a deadline and a cancelled task each end a search at once")
+  /// The soonest of some endings: the machine is shared, and what is tested is the search.
+  private func soonest(
+    _ code: TesseraError.Code,
+    _ ending: () async throws -> (code: TesseraError.Code?, late: Duration)
+  ) async throws -> Duration {
+    var soonest = Duration.seconds(60)
+    for _ in 0..<12 where soonest > .milliseconds(100) {
+      let found = try await ending()
+      #expect(found.code == code)
+      soonest = min(soonest, found.late)
+    }
+    return soonest
+  }
+
+  @Test("a signal, a deadline and a cancelled task each end a search within a tenth of a second")
   func stops() async throws {
-    // Ten times what is promised of an idle machine: tests share theirs.
-    let signal = StopSignal()
-    let raised = try await ending(RunControl(stop: signal)) { _ in signal.raise() }
-    #expect(raised.code == .cancelled && raised.late < .seconds(1))
-    let cancelled = try await ending(RunControl()) { $0.cancel() }
-    #expect(cancelled.code == .cancelled && cancelled.late < .seconds(1))
-    let late = try await ending(RunControl(stop: StopSignal(deadline: .now)), by: nil)
-    #expect(late.code == .deadlineExceeded && late.late < .seconds(1))
+    for device in [try CPUDevice()] + OpenCLDevice.all().devices as [any Device] {
+      let search = try Self.search(rows: 100_000, on: device)
+      // Rows are prepared, and programs compiled, outside of what is measured.
+      _ = try await search.nearest(Self.queries(1024 * 4).rows(0..<64), k: 1000)
+      let raised = try await soonest(.cancelled) {
+        let signal = StopSignal()
+        return try await ending(of: search, RunControl(stop: signal)) { _ in signal.raise() }
+      }
+      let cancelled = try await soonest(.cancelled) {
+        try await ending(of: search, RunControl()) { $0.cancel() }
+      }
+      let late = try await soonest(.deadlineExceeded) {
+        try await ending(of: search, RunControl(stop: StopSignal(deadline: .now)), by: nil)
+      }
+      let limit = Duration.milliseconds(100)
+      #expect(max(raised, cancelled, late) <= limit, "\(device.info.identifier)")
+    }
   }
 
   /// Numbers of threads that were seen.

@@ -1,5 +1,6 @@
 internal import CSIMD
 public import TesseraCompute
+internal import TesseraHost
 
 extension CPUDevice {
   /// Adds in Float64 with SIMD kernels, queries divided among threads, vectors in blocks that stay
@@ -23,6 +24,7 @@ extension CPUDevice {
       for first in stride(from: 0, to: count, by: block) {
         let last = min(first + block, count)
         for query in range {
+          if query % 64 == 0 { try StopSignal.check() }
           var scorer = csimd_scorer()
           scorer.query = UnsafePointer(rows.start + query * queries.columns)
           scorer.rows = source.kernelRows

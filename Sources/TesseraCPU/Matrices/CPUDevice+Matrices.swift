@@ -1,5 +1,6 @@
 internal import CSIMD
 public import TesseraCompute
+internal import TesseraHost
 
 extension CPUDevice {
   /// Calls `multiply` with the vectors transposed, in Float32.
@@ -116,19 +117,26 @@ extension CPUDevice {
     _ labels: UnsafeMutableBufferPointer<Int32>, clusters: Int
   ) throws(TesseraError) -> (order: [Int32], starts: [Int]) {
     var starts = [Int](repeating: 0, count: clusters + 1)
-    for (point, label) in labels.enumerated() {
-      guard label >= 0, Int(label) < clusters else {
-        throw Shapes.outside(
-          "accumulateClusters: label", value: Int(label), at: point, limit: clusters)
+    let run = 1 << 20
+    try StopSignal.checkEvery(run, of: labels.count) { points throws(TesseraError) in
+      for point in points {
+        let label = labels[point]
+        guard label >= 0, Int(label) < clusters else {
+          throw Shapes.outside(
+            "accumulateClusters: label", value: Int(label), at: point, limit: clusters)
+        }
+        starts[Int(label) + 1] += 1
       }
-      starts[Int(label) + 1] += 1
     }
     for cluster in 0..<clusters { starts[cluster + 1] += starts[cluster] }
     var next = starts
     var order = [Int32](repeating: 0, count: labels.count)
-    for (point, label) in labels.enumerated() {
-      order[next[Int(label)]] = Int32(point)
-      next[Int(label)] += 1
+    try StopSignal.checkEvery(run, of: labels.count) { points in
+      for point in points {
+        let label = Int(labels[point])
+        order[next[label]] = Int32(point)
+        next[label] += 1
+      }
     }
     return (order, starts)
   }

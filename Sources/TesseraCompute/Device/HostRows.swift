@@ -9,7 +9,8 @@ extension WorkerPool {
   /// Makes `count` rows of `width` elements, whole ranges of rows at a time.
   ///
   /// - Parameters:
-  ///   - minimum: Rows that are worth a range of their own.
+  ///   - minimum: Rows that are worth a range of their own; eight times as many are the most that
+  ///     are made between two looks at the stop signal.
   ///   - fill: Writes every element of the rows of a range; what it writes for a row must not depend
   ///     on the range. The elements hold no defined values before.
   /// - Throws: What `fill` throws, and as ``run(_:_:)``.
@@ -99,7 +100,7 @@ extension WorkerPool {
     _ body: @Sendable (Int, inout MutableSpan<Element>) throws(TesseraError) -> Void
   ) throws(TesseraError) {
     let shared = SharedElements(target)
-    try split(count, minimum: minimum) { range throws(TesseraError) in
+    try split(count, minimum: minimum, maximum: 8 * minimum) { range throws(TesseraError) in
       for row in range {
         var own = UnsafeMutableBufferPointer(
           rebasing: shared.elements[row * width..<(row + 1) * width]
@@ -114,7 +115,7 @@ extension WorkerPool {
     _ fill: @Sendable (Range<Int>, inout MutableSpan<Element>) throws(TesseraError) -> Void
   ) throws(TesseraError) {
     let shared = SharedElements(target)
-    try split(count, minimum: minimum) { range throws(TesseraError) in
+    try split(count, minimum: minimum, maximum: 8 * minimum) { range throws(TesseraError) in
       var own = UnsafeMutableBufferPointer(
         rebasing: shared.elements[range.lowerBound * width..<range.upperBound * width]
       ).mutableSpan

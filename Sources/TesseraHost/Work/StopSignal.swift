@@ -57,6 +57,20 @@ public final class StopSignal: Sendable {
     if Task.isCancelled { throw TesseraError(.cancelled, "the work was cancelled") }
   }
 
+  /// Calls `body` for consecutive ranges that cover `0..<count`, `length` long but for the last, and
+  /// looks at the signal of the call that is under way before each: for loops of very many short
+  /// steps.
+  ///
+  /// - Throws: As ``check()-swift.type.method``.
+  package static func checkEvery(
+    _ length: Int, of count: Int, _ body: (Range<Int>) throws(TesseraError) -> Void
+  ) throws(TesseraError) {
+    for start in stride(from: 0, to: count, by: length) {
+      try check()
+      try body(start..<min(start + length, count))
+    }
+  }
+
   /// Runs `work`, whose calls of ``check()-swift.type.method`` then look at this signal, and still
   /// at that of the longer call it may be a step of.
   package func govern<Result>(

@@ -26,22 +26,29 @@ struct DriverHandles: @unchecked Sendable {
   ///
   /// Safe to share: the object has one owner, which is whoever gets this.
   struct Made: @unchecked Sendable {
-    let status: Int32
-    let object: OpaquePointer?
+    var status: Int32
+    var object: OpaquePointer?
   }
 
-  /// Waits for every command queued so far, a step for each of `marks`.
+  /// Waits for every command queued so far, a step for each of `marks`; no longer than the caller
+  /// does.
   func finish(_ marks: [Mark], _ progress: Watchdog.Progress) -> Int32 {
     var worst: Int32 = 0
-    for mark in marks {
+    for mark in marks where !progress.isLeft {
       var event: cl_event? = mark.event
       let status = library.api.clWaitForEvents(1, &event)
       if worst == 0 { worst = status }
-      _ = library.api.clReleaseEvent(mark.event)
       progress.step()
     }
+    forget(marks)
+    guard !progress.isLeft else { return worst }
     let status = library.api.clFinish(queue)
     return status == 0 ? worst : status
+  }
+
+  /// Lets go of `marks`, whether they have come or not.
+  func forget(_ marks: [Mark]) {
+    for mark in marks { _ = library.api.clReleaseEvent(mark.event) }
   }
 
   /// Returns success if a word can be written and read back, or if there is only no room for one.

@@ -88,6 +88,8 @@ extension Program {
       case .local(let byteCount): values.append(.local(byteCount))
       }
     }
-    try context.launch(kernel, named: name, values, over: grid, owners: owners)
+    try context.launch(
+      OpenCLContext.QueuedLaunch(
+        kernel: kernel, name: name, arguments: values, grid: grid, owners: owners))
   }
 }

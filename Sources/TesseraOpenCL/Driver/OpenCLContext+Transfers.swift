@@ -48,8 +48,10 @@ extension OpenCLContext {
     try commands.withLock { commands throws(TesseraError) in
       try requireAlive()
       try requireOwn(buffer)
+      try sendBatch(&commands)
       let handles = handles
       let memory = DriverHandles.Memory(handle: buffer.memory)
+      let sharesStaging = byteCount > Self.smallBytes
       let buffers = try staging(for: byteCount, &commands)
       let step = buffers[0].byteCount
       var earlier: (bytes: Range<Int>, staging: Staging, landing: Landing)?
@@ -57,11 +59,15 @@ extension OpenCLContext {
         let bytes = start..<min(start + step, byteCount)
         let staging = buffers[start / step % buffers.count]
         before(bytes, staging)
+        let mustFinish = sharesStaging && commands.launchCount > 0
         let marks = commands.takeMarks()
         let (landing, previous) = (Landing(), earlier?.landing)
         let isLast = bytes.upperBound == byteCount
-        let status = watchdog.wait { progress in
-          var worst = marks.isEmpty ? 0 : handles.finish(marks, progress)
+        let move = { @Sendable (progress: Watchdog.Progress) -> Int32 in
+          var worst: Int32 = 0
+          if mustFinish || !marks.isEmpty { worst = handles.finish(marks, progress) }
+          // Nobody may leave memory that is still used to later transfers.
+          guard sharesStaging ? progress.keepCaller() : !progress.isLeft else { return worst }
           if worst == 0 { worst = command(handles, memory, bytes, staging, &landing.event) }
           if worst == 0, !isLast { worst = handles.library.api.clFlush(handles.queue) }
           for landing in [previous, isLast || worst != 0 ? landing : nil] {
@@ -72,8 +78,13 @@ extension OpenCLContext {
           if worst != 0 { handles.settle(buffers) }
           return worst
         }
+        // A caller that leaves does not know whether something is still queued.
+        commands.launchCount = 1
+        let status =
+          earlier == nil ? try watchdog.waitUnlessStopped(for: move) : watchdog.wait(for: move)
         if status == nil { for buffer in buffers { buffer.keepForEver() } }
         try check(status, call)
+        commands.launchCount = 0
         if let earlier { after(earlier.bytes, earlier.staging) }
         if isLast { after(bytes, staging) }
         earlier = (bytes, staging, landing)

@@ -146,10 +146,11 @@ final class OpenCLContext: Sendable {
   ) throws(TesseraError) -> OpaquePointer {
     try requireAlive()
     let handles = handles
-    let made = watchdog.wait { _ in
-      var status: cl_int = 0
-      let object = maker(handles, &status)
-      return DriverHandles.Made(status: status, object: object)
+    let made = try watchdog.waitUnlessStopped { progress in
+      var made = DriverHandles.Made(status: 0, object: nil)
+      guard progress.keepCaller() else { return made }
+      made.object = maker(handles, &made.status)
+      return made
     }
     guard let made else { throw abandon(call()) }
     guard made.status == 0, let object = made.object else { throw failure(made.status, call()) }
@@ -223,6 +224,7 @@ final class OpenCLContext: Sendable {
   func finish() throws(TesseraError) {
     try commands.withLock { commands throws(TesseraError) in
       try requireAlive()
+      try sendBatch(&commands)
       try settle(&commands)
     }
   }
@@ -244,47 +246,127 @@ final class OpenCLContext: Sendable {
     var marks: [DriverHandles.Mark]
   }
 
-  /// Sets a kernel's arguments, queues it over `grid`, and lets the device begin.
+  /// One start of a kernel, before the driver hears of it.
+  struct QueuedLaunch: @unchecked Sendable {
+    // Safe: whoever launches a kernel holds its program, and arguments are set where it is queued.
+    let kernel: cl_kernel
+    let name: String
+    let arguments: [ArgumentValue]
+    let grid: Grid
+    /// What holds the memory in `arguments`: kept while the call is out.
+    let owners: [OpenCLStorage]
+  }
+
+  /// Launches that go to the driver together.
   ///
-  /// - Parameter owners: What holds the memory in `arguments`: kept while the call is out.
-  func launch(
-    _ kernel: cl_kernel, named name: String, _ arguments: [ArgumentValue], over grid: Grid,
-    owners: [OpenCLStorage]
-  ) throws(TesseraError) {
-    struct Named: @unchecked Sendable {
-      // Safe: whoever launches a kernel holds its program.
-      let kernel: cl_kernel
+  /// Safe to share: only the call that collects them touches them.
+  private final class LaunchBatch: @unchecked Sendable {
+    /// Launches, and operations in them, that are not held back any more.
+    static let (largestCount, largestWork) = (64, 1 << 28)
+
+    let context: OpenCLContext
+    private var launches: [QueuedLaunch] = []
+    private var work = 0
+
+    init(_ context: OpenCLContext) { self.context = context }
+
+    /// Returns true when it is time to send them.
+    func add(_ launch: QueuedLaunch) -> Bool {
+      launches.append(launch)
+      let groups = launch.grid.workGroups.x.multipliedReportingOverflow(
+        by: launch.grid.workGroups.y)
+      let (more, overflows) = groups.partialValue.multipliedReportingOverflow(
+        by: launch.grid.workEach)
+      work = groups.overflow || overflows ? Self.largestWork : min(work + more, Self.largestWork)
+      return launches.count >= Self.largestCount || work >= Self.largestWork
     }
-    let (handles, named) = (handles, Named(kernel: kernel))
-    try commands.withLock { commands throws(TesseraError) in
-      try requireAlive()
-      let before = Launched(
-        launchCount: commands.launchCount, work: commands.work, marks: commands.takeMarks())
-      let after = watchdog.wait { progress in
-        withExtendedLifetime(owners) {
-          var launched = before
-          handles.launch(named.kernel, name, arguments, over: grid, &launched, progress)
-          return launched
-        }
-      }
-      guard let after else { throw abandon("clEnqueueNDRangeKernel(\(name))") }
-      (commands.launchCount, commands.work) = (after.launchCount, after.work)
-      commands.marks = after.marks
-      try check(after.status, after.call)
+
+    func take() -> [QueuedLaunch] {
+      defer { (launches, work) = ([], 0) }
+      return launches
     }
   }
 
-  /// The compiler's status for `program`. Other threads' commands go on meanwhile.
-  func build(_ program: cl_program, options: String) throws(TesseraError) -> Int32 {
+  /// The batch of the call that is under way in this task.
+  @TaskLocal private static var batch: LaunchBatch?
+
+  /// Runs `work`, whose launches go to the driver's thread together: the way there and back costs
+  /// more than a short kernel. They are sent early where there is much to do, and before anything is
+  /// waited for; what `work` launched before it throws may never begin.
+  func together(_ work: () throws(TesseraError) -> Void) throws(TesseraError) {
+    let batch = LaunchBatch(self)
+    try Self.$batch.withValue(batch) {
+      Result { () throws(TesseraError) in
+        try work()
+        try commands.withLock { commands throws(TesseraError) in try sendBatch(&commands) }
+      }
+    }.get()
+  }
+
+  /// Sends what was held back in this task.
+  func sendBatch(_ commands: inout Commands) throws(TesseraError) {
+    guard let batch = Self.batch, batch.context === self else { return }
+    let launches = batch.take()
+    if !launches.isEmpty { try send(launches, &commands) }
+  }
+
+  /// Sets a kernel's arguments, queues it over the launches of its grid, and lets the device begin; or
+  /// holds it back until that is worth it.
+  func launch(_ launch: QueuedLaunch) throws(TesseraError) {
+    if let batch = Self.batch, batch.context === self {
+      guard batch.add(launch) else { return try requireAlive() }
+      return try commands.withLock { commands throws(TesseraError) in try sendBatch(&commands) }
+    }
+    try commands.withLock { commands throws(TesseraError) in try send([launch], &commands) }
+  }
+
+  private func send(
+    _ launches: [QueuedLaunch], _ commands: inout Commands
+  ) throws(TesseraError) {
+    try requireAlive()
+    let handles = handles
+    let before = Launched(
+      call: "clEnqueueNDRangeKernel(\(launches[0].name))", launchCount: commands.launchCount,
+      work: commands.work, marks: commands.takeMarks())
+    // A caller that leaves does not know whether something is queued.
+    commands.launchCount = 1
+    let after = try watchdog.waitUnlessStopped { progress in
+      withExtendedLifetime(launches) {
+        var launched = before
+        for launch in launches where launched.status == 0 {
+          handles.launch(launch, &launched, progress)
+        }
+        if launched.status == 0 {
+          launched.call = "clFlush"
+          launched.status = handles.library.api.clFlush(handles.queue)
+        }
+        if !progress.keepCaller() { handles.forget(launched.marks) }
+        return launched
+      }
+    }
+    guard let after else { throw abandon(before.call) }
+    (commands.launchCount, commands.work) = (after.launchCount, after.work)
+    commands.marks = after.marks
+    try check(after.status, after.call)
+  }
+
+  /// The compiler's status for `program`, which `owner` holds until the compiler is done. Other
+  /// threads' commands go on meanwhile.
+  func build(
+    _ program: cl_program, of owner: Program, options: String
+  ) throws(TesseraError) -> Int32 {
     try requireAlive()
     struct Unbuilt: @unchecked Sendable {
       // Safe: nobody else uses a program that is being built.
       let program: cl_program
+      let owner: Program
     }
-    let (handles, unbuilt) = (handles, Unbuilt(program: program))
-    let status = Watchdog(limit: watchdog.limit).wait { _ in
-      var device: cl_device_id? = handles.device
-      return handles.library.api.clBuildProgram(unbuilt.program, 1, &device, options, nil, nil)
+    let (handles, unbuilt) = (handles, Unbuilt(program: program, owner: owner))
+    let status = try Watchdog(limit: watchdog.limit).waitUnlessStopped { _ in
+      withExtendedLifetime(unbuilt.owner) {
+        var device: cl_device_id? = handles.device
+        return handles.library.api.clBuildProgram(unbuilt.program, 1, &device, options, nil, nil)
+      }
     }
     guard let status else { throw abandon("clBuildProgram") }
     return status
@@ -293,7 +375,10 @@ final class OpenCLContext: Sendable {
   private func settle(_ commands: inout Commands) throws(TesseraError) {
     guard commands.launchCount > 0 else { return }
     let (handles, marks) = (handles, commands.takeMarks())
-    try check(watchdog.wait { handles.finish(marks, $0) }, "clFinish")
+    // A caller that leaves does not know whether something is still queued.
+    commands.launchCount = 1
+    try check(watchdog.waitUnlessStopped { handles.finish(marks, $0) }, "clFinish")
+    commands.launchCount = 0
   }
 
   /// Throws if `buffer` belongs to another context, such as one that was lost.
@@ -309,10 +394,13 @@ extension DriverHandles {
   private static var maxLaunchCount: Int { 512 }
 
   fileprivate func launch(
-    _ kernel: cl_kernel, _ name: String, _ arguments: [OpenCLContext.ArgumentValue],
-    over grid: Grid, _ state: inout OpenCLContext.Launched, _ progress: Watchdog.Progress
+    _ launch: OpenCLContext.QueuedLaunch, _ state: inout OpenCLContext.Launched,
+    _ progress: Watchdog.Progress
   ) {
     let api = library.api
+    let (kernel, name, arguments, grid) = (
+      launch.kernel, launch.name, launch.arguments, launch.grid
+    )
     for (index, argument) in arguments.enumerated() {
       state.status =
         switch argument {
@@ -323,7 +411,7 @@ extension DriverHandles {
       guard state.status == 0 else { return }
     }
     let local = [grid.local.x, grid.local.y]
-    for ranges in grid.launches {
+    for ranges in grid.launches where !progress.isLeft {
       if state.launchCount >= Self.maxLaunchCount {
         state.call = "clFinish"
         state.status = finish(state.marks, progress)
@@ -347,7 +435,5 @@ extension DriverHandles {
         state.work = 0
       }
     }
-    state.call = "clFlush"
-    state.status = api.clFlush(queue)
   }
 }

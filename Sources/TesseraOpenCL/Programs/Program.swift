@@ -86,8 +86,13 @@ final class Program {
     let options = source.options(macros)
     let key = cache.key(source: text, options: options)
     if let binary = cache.binary(for: key) {
-      if let program = try? fromBinary(binary, options: options, in: context) { return program }
-      cache.remove(key)
+      do throws(TesseraError) {
+        return try fromBinary(binary, options: options, in: context)
+      } catch {
+        // A binary says nothing of a call that was ended.
+        guard !error.isStop else { throw error }
+        cache.remove(key)
+      }
     }
     let program = try fromSource(text, named: source.name, options: options, in: context)
     if let binary = program.binary() { cache.store(binary, for: key) }
@@ -143,7 +148,7 @@ final class Program {
   }
 
   private func build(named name: String, options: String) throws(TesseraError) {
-    let status = try context.build(program, options: options)
+    let status = try context.build(program, of: self, options: options)
     guard status != 0 else { return }
     // Anything but the compiler's own refusals may mean that the device is lost.
     guard [-11, -3, -43].contains(status) else {

@@ -45,8 +45,10 @@ extension CertifiedSearch {
     rows: KernelArgument, scores: KernelArgument, reportedHits: Int,
     _ search: () throws(TesseraError) -> Void
   ) throws(TesseraError) -> BatchReport {
-    try search()
-    try results(rows: rows, scores: scores)
+    try device.context.together { () throws(TesseraError) in
+      try search()
+      try results(rows: rows, scores: scores)
+    }
     let report = try BatchReport(of: self, hitCount: reportedHits)
     guard report.isComplete(expected, scoredOnDevice: scoresOnDevice) else {
       throw TesseraError(

@@ -102,7 +102,7 @@ final class KernelTrust: Sendable {
         .deviceFailure,
         "\(info.identifier): \(test.name): its work-groups are too large for the driver "
           + "(\(error.message)); \(remedy)", status: error.status)
-    case .failure(let error) where error.isFailureOfDevice:
+    case .failure(let error) where error.isFailureOfDevice || error.isStop:
       throw error
     case .failure(let error):
       // There is nothing to refuse in the problem.

@@ -33,7 +33,7 @@ extension Vectors {
         block = Matrix(inPlace, offset: start * columns, rows: range.count, columns: columns)
       } else if let layout, isPadded {
         block = buffer.rows(0..<range.count)
-        try device.upload(layout.padded(rows(range).widened()), to: block)
+        try device.upload(try layout.padded(rows(range).widened()), to: block)
       } else {
         block = buffer.rows(0..<range.count)
         try rows(range).upload(to: block, on: device)

@@ -9,35 +9,42 @@ struct Assignment {
   /// Weights times distances, added in row order.
   let objective: Double
 
-  /// - Throws: `.deviceFailure` for a label that names no cluster.
+  /// Points that are gone over between two looks at the stop signal: some milliseconds.
+  static let run = 1 << 20
+
+  /// - Throws: `.deviceFailure` for a label that names no cluster, `.cancelled` and
+  ///   `.deadlineExceeded`.
   init(
     labels: [Int32], distances: [Double], weights: [Float]?, clusterCount: Int
   ) throws(TesseraError) {
     self.labels = labels
     self.distances = distances
     var counts = [Int](repeating: 0, count: clusterCount)
-    for (point, label) in labels.enumerated() {
-      guard counts.indices.contains(Int(label)) else {
-        throw TesseraError(
-          .deviceFailure,
-          "k-means: the device put point \(point) into cluster \(label), and there are only "
-            + "0..<\(clusterCount); use another device")
+    var sum = 0.0
+    try StopSignal.checkEvery(Self.run, of: labels.count) { range throws(TesseraError) in
+      for point in range {
+        let label = labels[point]
+        guard counts.indices.contains(Int(label)) else {
+          throw TesseraError(
+            .deviceFailure,
+            "k-means: the device put point \(point) into cluster \(label), and there are only "
+              + "0..<\(clusterCount); use another device")
+        }
+        counts[Int(label)] += 1
+        sum += weights.map { Double($0[point]) * distances[point] } ?? distances[point]
       }
-      counts[Int(label)] += 1
     }
     self.counts = counts
-    var sum = 0.0
-    if let weights {
-      for (distance, weight) in zip(distances, weights) { sum += Double(weight) * distance }
-    } else {
-      for distance in distances { sum += distance }
-    }
     objective = sum
   }
 
   /// Returns how many points belong to another cluster than in `other`.
-  func moved(since other: Assignment) -> Int {
-    zip(labels, other.labels).count { $0 != $1 }
+  func moved(since other: Assignment) throws(TesseraError) -> Int {
+    var count = 0
+    try StopSignal.checkEvery(Self.run, of: labels.count) { range in
+      count += zip(labels[range], other.labels[range]).count { $0 != $1 }
+    }
+    return count
   }
 }
 
@@ -79,9 +86,11 @@ struct PointAssignment {
       } else {
         try device.assignNearest(block, to: target, metric: .squaredL2, into: labels, scores)
       }
-      try StopSignal.check()
-      found += try device.download(labels)
-      distances += try points.distances(device.download(scores), from: range.lowerBound)
+      try StopSignal.checkEvery(Assignment.run, of: range.count) { rows throws(TesseraError) in
+        found += try device.download(labels.rows(rows))
+        distances += try points.distances(
+          device.download(scores.rows(rows)), from: range.lowerBound + rows.lowerBound)
+      }
     }
     for point in points.directionless {
       // As similar to one as to another: not at all.

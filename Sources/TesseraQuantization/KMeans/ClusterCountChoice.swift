@@ -120,13 +120,24 @@ struct Silhouette {
     let sample = try points.gathering(rows)
     // Directions are what spherical clusters are made of.
     let measure: Metric = metric == .squaredL2 ? .squaredL2 : .cosine
-    let found = try device.nearest(
-      sample, in: device.prepare(sample, metric: measure), k: rows.count)
-    var distances = [Double](repeating: 0, count: rows.count * rows.count)
-    for index in found.ids.indices {
-      let score = Double(found.scores[index])
-      distances[index / rows.count * rows.count + Int(found.ids[index])] =
-        measure == .squaredL2 ? score.squareRoot() : max(0, 1 - score)
+    let set = try device.prepare(sample, metric: measure)
+    // Each search makes as many hits as a step should look through.
+    let block = max(1, (1 << 20) / rows.count)
+    var distances: [Double] = []
+    distances.reserveCapacity(rows.count * rows.count)
+    var row = [Double](repeating: 0, count: rows.count)
+    for start in stride(from: 0, to: rows.count, by: block) {
+      try StopSignal.check()
+      let found = try device.nearest(
+        sample.rows(start..<min(start + block, rows.count)), in: set, k: rows.count)
+      for query in 0..<found.queryCount {
+        for hit in query * rows.count..<(query + 1) * rows.count {
+          let score = Double(found.scores[hit])
+          row[Int(found.ids[hit])] =
+            measure == .squaredL2 ? score.squareRoot() : max(0, 1 - score)
+        }
+        distances += row
+      }
     }
     self.distances = distances
   }

@@ -38,6 +38,8 @@ struct ClusterSums {
       runCounts[cluster] = (runCounts[cluster] + 1) % 256
     }
     var (runs, totals) = (self.runs, self.totals)
+    // Held once, so that writing copies nothing.
+    (self.runs, self.totals) = ([], [])
     // Each worker adds some columns, so the order of additions is the same for any number of them.
     let failure: TesseraError? = runs.withUnsafeMutableBufferPointer { runs in
       totals.withUnsafeMutableBufferPointer { totals in

@@ -8,34 +8,57 @@ struct ExactKMeans1D {
   /// Different numbers, rising, and sums up to each: of weights, weighted numbers and squares, the
   /// numbers less their mean so that little cancels.
   private let values: [Double]
-  private var masses: [Double] = [0]
-  private var sums: [Double] = [0]
-  private var squares: [Double] = [0]
+  private let masses: [Double]
+  private let sums: [Double]
+  private let squares: [Double]
   private let mean: Double
 
   /// - Throws: `.cancelled` and `.deadlineExceeded` when the call is to end.
   init(_ numbers: [Float], weights: [Float]?) throws(TesseraError) {
-    let all = weights ?? Array(repeating: 1, count: numbers.count)
-    let pairs = try Self.sorted(
-      zip(numbers, all).filter { $0.1 > 0 }.map { (value: Double($0.0), mass: Double($0.1)) })
-    var distinct: [(value: Double, mass: Double)] = []
-    for pair in pairs {
-      if let last = distinct.last, last.value == pair.value {
-        distinct[distinct.count - 1].mass += pair.mass
-      } else {
-        distinct.append(pair)
+    var pairs: [Pair] = []
+    pairs.reserveCapacity(numbers.count)
+    try StopSignal.checkEvery(Self.run, of: numbers.count) { range in
+      for index in range {
+        let mass = weights?[index] ?? 1
+        if mass > 0 { pairs.append((Double(numbers[index]), Double(mass))) }
       }
     }
-    values = distinct.map(\.value)
-    let mass = distinct.reduce(0) { $0 + $1.mass }
-    mean = distinct.reduce(0) { $0 + $1.value * $1.mass } / mass
-    for (value, mass) in distinct {
-      let centred = value - mean
-      masses.append(masses[masses.count - 1] + mass)
-      sums.append(sums[sums.count - 1] + mass * centred)
-      squares.append(squares[squares.count - 1] + mass * centred * centred)
+    pairs = try Self.sorted(pairs)
+    var distinct: [Pair] = []
+    var (mass, moment) = (0.0, 0.0)
+    try StopSignal.checkEvery(Self.run, of: pairs.count) { range in
+      for pair in pairs[range] {
+        if let last = distinct.last, last.value == pair.value {
+          distinct[distinct.count - 1].mass += pair.mass
+        } else {
+          distinct.append(pair)
+        }
+      }
     }
+    try StopSignal.checkEvery(Self.run, of: distinct.count) { range in
+      for pair in distinct[range] {
+        mass += pair.mass
+        moment += pair.value * pair.mass
+      }
+    }
+    let mean = moment / mass
+    var values: [Double] = []
+    var (masses, sums, squares) = ([0.0], [0.0], [0.0])
+    try StopSignal.checkEvery(Self.run, of: distinct.count) { range in
+      for (value, mass) in distinct[range] {
+        let centred = value - mean
+        values.append(value)
+        masses.append(masses[masses.count - 1] + mass)
+        sums.append(sums[sums.count - 1] + mass * centred)
+        squares.append(squares[squares.count - 1] + mass * centred * centred)
+      }
+    }
+    (self.values, self.mean) = (values, mean)
+    (self.masses, self.sums, self.squares) = (masses, sums, squares)
   }
+
+  /// Numbers that are gone over between two looks at the stop signal: a millisecond or so.
+  private static let run = 1 << 17
 
   private typealias Pair = (value: Double, mass: Double)
 
@@ -84,32 +107,41 @@ struct ExactKMeans1D {
         "k-means: \(clusters) clusters of \(count) different numbers are too many for the exact "
           + "algorithm; use another")
     }
-    // starts[level * count + end]: where the last of level + 1 intervals that end there begins.
-    var starts = [Int32](repeating: 0, count: clusters * count)
-    var costs = (0..<count).map { cost(0, $0) }
+    // starts[level - 1][end]: where the last of level + 1 intervals that end there begins.
+    var starts: [[Int32]] = []
+    var costs = [Double](repeating: 0, count: count)
+    try StopSignal.checkEvery(Self.run, of: count) { range in
+      for end in range { costs[end] = cost(0, end) }
+    }
+    // No level reads what the one before had for too few numbers, so that two arrays do.
+    var next = costs
     for level in 1..<max(1, clusters) {
-      var next = costs
+      var begins = [Int32](repeating: 0, count: count)
       var open = [(ends: level..<count, starts: level...count - 1)]
       while let (ends, range) = open.popLast() {
         guard !ends.isEmpty else { continue }
-        try StopSignal.check()
         let end = ends.lowerBound + ends.count / 2
-        var best = (cost: Double.infinity, start: range.lowerBound)
-        for start in range.lowerBound...max(range.lowerBound, min(range.upperBound, end)) {
-          let total = costs[start - 1] + cost(start, end)
-          if total < best.cost { best = (total, start) }
+        let first = range.lowerBound
+        let last = max(first, min(range.upperBound, end))
+        var best = (cost: Double.infinity, start: first)
+        try StopSignal.checkEvery(Self.run, of: last - first + 1) { run in
+          for start in first + run.lowerBound..<first + run.upperBound {
+            let total = costs[start - 1] + cost(start, end)
+            if total < best.cost { best = (total, start) }
+          }
         }
         next[end] = best.cost
-        starts[level * count + end] = Int32(best.start)
-        open.append((ends.lowerBound..<end, range.lowerBound...best.start))
+        begins[end] = Int32(best.start)
+        open.append((ends.lowerBound..<end, first...best.start))
         open.append((end + 1..<ends.upperBound, best.start...range.upperBound))
       }
-      costs = next
+      starts.append(begins)
+      swap(&costs, &next)
     }
     var centroids: [Float] = []
     var end = count - 1
     for level in (0..<clusters).reversed() {
-      let start = Int(starts[level * count + end])
+      let start = level == 0 ? 0 : Int(starts[level - 1][end])
       let mass = masses[end + 1] - masses[start]
       centroids.append(Float(mean + (sums[end + 1] - sums[start]) / mass))
       end = start - 1

@@ -19,8 +19,8 @@ struct HierarchicalKMeans {
       control.stage("\(coarseCount) clusters", 0...0.3))
     let shares = Self.shares(options.clusterCount, of: coarse.assignment.counts)
     var members = [[Int32]](repeating: [], count: coarseCount)
-    for (point, label) in coarse.assignment.labels.enumerated() {
-      members[Int(label)].append(Int32(point))
+    try StopSignal.checkEvery(Assignment.run, of: points.count) { range in
+      for point in range { members[Int(coarse.assignment.labels[point])].append(Int32(point)) }
     }
     var centroids: [Float] = []
     var done = 0.3

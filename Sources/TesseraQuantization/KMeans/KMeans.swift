@@ -20,8 +20,7 @@ public struct KMeans: Sendable {
   /// Groups `points` into `options.clusterCount` clusters.
   ///
   /// - Parameter control: Hears of each stage ("seeding", "iteration 3 of 20"), and of the objective
-  ///   after each iteration; ends the work within a tenth of a second, on OpenCL after the
-  ///   launch under way; says who takes over if the
+  ///   after each iteration; ends the work within a tenth of a second; says who takes over if the
   ///   device fails.
   /// - Throws: `.invalidArgument` and `.unsupported` for options without a meaning, `.invalidShape`
   ///   for more clusters than points, `.nonFinite`, `.outOfMemory`, `.deviceFailure`, `.cancelled`

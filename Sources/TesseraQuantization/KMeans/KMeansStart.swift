@@ -16,7 +16,7 @@ struct KMeansStart {
       return points.centroids(at: random.nextIndices(clusterCount, below: points.count))
     case .kMeansPlusPlus:
       // All points would be passed over often for little more.
-      let sample = try points.sample(max(1 << 13, 8 * clusterCount), &random)
+      let sample = try points.sample(max(1 << 11, 4 * clusterCount), &random)
       return try Self.spread(clusterCount, among: sample, &random, control)
     case .kMeansParallel: return try parallel(&random, control)
     case .given(let centroids): return points.trained(centroids: centroids)
@@ -31,13 +31,15 @@ struct KMeansStart {
   ) throws(TesseraError) -> [Float] {
     var chances = Chances(points)
     let assigning = try PointAssignment(points)
-    var newest = points.centroids(at: chances.take(1, &random))
+    var newest = points.centroids(at: try chances.take(1, &random))
     var chosen = newest
     while chosen.count < limit * points.dimension {
       let count = chosen.count / points.dimension
       try control.report("seeding", done: Double(count) / Double(limit))
-      chances.lower(to: try assigning.assign(to: newest))
-      newest = try chances.spread(min(limit - count, count, largestBatch), &random)
+      try chances.lower(to: assigning.assign(to: newest))
+      // A panel of centroids costs a pass as much as one does.
+      let batch = min(max(3 * count, 31), largestBatch, limit - count)
+      newest = try chances.spread(batch, &random)
       chosen += newest
     }
     return chosen
@@ -54,20 +56,20 @@ struct KMeansStart {
     let rounds = 5
     var chances = Chances(points)
     let assigning = try PointAssignment(points)
-    var chosen = chances.take(1, &random)
+    var chosen = try chances.take(1, &random)
     var newest = chosen
     for round in 0..<rounds {
       try control.report("seeding", done: Double(round) / Double(rounds))
-      chances.lower(to: try assigning.assign(to: points.centroids(at: newest)))
-      newest = chances.takeIndependently(expected: Double(clusterCount) / 2, &random)
+      try chances.lower(to: assigning.assign(to: points.centroids(at: newest)))
+      newest = try chances.takeIndependently(expected: Double(clusterCount) / 2, &random)
       guard !newest.isEmpty else { break }
       chosen += newest
     }
     if chosen.count < clusterCount {
       if !newest.isEmpty {
-        chances.lower(to: try assigning.assign(to: points.centroids(at: newest)))
+        try chances.lower(to: assigning.assign(to: points.centroids(at: newest)))
       }
-      chosen += chances.take(clusterCount - chosen.count, &random)
+      chosen += try chances.take(clusterCount - chosen.count, &random)
     }
     guard chosen.count > clusterCount else { return points.centroids(at: chosen) }
     let nearest = try assigning.assign(to: points.centroids(at: chosen))
@@ -94,18 +96,22 @@ private struct Chances {
     values = (0..<points.count).map { points.directionless.contains($0) ? 0 : points.weight($0) }
   }
 
-  mutating func lower(to assignment: Assignment) {
-    for point in distances.indices where assignment.distances[point] < distances[point] {
-      distances[point] = assignment.distances[point]
-      values[point] =
-        points.directionless.contains(point) ? 0 : distances[point] * points.weight(point)
+  mutating func lower(to assignment: Assignment) throws(TesseraError) {
+    try StopSignal.checkEvery(Assignment.run, of: distances.count) { range in
+      for point in range where assignment.distances[point] < distances[point] {
+        distances[point] = assignment.distances[point]
+        values[point] =
+          points.directionless.contains(point) ? 0 : distances[point] * points.weight(point)
+      }
     }
   }
 
   /// `limit` different points, one after the other, by Float64 sums in row order. Where no chance
   /// is left, every point equals a chosen one, and any will do.
-  mutating func take(_ limit: Int, _ random: inout SplitMix64) -> [Int32] {
-    let (sums, total) = cumulated()
+  mutating func take(
+    _ limit: Int, _ random: inout SplitMix64
+  ) throws(TesseraError) -> [Int32] {
+    let (sums, total) = try cumulated()
     var taken: [Int32] = []
     var isTaken: Set<Int32> = []
     // The chance to hit a point twice is small; where it is not, few are left.
@@ -128,10 +134,10 @@ private struct Chances {
   /// same distribution (rejection sampling). Once half of the proposals are refused, it is time for
   /// a pass.
   func spread(_ limit: Int, _ random: inout SplitMix64) throws(TesseraError) -> [Float] {
-    let (sums, total) = cumulated()
+    let (sums, total) = try cumulated()
     guard total > 0, total.isFinite else {
       var copy = self
-      return points.centroids(at: copy.take(limit, &random))
+      return points.centroids(at: try copy.take(limit, &random))
     }
     let width = points.dimension
     var taken: [Float] = []
@@ -158,13 +164,15 @@ private struct Chances {
     return taken
   }
 
-  private func cumulated() -> (sums: [Double], total: Double) {
+  private func cumulated() throws(TesseraError) -> (sums: [Double], total: Double) {
     var sums: [Double] = []
     sums.reserveCapacity(values.count)
     var total = 0.0
-    for value in values {
-      total += value
-      sums.append(total)
+    try StopSignal.checkEvery(Assignment.run, of: values.count) { range in
+      for value in values[range] {
+        total += value
+        sums.append(total)
+      }
     }
     return (sums, total)
   }
@@ -183,12 +191,18 @@ private struct Chances {
   }
 
   /// Each point by itself, so many that `expected` are to be expected.
-  func takeIndependently(expected: Double, _ random: inout SplitMix64) -> [Int32] {
+  func takeIndependently(
+    expected: Double, _ random: inout SplitMix64
+  ) throws(TesseraError) -> [Int32] {
     let total = values.reduce(0, +)
     guard total > 0, total.isFinite else { return [] }
-    return values.indices.compactMap { point in
-      random.nextUnit() < expected * values[point] / total ? Int32(point) : nil
+    var taken: [Int32] = []
+    try StopSignal.checkEvery(Assignment.run, of: values.count) { range in
+      for point in range where random.nextUnit() < expected * values[point] / total {
+        taken.append(Int32(point))
+      }
     }
+    return taken
   }
 }
 

@@ -46,7 +46,7 @@ struct Lloyd {
       let previous = run.assignment
       run.centroids = try points.means(previous, old: run.centroids, frozen: frozen)
       run.assignment = try assigning.assign(repairing: &run.centroids, frozen: frozen)
-      let moved = run.assignment.moved(since: previous)
+      let moved = try run.assignment.moved(since: previous)
       run.history.append(run.assignment.iteration(moved: moved, since: clock))
       try control.report(
         "iteration \(run.history.count) of \(iterations)",

@@ -137,22 +137,25 @@ public struct LowRankQuantizer: Quantizer {
 
 extension [Float] {
   /// Rows less `row`.
-  func subtracting(_ row: [Float]) -> [Float] {
+  func subtracting(_ row: [Float]) throws(TesseraError) -> [Float] {
     var result = self
-    result.forEachRow(row) { $0 -= $1 }
+    try result.forEachRow(row) { $0 -= $1 }
     return result
   }
 
   /// Rows plus `row`.
-  func adding(_ row: [Float]) -> [Float] {
+  func adding(_ row: [Float]) throws(TesseraError) -> [Float] {
     var result = self
-    result.forEachRow(row) { $0 += $1 }
+    try result.forEachRow(row) { $0 += $1 }
     return result
   }
 
-  private mutating func forEachRow(_ row: [Float], _ body: (inout Float, Float) -> Void) {
+  private mutating func forEachRow(
+    _ row: [Float], _ body: (inout Float, Float) -> Void
+  ) throws(TesseraError) {
     var values = mutableSpan
     for start in stride(from: 0, to: values.count, by: row.count) {
+      if start / row.count % 4096 == 0 { try StopSignal.check() }
       for i in row.indices { body(&values[start + i], row[i]) }
     }
   }

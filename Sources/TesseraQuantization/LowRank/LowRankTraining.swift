@@ -33,7 +33,7 @@ struct LowRankTraining {
     self.dimension = dimension
     subspaceCount = (dimension + recipe.blockLength - 1) / recipe.blockLength
     mean = try Vectors(rows, dimension: dimension).mean()
-    points = rows.subtracting(mean)
+    points = try rows.subtracting(mean)
     devicePoints = try device.upload(points, rows: rows.count / dimension, columns: dimension)
     squares = points.reduce(0) { $0 + Double($1) * Double($1) }
     random = SplitMix64(seed: recipe.options.seed, stream: 1)

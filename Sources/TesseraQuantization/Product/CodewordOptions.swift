@@ -68,7 +68,8 @@ public struct CodewordOptions: Sendable, Hashable {
               + "larger error on other vectors"))
       }
     }
-    if let bad = rows.firstIndex(where: { !$0.isFinite }) {
+    try StopSignal.checkEvery(Self.run, of: rows.count) { range throws(TesseraError) in
+      guard let bad = rows[range].firstIndex(where: { !$0.isFinite }) else { return }
       try Shapes.requireFinite(points, "train")
       throw Shapes.nonFinite("train", rows: [bad / points.dimension])
     }
@@ -80,7 +81,10 @@ public struct CodewordOptions: Sendable, Hashable {
   private func requireMeasurable(
     _ rows: [Float], dimension: Int, for specification: String
   ) throws(TesseraError) {
-    let largest = rows.reduce(0 as Float) { max($0, $1.magnitude) }
+    var largest: Float = 0
+    try StopSignal.checkEvery(Self.run, of: rows.count) { range in
+      largest = rows[range].reduce(largest) { max($0, $1.magnitude) }
+    }
     guard largest <= Vectors.largestMeasurable(dimension: dimension) else {
       throw .badSpecification(
         specification,
@@ -94,6 +98,9 @@ public struct CodewordOptions: Sendable, Hashable {
           + "scale the points up")
     }
   }
+
+  /// Numbers that are gone over between two looks at the stop signal.
+  private static let run = 1 << 20
 
   /// Below so many points a codeword FAISS warns too.
   private static let fewPoints = 39

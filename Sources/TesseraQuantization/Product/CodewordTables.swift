@@ -40,7 +40,7 @@ struct CodewordTables: Sendable {
     of queries: Vectors, metric: Metric, on device: any Device, firstRow: Int = 0
   ) throws(TesseraError) -> [Float] {
     let rotated = try rotation?.apply(to: queries, on: device, "scores: queries")
-    let rows = quantizer.layout.padded(rotated ?? queries.widened())
+    let rows = try quantizer.layout.padded(rotated ?? queries.widened())
     let stride = quantizer.layout.paddedDimension
     let isDistance = metric == .squaredL2
     let tables: [Float] = try device.hostWorkers.makeRows(queries.count, of: perQuery, minimum: 4) {

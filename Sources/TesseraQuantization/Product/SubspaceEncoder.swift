@@ -57,12 +57,14 @@ struct SubspaceEncoder {
 
 extension [Float] {
   /// Returns some columns of rows of `width` numbers.
-  func columns(_ range: Range<Int>, of width: Int) -> [Float] {
+  func columns(_ range: Range<Int>, of width: Int) throws(TesseraError) -> [Float] {
     let rows = count / width
     var columns: [Float] = []
     columns.reserveCapacity(rows * range.count)
-    for row in 0..<rows {
-      columns += self[row * width + range.lowerBound..<row * width + range.upperBound]
+    try StopSignal.checkEvery((1 << 20) / range.count + 1, of: rows) { some in
+      for row in some {
+        columns += self[row * width + range.lowerBound..<row * width + range.upperBound]
+      }
     }
     return columns
   }

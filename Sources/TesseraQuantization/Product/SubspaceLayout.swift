@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// Cuts vectors into subspaces that are as equal as possible, the longer ones first. Where
 /// subspaces differ, the shorter ones are padded with a zero.
@@ -27,13 +28,15 @@ struct SubspaceLayout: Sendable, Hashable {
   }
 
   /// Rows with every subspace at a multiple of `width`.
-  func padded(_ rows: [Float]) -> [Float] {
+  func padded(_ rows: [Float]) throws(TesseraError) -> [Float] {
     var target = [Float](repeating: 0, count: rows.count / dimension * paddedDimension)
-    for row in 0..<rows.count / dimension {
-      for subspace in 0..<count {
-        let start = row * paddedDimension + subspace * width
-        for (offset, d) in range(subspace).enumerated() {
-          target[start + offset] = rows[row * dimension + d]
+    try StopSignal.checkEvery((1 << 20) / dimension + 1, of: rows.count / dimension) { some in
+      for row in some {
+        for subspace in 0..<count {
+          let start = row * paddedDimension + subspace * width
+          for (offset, d) in range(subspace).enumerated() {
+            target[start + offset] = rows[row * dimension + d]
+          }
         }
       }
     }

@@ -5,8 +5,8 @@ import TesseraHost
 public struct ScoreEstimates: Sendable {
   /// `queryCount` x `codeCount`, row-major.
   public let scores: [Float]
-  /// A bound on the error of each score, which holds with high probability (for RaBitQ's default
-  /// confidence, for all but a few in a thousand).
+  /// A bound on the error of each score, which holds with high probability: at RaBitQ's default
+  /// confidence, each for all but 3 in a thousand rotations.
   public let bounds: [Float]
 }
 
@@ -22,10 +22,13 @@ extension RaBitQ {
   /// errors.
   ///
   /// With o the vector and q the query, both less the center and turned, and x the grid point, the
-  /// product of o and q is estimated as |o| (x, q) / (x, o / |o|). Its error is at most
-  /// `confidence` * |o| |q| tan(angle between x and o) / sqrt(dimension - 1), but with a
-  /// probability that falls as exp(-confidence^2 / 2): theorem 3.2 of arXiv 2405.12497, for a
-  /// uniformly random rotation.
+  /// product of o and q is estimated as |o| (x, q) / (x, o / |o|). Its error is |o| |q|
+  /// tan(angle between x and o) times at most one coordinate of a direction in dimension - 1
+  /// dimensions, which a random rotation makes a random direction. So it is above
+  /// `confidence` * |o| |q| tan(angle) / sqrt(dimension - 1) with a probability below
+  /// 2 exp(-confidence^2 / 2) (theorem 3.2 of arXiv 2405.12497), about that of a normal distribution.
+  /// The codes of one quantizer share a rotation: vectors that lie close together have nearly the
+  /// same error, and leave their bounds together.
   ///
   /// The product (x, q) is taken in whole numbers, with q rounded to 8 bits more than x has, or
   /// more, and that rounding is part of the bound. Under inner product and cosine q is what the query
@@ -33,8 +36,8 @@ extension RaBitQ {
   /// query is long or short. Whole numbers make the same sums in any order,
   /// so a device's fast products give the same bits everywhere.
   ///
-  /// - Parameter confidence: Standard deviations, about: 1.9 as in the paper leaves out 6 in 100,
-  ///   3 less than 3 in 1000.
+  /// - Parameter confidence: Standard deviations, about: 1.9 as in the paper leaves out 6 in 100
+  ///   rotations, 3 less than 3 in 1000.
   /// - Complexity: O(queries * codes * dimension) by ``Device/innerProducts(_:_:into:)``.
   /// - Throws: `.invalidShape` for queries or codes that do not fit, `.nonFinite`,
   ///   `.invalidArgument` for a code that no vector has, and what the device throws.

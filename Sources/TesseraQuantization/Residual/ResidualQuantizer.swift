@@ -71,13 +71,13 @@ public struct ResidualQuantizer: Quantizer {
       let range = start..<min(start + blockRows, vectors.count)
       let values = vectors.rows(range).widened()
       if values.span.exceeds(1) { try Shapes.requireFinite(vectors, "encode") }
-      let rows = layout.padded(values.subtracting(center))
+      let rows = try layout.padded(values.subtracting(center))
       var numbers = [UInt16](repeating: 0, count: range.count * subspaceCount * stageCount)
       for (subspace, encoder) in encoders.enumerated() {
         let own =
           subspaceCount == 1
           ? rows
-          : rows.columns(
+          : try rows.columns(
             subspace * layout.width..<(subspace + 1) * layout.width, of: layout.paddedDimension)
         let found = try encoder.numbers(own) { done throws(TesseraError) in
           let rows = Double(range.count) * Double(subspace) + Double(done)

@@ -83,13 +83,13 @@ public struct ResidualRecipe: CodewordRecipe, Hashable {
     // What all points have in common is taken out, and goes into the first stage's codewords in the
     // end: the stages' sums of products are in Float32, where it would drown the rest.
     let mean = try Vectors(sample.rows, dimension: points.dimension).mean()
-    let rows = layout.padded(sample.rows.subtracting(mean))
-    let offset = layout.padded(mean)
+    let rows = try layout.padded(sample.rows.subtracting(mean))
+    let offset = try layout.padded(mean)
     var subspaces: [ResidualStages] = []
     for subspace in 0..<subspaceCount {
       let columns = subspace * layout.width..<(subspace + 1) * layout.width
       var training = try ResidualTraining(
-        self, rows.columns(columns, of: layout.paddedDimension), layout.width,
+        self, try rows.columns(columns, of: layout.paddedDimension), layout.width,
         stream: subspace * stageCount, on: device)
       let steps = stageCount + refinements
       for step in 0..<steps {

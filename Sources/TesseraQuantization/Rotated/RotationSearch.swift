@@ -1,4 +1,5 @@
 import TesseraCompute
+import TesseraHost
 
 /// The rotation that suits a product quantizer best, by turns: codewords for rotated points, and
 /// the rotation that brings points nearest to what their codes stand for (the Procrustes problem).
@@ -27,7 +28,7 @@ struct RotationSearch {
     mean = try points.mean()
     self.points = try Vectors(points.widened().subtracting(mean), dimension: points.dimension)
     let dimension = points.dimension
-    let values = Self.transposed(self.points.widened(), columns: dimension)
+    let values = try Self.transposed(self.points.widened(), columns: dimension)
     columns = try device.upload(values, rows: dimension, columns: points.count)
     let axes = try Self.principalAxes(columns, values, on: device)
     let order = Self.dealt(axes.values, layout)
@@ -48,7 +49,7 @@ struct RotationSearch {
       quantizer.encode(Vectors(rotated, dimension: layout.dimension), on: device), on: device)
     let (outputs, inputs) = (layout.dimension, points.dimension)
     let targets = try device.upload(
-      Self.transposed(decoded, columns: outputs), rows: outputs, columns: points.count)
+      try Self.transposed(decoded, columns: outputs), rows: outputs, columns: points.count)
     let products = try device.allocate(Float.self, rows: outputs, columns: inputs)
     try device.canonicalScores(targets, columns, metric: .innerProduct, into: products)
     let best = try Orthogonal.nearest(
@@ -72,7 +73,7 @@ struct RotationSearch {
   func codewordsOfWholePoints() throws(TesseraError) -> [Float] {
     let offset = try rotation.apply(
       to: Vectors(mean, dimension: mean.count), on: device, "train")
-    let padded = layout.padded(offset)
+    let padded = try layout.padded(offset)
     let count = codewords.count / (layout.count * layout.width)
     var whole = codewords
     for index in whole.indices {
@@ -124,11 +125,14 @@ struct RotationSearch {
     return subspaces.flatMap { $0 }
   }
 
-  private static func transposed(_ rows: [Float], columns: Int) -> [Float] {
+  private static func transposed(
+    _ rows: [Float], columns: Int
+  ) throws(TesseraError) -> [Float] {
     let count = rows.count / columns
     var target = [Float](repeating: 0, count: rows.count)
     // Blocks of columns, so that what is written stays in the cache.
     for first in stride(from: 0, to: columns, by: 16) {
+      try StopSignal.check()
       for row in 0..<count {
         for column in first..<min(first + 16, columns) {
           target[column * count + row] = rows[row * columns + column]
