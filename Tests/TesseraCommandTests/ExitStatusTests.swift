@@ -25,8 +25,11 @@ import Testing
     arguments: [
       // Usage.
       Failure(64, "bogus", "tessera: ", "bogus"),
-      Failure(64, "search", "tessera search: ", "--base", "see tessera search --help"),
+      Failure(64, "search", "tessera search: ", "--queries", "see tessera search --help"),
       Failure(64, "\(search) -k 0", "-k is 0"),
+      Failure(64, "\(search) --index some.index", "either --base or --index"),
+      Failure(64, "\(search) --within 1", "either -k or --within"),
+      Failure(64, "\(search) --probes 4", "--probes and --recall are for --index"),
       Failure(64, "\(search) --metric manhattan", "manhattan"),
       Failure(64, "\(search) --device toaster", "toaster", "choose auto, cpu"),
       Failure(64, "\(search) --threads 0", "--threads is 0"),
@@ -86,6 +89,9 @@ import Testing
       Failure(64, "eval --found ids.npy --truth ids.npy -k 0", "-k is 0"),
       Failure(64, "search --base base.txt --queries queries.npy -k 1", "base.txt", ".npy"),
       // Bad data.
+      Failure(65, "build --spec IVF9999,Flat --base base.npy --out out", "IVF9999", "lists"),
+      Failure(65, "search --index base.npy --queries queries.npy -k 1", "base.npy", "safetensors"),
+      Failure(65, "info base.npy", "base.npy", "safetensors"),
       Failure(65, "search --base text.npy --queries queries.npy -k 1", "text.npy"),
       Failure(65, "search --base empty.npy --queries queries.npy -k 1", "empty.npy", "empty"),
       Failure(65, "search --base base.npy --queries narrow.npy -k 1", "narrow.npy", "24", "5"),

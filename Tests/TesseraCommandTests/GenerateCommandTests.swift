@@ -68,7 +68,8 @@ import Testing
   @Test("clustered rows lie nearer to their own kind than others do")
   func clusters() throws {
     let rows = RowGenerator(seed: 1, dimension: 32, clusterCount: 10).rows(0..<300)
-    let result = try KMeans(.init(clusterCount: 10)).cluster(
+    // A single start may put two centroids into one cluster.
+    let result = try KMeans(.init(clusterCount: 10, restarts: 5)).cluster(
       Vectors(rows, dimension: 32), on: ReferenceDevice.shared)
     // Spread 0.25 in 32 dimensions: 2 a row. Centers lie 64 apart.
     #expect(try #require(result.objectives.last) < 300 * 3)

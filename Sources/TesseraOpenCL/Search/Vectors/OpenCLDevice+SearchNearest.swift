@@ -57,7 +57,8 @@ extension OpenCLDevice {
     only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
     try Shapes.nearest(queries, in: set, probing: probes, within: limit)
-    guard probes == nil, set is OpenCLVectorSet || set.lists.ids.first != nil else {
+    let isOneList = set.lists.count == 1 && set.lists.ids.first != nil
+    guard probes == nil, set is OpenCLVectorSet || isOneList else {
       return try ReferenceDevice.shared.nearest(
         queries, in: set, probing: probes, within: limit, only: selector)
     }
