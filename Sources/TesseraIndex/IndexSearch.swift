@@ -84,7 +84,7 @@ public final class IndexSearch: Sendable {
   /// What lies on a device.
   private struct Prepared {
     let device: any Device
-    let centroids: VectorSet?
+    let centroids: CoarseMatrix?
     /// All rows; nil where they do not fit together.
     let rows: VectorSet?
     /// Rows that fit together, where all do not.
@@ -217,10 +217,9 @@ public final class IndexSearch: Sendable {
     _ prepared: Prepared, _ pass: inout Pass
   ) throws(TesseraError) {
     let start = ContinuousClock.now
-    let device = prepared.device
     var coarse: CoarseProbes?
     if path == .lists, let centroids = prepared.centroids {
-      coarse = try CoarseProbes(queries, probes, among: centroids, on: device)
+      coarse = try centroids.probes(queries, probes)
     }
     pass.coarseSeconds += start.secondsAgo
     let scanStart = ContinuousClock.now
@@ -233,7 +232,7 @@ public final class IndexSearch: Sendable {
     pass.scanSeconds += scanStart.secondsAgo
     if refines {
       let refineStart = ContinuousClock.now
-      found = try refined(found, queries, limit, on: device)
+      found = try refined(found, queries, limit, on: prepared.device)
       pass.refineSeconds += refineStart.secondsAgo
     }
     count(queries, coarse, found, limit, &pass)
@@ -339,7 +338,7 @@ public final class IndexSearch: Sendable {
   private func prepared(on device: any Device) throws(TesseraError) -> Prepared {
     if let known = prepared.withLock({ $0?.device === device ? $0 : nil }) { return known }
     let centroids = try index.coarse.map { coarse throws(TesseraError) in
-      try device.prepare(coarse.centroids, metric: index.metric)
+      try CoarseMatrix(coarse.centroids, metric: index.metric, on: device)
     }
     let chunks = try chunks(on: device)
     try index.verify()

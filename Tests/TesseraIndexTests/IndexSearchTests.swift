@@ -157,7 +157,7 @@ struct IndexSearchTests {
       let near = try codes.reconstruct(id, on: device)
       #expect(zip(near, input.rows.row(row)).allSatisfy { abs($0 - $1) < 0.05 })
     }
-    #expect(refusal { try rows.reconstruct(1, on: device) }?.code == .invalidArgument)
+    #expect(refusal { try rows.reconstruct(2, on: device) }?.code == .invalidArgument)
   }
 
   @Test("refuse what cannot be built or searched, by name")
