@@ -157,7 +157,8 @@ struct CoarseMatrix: Sendable {
   private func settled(
     _ query: [Float], _ count: Int, _ values: [Float], _ columns: [Int32]
   ) -> ([Int32], next: Float) {
-    let slack = Float(error(query))
+    guard let error = error(query) else { return canonical(query, count) }
+    let slack = Float(error)
     // What is surely nearer than the first that is left out, and what may be as near as it or as the
     // last that is not.
     let high = values[count - 1] + 2 * slack
@@ -189,11 +190,14 @@ struct CoarseMatrix: Sendable {
   /// Products err by `width * 2^-23` of the lengths (``Device/innerProducts(_:_:into:)``) and by what
   /// underflows. Rows are rounded by 2^-24 of their length, and scores by 2^-24 of themselves: of
   /// `(Q + C)²` for squared L2, else of less than `Q C`.
-  private func error(_ query: [Float]) -> Double {
+  ///
+  /// - Returns: nil where products may be beyond Float32.
+  private func error(_ query: [Float]) -> Double? {
     let squares = Self.squares(query)
     let length = squares.squareRoot()
     let width = Double(rows.columns)
     let extended = metric == .squaredL2 ? (squares + 1).squareRoot() : length
+    guard extended * longest.row < 0x1p120 else { return nil }
     let products = (width + 4) * 0x1p-23 * extended * longest.row + width * 0x1p-120
     let reach = length + longest.centroid
     return 1.01 * (products + (metric == .squaredL2 ? 0x1p-24 * reach * reach : 0))
