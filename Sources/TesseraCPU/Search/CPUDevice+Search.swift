@@ -78,7 +78,12 @@ extension CPUDevice {
     // Few queries cannot keep every worker busy. The rows, or each query's lists, are shared out
     // instead, and what is found is merged, which gives the same hits.
     let mostLists = probes.map { zip($0.starts, $0.starts.dropFirst()).map { $1 - $0 }.max() ?? 0 }
-    let runs = max(1, min(workers.count, mostLists ?? panels.count))
+    let visited =
+      probes.map { probes in
+        probes.lists.reduce(0) { $0 + scope.set.layout.panels(of: Int($1)).count }
+      } ?? panels.count * queries.count
+    let worthwhile = visited * panelWidth * scope.set.dimension / Self.productsPerThread
+    let runs = max(1, min(workers.count, mostLists ?? panels.count, worthwhile))
     let results = Mutex<[Neighbors?]>(Array(repeating: nil, count: runs))
     try workers.run(runs) { run throws(TesseraError) in
       let first = panels.lowerBound + panels.count * run / runs
@@ -93,6 +98,9 @@ extension CPUDevice {
       $0.merged(with: $1, within: limit, order: scope.set.metric.order)
     }
   }
+
+  /// Multiply-adds of bytes below which another thread wakes too late to help.
+  private static let productsPerThread = 1 << 20
 
   /// Searches some of the panels, or the lists that queries look at, the queries shared out among
   /// `workers`.
