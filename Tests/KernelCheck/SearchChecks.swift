@@ -21,6 +21,10 @@ let searchChecks: [Check] =
     nearestCheck(
       rows: 1100, dimension: 1, queries: 1, k: 2, .innerProduct, equal: true,
       only: .range(20..<1150)),
+    // Lists that begin with panels of their own, ids in no order, blocks with panels of their own;
+    // then lists of hits that overflow.
+    listsCheck(rows: 150, dimension: 5, queries: 11, k: 3, .squaredL2),
+    listsCheck(rows: 1600, dimension: 1, queries: 3, k: 2, .innerProduct, equal: true),
     Check("nearest of bytes") { device in
       let bytes = (0..<50 * 6).map { UInt8($0 * 37 % 256) }
       let vectors = try Vectors(
@@ -71,6 +75,31 @@ private func nearestCheck(
       device, Vectors(values, dimension: dimension),
       Vectors(numbers(queries * dimension, seed: 2), dimension: dimension), k: k, metric,
       only: selector)
+  }
+}
+
+private func listsCheck(
+  rows: Int, dimension: Int, queries: Int, k: Int, _ metric: Metric, equal: Bool = false
+) -> Check {
+  Check("nearest \(k) of lists of \(rows) x \(dimension), \(queries) queries, \(metric)") {
+    device in
+    let values =
+      equal ? [Float](repeating: 0.5, count: rows * dimension) : numbers(rows * dimension, seed: 1)
+    let lists = try RowLists(
+      starts: [0, 1, 1, rows / 3, rows], ids: IDMap((0..<rows).map { Int64($0 * 37 % rows) }))
+    let set = try device.prepare(Vectors(values, dimension: dimension), in: lists, metric: metric)
+    let asked = try Vectors(numbers(queries * dimension, seed: 2), dimension: dimension)
+    let probes = try Probes(
+      starts: (0...queries).map { 2 * $0 },
+      lists: (0..<queries).flatMap { [Int32($0 % 4), Int32(($0 + 1) % 4)] })
+    let cases: [(probes: Probes?, selector: IDSelector?)] = [
+      (probes, nil), (nil, nil), (probes, .range(9..<Int64(rows / 2))),
+    ]
+    return try cases.map { probes, selector -> Hits in
+      let found = try device.nearest(
+        asked, in: set, probing: probes, within: .k(k), only: selector)
+      return Hits(ids: found.ids, scoreBits: found.scores.map(\.bitPattern))
+    }
   }
 }
 

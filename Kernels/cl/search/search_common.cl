@@ -6,6 +6,8 @@
 // List          per query, up to `capacity` entries of 64 bits in no particular order:
 //                 before the canonical score   bits of v << 32 | row
 //                 after it (a key)             rank of the score << 32 | row; smaller is better
+//               `row` is where the row is packed, counted from the first panel: lists of rows begin
+//               with a panel each. Keys that are sorted may have the rank of its id instead.
 // Panels        rows [panel][dimension][32], queries [block][dimension][8], Float32, zero padded
 // Terms         per panel of rows, 32 scales and then 32 offsets
 // Lengths       per panel of rows, X and T below

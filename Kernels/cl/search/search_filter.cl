@@ -8,7 +8,7 @@
 //   global = (slices, groups of blocks)
 // BODY_TILE: a work-group takes TILE_QUERIES x TILE_ROWS values through local memory, each item
 //   ITEM_QUERIES x ITEM_ROWS of them, TILE_DEPTH dimensions at a time. TILE_ROWS is a multiple of
-//   32, TILE_QUERIES of 8, the items' counts of 4.
+//   32, TILE_QUERIES of 8, with LISTS one block of them, the items' counts of 4.
 //   global = (tiles of queries * items, tiles of panels)
 
 #define PACKED float
@@ -37,13 +37,14 @@ static inline void append_passing(float16 low, float16 high, float limit, uint r
 
 __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
   ADD_OFFSETS;
-  uint slice_first = first + (uint)get_global_id(0) * slice;
-  uint slice_end = min(slice_first + slice, end);
   uint block_first = (uint)get_global_id(1) * blocks;
   uint block_end = min(block_first + blocks, (query_count + BLOCK_QUERIES - 1) / BLOCK_QUERIES);
   uint visits = 0;
   for (uint block = block_first; block < block_end; block++) {
     uint query = block * BLOCK_QUERIES;
+    uint place_end = END_PLACE(block);
+    uint slice_first = min(FIRST_PLACE(block) + (uint)get_global_id(0) * slice, place_end);
+    uint slice_end = min(slice_first + slice, place_end);
     if (!any_searched(thresholds, query, query + BLOCK_QUERIES)) {
       visits += slice_end - slice_first;
       continue;
@@ -51,7 +52,7 @@ __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
     __global const float *q = queries + (size_t)query * dimension;
     for (uint place = slice_first; place < slice_end; place++) {
       uint2 panel_rows = PANEL_AT(place);
-      uint panel = panel_rows.x;
+      uint panel = panel_rows.x, looking = QUERIES_AT(place);
       __global const float *x = panels + (size_t)panel * dimension * PANEL_ROWS;
       float16 low[8], high[8];
 #pragma unroll
@@ -79,7 +80,7 @@ __kernel void search_filter(FILTER_PARAMETERS, uint slice, uint blocks) {
         float4 bound = vload4(query + i, bounds);
         float limit = thresholds[query + i] - error_bound(bound, square, lengths);
         if (!all((v_low < (float16)(limit)) & (v_high < (float16)(limit))) &&
-            query + i < query_count) {
+            query + i < query_count && (looking >> i & 1) != 0) {
           append_passing(v_low, v_high, limit, first_row + panel * PANEL_ROWS, panel_rows.y,
                          lists + (size_t)(query + i) * capacity, counts + query + i, capacity);
         }
@@ -113,10 +114,12 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
   uint down = item / ITEMS_ACROSS * 4;
   uint block_first = (uint)group_index(0) * TILE_BLOCKS;
   uint block_count = (query_count + BLOCK_QUERIES - 1) / BLOCK_QUERIES;
-  uint place_first = first + (uint)group_index(1) * TILE_PANELS;
+  uint place_first = FIRST_PLACE(block_first) + (uint)group_index(1) * TILE_PANELS;
+  uint place_end = END_PLACE(block_first);
+  if (place_first >= place_end) return;
   uint tile_end = min((block_first + TILE_BLOCKS) * BLOCK_QUERIES, query_count);
   uint visits = (min(block_first + TILE_BLOCKS, block_count) - block_first) *
-                (min(place_first + TILE_PANELS, end) - place_first);
+                (min(place_first + TILE_PANELS, place_end) - place_first);
   if (!any_searched(thresholds, block_first * BLOCK_QUERIES, tile_end)) {
     if (item == 0) add_tally(tallies + TALLY_VISITS, visits);
     return;
@@ -141,7 +144,7 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
     for (uint part = item; part < TILE_PANELS * TILE_DEPTH * 8; part += TILE_ITEMS) {
       uint panel = part / (TILE_DEPTH * 8), d = part / 8 % TILE_DEPTH, column = part % 8 * 4;
       float4 values = (float4)(0.0f);
-      if (place_first + panel < end && depth + d < dimension) {
+      if (place_first + panel < place_end && depth + d < dimension) {
         size_t source = PANEL_AT(place_first + panel).x;
         values = vload4(0, panels + (source * dimension + depth + d) * PANEL_ROWS + column);
       }
@@ -173,12 +176,12 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
   for (uint g = 0; g < ROW_GROUPS; g++) {
     uint column = g * (TILE_ROWS / ROW_GROUPS) + across;
     uint place = place_first + column / PANEL_ROWS;
-    if (place >= end) continue;
+    if (place >= place_end) continue;
     uint2 panel_rows = PANEL_AT(place);
     uint panel = panel_rows.x;
     uint lane = column % PANEL_ROWS;
     uint row = first_row + panel * PANEL_ROWS + lane;
-    uint rows = panel_rows.y >> lane;
+    uint rows = panel_rows.y >> lane, looking = QUERIES_AT(place);
     if ((rows & 15) == 0) continue;
     __global const float *term = terms + (size_t)panel * 2 * PANEL_ROWS + lane;
     float4 scale = vload4(0, term);
@@ -188,7 +191,7 @@ __kernel __attribute__((reqd_work_group_size(TILE_ITEMS, 1, 1))) void search_fil
     for (uint i = 0; i < ITEM_QUERIES; i++) {
       uint line = i / 4 * (TILE_QUERIES / QUERY_GROUPS) + down + i % 4;
       uint query = block_first * BLOCK_QUERIES + line;
-      if (query >= query_count) continue;
+      if (query >= query_count || (looking >> line % BLOCK_QUERIES & 1) == 0) continue;
       float4 v = fma(dot[i][g], scale, offset);
       float limit = thresholds[query] - error_bound(vload4(query, bounds), square, lengths);
       if (all(v < (float4)(limit))) continue;

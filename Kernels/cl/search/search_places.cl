@@ -12,14 +12,36 @@
 // Macro SELECTED: only some rows may be hits. Place i then stands for entry i * stride mod
 //   panel_count of `kept`, which has a panel and the mask of its rows that are selected, two words,
 //   for each of the panel_count panels with such a row.
+// Macro LISTS: each block of queries goes over panels of its own. `work` has, for each block one
+//   after the other, a panel, the mask of its rows that may be hits, and the mask of the block's
+//   queries that look at it, three words each; block b has the entries work_starts[b] up to
+//   work_starts[b + 1], at most panel_count. A launch covers the same share of them for each block.
 
 // The panel a place stands for, and the mask of its rows that may be hits.
-#ifdef SELECTED
+#ifdef LISTS
+#define KEPT_PARAMETER                                                                             \
+  , __global const uint *restrict work, ulong work_offset,                                         \
+      __global const uint *restrict work_starts, ulong work_starts_offset
+#define PANEL_AT(place) vload2(0, work + work_offset + 3 * (size_t)(place))
+#elif defined(SELECTED)
 #define KEPT_PARAMETER , __global const uint *restrict kept, ulong kept_offset
 #define PANEL_AT(place) vload2(scattered(place, stride, panel_count), kept + kept_offset)
 #else
 #define KEPT_PARAMETER
 #define PANEL_AT(place) with_rows(scattered(place, stride, panel_count), row_count)
+#endif
+
+// The places that a block of queries goes over, and the mask of its queries that look at one.
+#ifdef LISTS
+#define FIRST_PLACE(block)                                                                         \
+  listed_place(work_starts + work_starts_offset + (block), panel_count, first)
+#define END_PLACE(block)                                                                           \
+  listed_place(work_starts + work_starts_offset + (block), panel_count, end)
+#define QUERIES_AT(place) work[work_offset + 3 * (size_t)(place) + 2]
+#else
+#define FIRST_PLACE(block) first
+#define END_PLACE(block) end
+#define QUERIES_AT(place) 0xFFu
 #endif
 
 #define FILTER_PARAMETERS                                                                          \
@@ -54,4 +76,10 @@ static inline uint scattered(uint place, uint stride, uint panel_count) {
 static inline uint2 with_rows(uint panel, uint row_count) {
   uint left = row_count - panel * PANEL_ROWS;
   return (uint2)(panel, left < PANEL_ROWS ? (1u << left) - 1 : 0xFFFFFFFFu);
+}
+
+// Place `place` of `panel_count`, as a share of the entries from `starts[0]` up to `starts[1]`.
+static inline uint listed_place(__global const uint *starts, uint panel_count, uint place) {
+  uint start = starts[0];
+  return start + (uint)((ulong)place * (starts[1] - start) / panel_count);
 }

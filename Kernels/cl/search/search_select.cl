@@ -7,7 +7,8 @@
 // search_tighten  threshold = the k-th largest v - e in the list (k rows are at least that good, so
 //                 it only rises), then drops entries with v + e below it.
 // search_select   reduces a list of keys to its k smallest, and with `restore` turns those back
-//                 into entries. Lists of at most `limit` are left alone.
+//                 into entries. Lists of at most `limit` are left alone. RANKED: the rows of its
+//                 keys are ranks.
 // search_sort     sorts `size` keys (a power of two; past the count they are filled up) with the
 //                 bitonic network, steps `first_step` up to `end_step` of it.
 // search_results  rows[q][i], scores[q][i] = the i-th key of query q, if that query was searched.
@@ -187,11 +188,24 @@ static inline float value_of_score(float score, float norm, uint metric) {
   return score < 0x1p100f ? 0.5f * fma(norm, norm, -score) : NAN;
 }
 
+// The rank by id of the row at each place, and the place of each rank, where rows are not stored in
+// the order of their ids: keys have ranks, so that ties go by id, and entries have places.
+#ifdef RANKED
+#define RANKS_PARAMETER                                                                            \
+  , __global const uint *restrict ranks, ulong ranks_offset, __global const uint *restrict places, \
+      ulong places_offset, uint rank_count, uint place_count
+#define RANK_OF(place) ranks[ranks_offset + min(place, place_count - 1)]
+#define PLACE_OF(rank) places[places_offset + min(rank, rank_count - 1)]
+#else
+#define RANKS_PARAMETER
+#define PLACE_OF(rank) rank
+#endif
+
 __kernel void search_select(__global ulong *restrict lists, ulong lists_offset,
                             __global uint *restrict counts, ulong counts_offset,
                             __global uint *restrict states, ulong states_offset,
                             __global const float *restrict norms, ulong norms_offset, uint metric,
-                            uint k, uint capacity, uint limit, uint restore) {
+                            uint k, uint capacity, uint limit, uint restore RANKS_PARAMETER) {
   __local uint histogram[DIGITS];
   __local uint shared[3];
   uint query = (uint)group_index(0);
@@ -203,6 +217,13 @@ __kernel void search_select(__global ulong *restrict lists, ulong lists_offset,
   GROUP_BARRIER(CLK_GLOBAL_MEM_FENCE);
   if (count <= limit) return;
 
+#ifdef RANKED
+  for (uint i = item; i < count; i += items) {
+    ulong key = lists[i];
+    lists[i] = key >> 32 << 32 | RANK_OF(entry_row(key));
+  }
+  GROUP_BARRIER(CLK_GLOBAL_MEM_FENCE);
+#endif
   ulong prefix = 0;
   uint rank = min(k, count), members = count;
   uint shift = 64;
@@ -226,7 +247,7 @@ __kernel void search_select(__global ulong *restrict lists, ulong lists_offset,
     GROUP_BARRIER(CLK_GLOBAL_MEM_FENCE);
     if (i < count && ~key >= prefix) {
       float value = value_of_score(score_of_rank((uint)(key >> 32), metric), norm, metric);
-      lists[increment(shared)] = restore != 0 ? entry_of(value, entry_row(key)) : key;
+      lists[increment(shared)] = restore != 0 ? entry_of(value, PLACE_OF(entry_row(key))) : key;
     }
   }
   GROUP_BARRIER(CLK_LOCAL_MEM_FENCE);

@@ -25,8 +25,9 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
     _ vectors: Vectors, in lists: RowLists, metric: Metric, filters: ChosenFilters,
     as name: String, kernels: Kernels, workers: WorkerPool
   ) throws(TesseraError) {
+    precondition(panelWidth == PanelLayout.panelRows, "kernels have panels of another width")
     layout = PanelLayout(lists)
-    let places = layout.hasGaps ? layout.panelCount * panelWidth : vectors.count
+    let places = layout.placeCount
     let originals = try layout.originals()
     main = try PackedRows(
       filters.main, dimension: vectors.dimension, rowCount: places, originals: originals)

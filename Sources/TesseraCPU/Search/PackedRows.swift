@@ -135,3 +135,19 @@ extension HostStorage {
     bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Element.self)
   }
 }
+
+extension PanelLayout {
+  /// The row at each place of the panels, where a panel before the last has room to spare; there 0.
+  ///
+  /// - Throws: `.outOfMemory`.
+  func originals() throws(TesseraError) -> HostStorage? {
+    guard hasGaps else { return nil }
+    let rows = try HostStorage(allocating: panelCount * panelWidth * 4)
+    rows.int32s.update(repeating: 0, count: panelCount * panelWidth)
+    for list in 0..<lists.count {
+      let start = panels(of: list).lowerBound * panelWidth
+      for (place, row) in lists[list].enumerated() { rows.int32s[start + place] = Int32(row) }
+    }
+    return rows
+  }
+}

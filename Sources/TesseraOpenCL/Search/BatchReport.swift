@@ -5,8 +5,8 @@ final class ExpectedVisits {
   /// Modulo 2^32, as the device counts.
   private(set) var count: UInt32 = 0
 
-  /// Adds a launch over some panels for some blocks of queries.
-  func add(panels: Int, blocks: Int) { count &+= UInt32(truncatingIfNeeded: panels * blocks) }
+  /// Adds a launch over some pairs of a panel and a block of queries.
+  func add(pairs: Int) { count &+= UInt32(truncatingIfNeeded: pairs) }
 }
 
 /// What a searched batch tells the host, in one piece of device memory of 32-bit words: how many
@@ -58,10 +58,12 @@ struct BatchReport {
   }
 
   /// Whether the hits of every query are in order, the best first, and none is there twice.
-  var isOrdered: Bool {
+  ///
+  /// - Parameter counts: The hits that each query has.
+  func isOrdered(_ counts: [Int]) -> Bool {
     let (rows, scores) = (rows, scores)
-    return (0..<queryCount).allSatisfy { query in
-      (1..<max(1, hitCount)).allSatisfy { hit in
+    return counts.enumerated().allSatisfy { query, count in
+      (1..<max(1, count)).allSatisfy { hit in
         let (row, score) = (
           rows.startIndex + query * hitCount + hit, scores.startIndex + query * hitCount + hit
         )

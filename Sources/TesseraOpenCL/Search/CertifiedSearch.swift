@@ -27,6 +27,9 @@ protocol CertifiedSearch {
   /// True if the device gives entries their score, and not the host.
   var scoresOnDevice: Bool { get }
 
+  /// The ranks of the rows by id; nil if rows are stored in the order of their ids.
+  var ranks: RowRanks? { get }
+
   /// Appends the rows at some positions of a visit that pass the filter to the queries' lists.
   func pass(visit index: Int, positions: Range<Int>) throws(TesseraError)
 
@@ -35,6 +38,8 @@ protocol CertifiedSearch {
 }
 
 extension CertifiedSearch {
+  var ranks: RowRanks? { nil }
+
   /// Does `search`, and writes the hits of every query that was searched to `rows` and `scores`,
   /// `hitCount` each.
   ///
@@ -127,12 +132,12 @@ extension CertifiedSearch {
     ofListsAbove limit: Int, asEntries: Bool
   ) throws(TesseraError) {
     try device.launch(
-      "search_select", of: select,
+      "search_select", of: ranks == nil ? select : KernelSource("search_select", ["RANKED": 1]),
       [
         entries, counts, states, .all(of: lists.norms, as: Float.self),
         .int(metric.kernelValue), .int(lists.hitCount), .int(lists.capacity), .int(limit),
         .int(asEntries ? 1 : 0),
-      ], over: perQuery(work: 64 * lists.hitCount))
+      ] + (ranks?.arguments ?? []), over: perQuery(work: 64 * lists.hitCount))
   }
 
   private func sort() throws(TesseraError) {

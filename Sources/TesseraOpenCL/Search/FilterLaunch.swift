@@ -18,7 +18,9 @@ struct FilterLaunch {
     _ values: LaunchValues
   ) {
     let segment = visit.segment
-    let kept = visit.kept.map { [KernelArgument.all(of: $0, as: UInt32.self)] } ?? []
+    let kept = [visit.kept, visit.work?.entries, visit.work?.starts].compactMap { storage in
+      storage.map { KernelArgument.all(of: $0, as: UInt32.self) }
+    }
     if let unit = device.matrixUnit, filter != .float32, let rounded = segment.rounded,
       let roundedQueries = memory.rounded?.queries
     {
@@ -35,9 +37,8 @@ struct FilterLaunch {
       let shape = FilterShape(
         device, queryCount: queryCount, panelCount: panelCount, dimension: dimension, values)
       kernel = "search_filter"
-      source = KernelSource(
-        "search_filter",
-        kept.isEmpty ? shape.macros : shape.macros.merging(["SELECTED": 1]) { $1 })
+      let places = visit.work != nil ? ["LISTS": 1] : kept.isEmpty ? [:] : ["SELECTED": 1]
+      source = KernelSource("search_filter", shape.macros.merging(places) { $1 })
       rows = [
         .all(of: segment.panels, as: Float.self), .all(of: segment.terms, as: Float.self),
       ]

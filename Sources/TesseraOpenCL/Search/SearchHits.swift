@@ -3,48 +3,54 @@ internal import TesseraCompute
 /// The hits of a search, batch by batch, on their way to the caller.
 struct SearchHits {
   private let operation: String
-  private let queryCount: Int
-  private let hitCount: Int
-  private let rowCount: Int
-  private let firstID: Int64
+  /// The hits that each query will have.
+  private let hitCounts: [Int]
+  /// The ids of all rows of the set.
+  private let rowIDs: IDMap
+  private var starts = [0]
   private var ids: [Int64] = []
   private var scores: [Float] = []
   private var statistics = SearchStatistics.none
 
-  /// - Parameters:
-  ///   - rowCount: Rows of the set.
-  ///   - firstID: Of its first row.
-  init(
-    _ operation: String, queryCount: Int, hitCount: Int, rowCount: Int, firstID: Int64 = 0
-  ) {
+  init(_ operation: String, hitCounts: [Int], ids rowIDs: IDMap) {
     self.operation = operation
-    self.queryCount = queryCount
-    self.hitCount = hitCount
-    self.rowCount = rowCount
-    self.firstID = firstID
-    ids.reserveCapacity(queryCount * hitCount)
-    scores.reserveCapacity(queryCount * hitCount)
+    self.hitCounts = hitCounts
+    self.rowIDs = rowIDs
+    let count = hitCounts.reduce(0, +)
+    starts.reserveCapacity(hitCounts.count + 1)
+    ids.reserveCapacity(count)
+    scores.reserveCapacity(count)
   }
 
+  /// Adds the hits of the next queries, whose rows are ranks by id.
+  ///
   /// - Throws: `.deviceFailure` for rows that the set does not have, or hits out of order.
   mutating func add(_ report: BatchReport) throws(TesseraError) {
-    let rowLimit = UInt32(clamping: rowCount)
-    guard report.rows.allSatisfy({ $0 < rowLimit }) else {
-      throw TesseraError(
-        .deviceFailure,
-        "\(operation): the device returned rows that are not there; update its driver")
-    }
-    guard report.isOrdered else {
+    let first = starts.count - 1
+    let counts = Array(hitCounts[first..<first + report.queryCount])
+    guard report.isOrdered(counts) else {
       throw TesseraError(
         .deviceFailure,
         "\(operation): the device returned hits that are not in order; update its driver")
     }
-    ids += report.rows.lazy.map { [firstID] in firstID + Int64($0) }
-    scores += report.scores.lazy.map(Float.init(bitPattern:))
+    for (query, count) in counts.enumerated() {
+      for rank in report.rows.dropFirst(query * report.hitCount).prefix(count) {
+        guard rank < rowIDs.count else {
+          throw TesseraError(
+            .deviceFailure,
+            "\(operation): the device returned rows that are not there; update its driver")
+        }
+        ids.append(rowIDs.id(ofRank: Int(rank)))
+      }
+      scores += report.scores.dropFirst(query * report.hitCount).prefix(count).lazy.map(
+        Float.init(bitPattern:))
+      starts.append(ids.count)
+    }
     statistics = statistics + report.statistics
   }
 
   mutating func add(_ neighbors: Neighbors) {
+    starts += neighbors.starts.dropFirst().map { ids.count + $0 }
     ids += neighbors.ids
     scores += neighbors.scores
     statistics = statistics + neighbors.statistics
@@ -52,9 +58,7 @@ struct SearchHits {
 
   /// - Precondition: those of every query were added.
   var neighbors: Neighbors {
-    Neighbors(
-      queryCount: queryCount, hitCount: hitCount, ids: ids, scores: scores,
-      statistics: statistics)
+    Neighbors(starts: starts, ids: ids, scores: scores, statistics: statistics)
   }
 }
 

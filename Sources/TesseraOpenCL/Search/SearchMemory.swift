@@ -20,13 +20,15 @@ struct SearchMemory {
   }
 
   /// Memory for as many of `queryCount` queries as `limits` allow, at least eight.
+  ///
+  /// - Parameter workBytes: What else a batch takes for each query.
   init(
     _ device: OpenCLDevice, queryCount: Int, dimension: Int, filter: SearchFilter, rowCount: Int,
-    hitCount: Int, limits: SearchLimits
+    hitCount: Int, workBytes: Int = 0, limits: SearchLimits
   ) throws(TesseraError) {
     let size = Size(
       device.info, queryCount: queryCount, dimension: dimension, filter: filter,
-      rowCount: rowCount, hitCount: hitCount, limits: limits)
+      rowCount: rowCount, hitCount: hitCount, workBytes: workBytes, limits: limits)
     queries = try device.reserve(size.queryCount * dimension, of: Float.self)
     if filter == .float32 {
       rounded = nil
@@ -50,7 +52,7 @@ struct SearchMemory {
 
     init(
       _ device: DeviceInfo, queryCount: Int, dimension: Int, filter: SearchFilter, rowCount: Int,
-      hitCount: Int, limits: SearchLimits
+      hitCount: Int, workBytes: Int = 0, limits: SearchLimits
     ) {
       let roundedBytes =
         filter == .float32
@@ -58,13 +60,14 @@ struct SearchMemory {
         : RoundedLayout(filter: filter, dimension: dimension).panelBytes / RoundedLayout.panelLines
           + 2 * 4
       lists = SearchLists.Size(
-        device, queryCount: queryCount, queryBytes: dimension * 4 + roundedBytes,
+        device, queryCount: queryCount, queryBytes: dimension * 4 + roundedBytes + workBytes,
         rowCount: rowCount, hitCount: hitCount, limits: limits)
       // Rounded queries fill panels of 32.
       let panelQueries = RoundedLayout.panelCount(lists.queryCount) * RoundedLayout.panelLines
       byteCount = lists.byteCount + (panelQueries - lists.queryCount) * roundedBytes
       largestAllocationBytes = max(
-        lists.entryBytes, lists.queryCount * dimension * 4, panelQueries * roundedBytes)
+        lists.entryBytes, lists.queryCount * max(dimension * 4, workBytes),
+        panelQueries * roundedBytes)
     }
   }
 }
@@ -121,12 +124,12 @@ extension OpenCLDevice {
 
   /// A batch of a search among vectors.
   func searchBatch(
-    _ search: SearchShape, _ limits: SearchLimits
+    _ search: SearchShape, filter: SearchFilter? = nil, workBytes: Int = 0, _ limits: SearchLimits
   ) -> (byteCount: Int, canShrink: Bool) {
     let size = SearchMemory.Size(
       info, queryCount: search.queryCount, dimension: search.dimension,
-      filter: filter(dimension: search.dimension), rowCount: search.rows, hitCount: search.k,
-      limits: limits)
+      filter: filter ?? self.filter(dimension: search.dimension), rowCount: search.rows,
+      hitCount: search.k, workBytes: workBytes, limits: limits)
     return (size.byteCount, size.queryCount > SearchMemory.blockQueries)
   }
 }

@@ -4,44 +4,68 @@ internal import TesseraCompute
 struct SegmentVisit {
   let segment: SearchPanels.Segment
   let panelCount: Int
-  /// For each panel with a selected row its index and the mask of those rows, a word each; nil
-  /// where every row may be hit.
+  /// For each panel with a row that may be hit its index and the mask of those rows, a word each;
+  /// nil where every row may be hit.
   let kept: OpenCLStorage?
+  /// The panels that each block of queries looks at, where that differs; `kept` is nil then.
+  let work: BlockWork?
 
   /// The whole of `segment`.
   init(_ segment: SearchPanels.Segment) {
     self.segment = segment
     panelCount = segment.panelCount
     kept = nil
+    work = nil
   }
 
-  /// The rows of `segment` that `selector` selects, row 0 of the set having the id `firstID`.
+  /// The rows of `segment` that `selector` selects (nil: all), leaving out places without a row.
   ///
-  /// Cost: one step for each panel in the selector's span, and 8 bytes of the device's memory for
-  /// each that is kept.
+  /// Cost: one step for each panel, of one list of consecutive ids only for those in the selector's
+  /// span, and 8 bytes of the device's memory for each that is kept.
   init(
-    _ segment: SearchPanels.Segment, only selector: IDSelector, firstID: Int64,
+    _ segment: SearchPanels.Segment, of layout: PanelLayout, only selector: IDSelector?,
     on device: OpenCLDevice
   ) throws(TesseraError) {
-    let first = firstID + Int64(segment.rows.lowerBound)
-    let selected = selector.span.clamped(to: first..<first + Int64(segment.rows.count))
-    var kept: [UInt32] = []
-    if !selected.isEmpty {
+    let ids = layout.lists.ids
+    var panels = segment.panelRange
+    if let selector, let firstID = ids.first, !layout.hasGaps {
+      let first = firstID + Int64(segment.rows.lowerBound)
+      let selected = selector.span.clamped(to: first..<first + Int64(segment.rows.count))
       let width = SearchPanels.panelRows
-      let firstPanel = Int(selected.lowerBound - first) / width
-      let lastPanel = Int(selected.upperBound - 1 - first) / width
-      for panel in firstPanel...lastPanel {
-        let left = segment.rows.count - panel * width
-        let exists = left < width ? UInt32(1) << UInt32(left) - 1 : .max
-        let rows = selector.mask32(from: first + Int64(panel * width)) & exists
-        if rows != 0 { kept += [UInt32(panel), rows] }
-      }
+      panels =
+        selected.isEmpty
+        ? 0..<0
+        : panels.lowerBound + Int(selected.lowerBound - first) / width..<panels.lowerBound + Int(
+          selected.upperBound - 1 - first) / width + 1
+    }
+    var kept: [UInt32] = []
+    for panel in panels {
+      let rows = layout.rows(of: panel)
+      let mask = selector.map { ids.mask32(of: rows, only: $0) } ?? .lowBits(rows.count)
+      if mask != 0 { kept += [UInt32(panel - segment.panelRange.lowerBound), mask] }
     }
     self.segment = segment
     panelCount = kept.count / 2
     let storage = try device.reserve(kept.count, of: UInt32.self)
     try device.context.write(kept, to: storage)
     self.kept = storage
+    work = nil
+  }
+
+  /// The panels of `segment` that blocks of queries look at.
+  init(_ segment: SearchPanels.Segment, _ work: BlockWork) {
+    self.segment = segment
+    self.work = work
+    panelCount = work.counts.max() ?? 0
+    kept = nil
+  }
+
+  /// Pairs of a panel and a block of queries at some positions, of `blocks` blocks.
+  func pairs(_ positions: Range<Int>, blocks: Int) -> Int {
+    guard let work else { return positions.count * blocks }
+    return work.counts.reduce(0) {
+      $0 + positions.upperBound * $1 / panelCount - positions.lowerBound * $1 / panelCount
+    }
   }
 
   /// The step between panels that are visited one after the other.

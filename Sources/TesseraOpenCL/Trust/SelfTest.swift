@@ -54,6 +54,28 @@ struct SelfTest: Sendable {
     }
   }
 
+  /// Lists of rows whose ids are in no order: searched whole, and those that queries look at.
+  static let nearestInLists = SelfTest(.nearest, "in lists") { device throws(TesseraError) in
+    let rows = try vectors(200, 8, .float32, seed: 1)
+    let queries = try vectors(21, 8, .float32, seed: 2)
+    let lists = try RowLists(
+      starts: [0, 1, 1, 60, 97, 200], ids: IDMap((0..<200).map { Int64($0 * 37 % 200) }))
+    let probes = try Probes(
+      starts: (0...21).map { 2 * $0 },
+      lists: (0..<21).flatMap { [Int32($0 % 5), Int32(($0 + 2) % 5)] })
+    var bits: [UInt32] = []
+    for metric in [Metric.innerProduct, .squaredL2] {
+      let set = try device.prepare(rows, in: lists, metric: metric)
+      for (probes, selector) in [(probes, nil), (nil, nil), (probes, IDSelector.range(20..<150))] {
+        let hits = try device.nearest(
+          queries, in: set, probing: probes, within: .k(10), only: selector)
+        bits += hits.starts.map { UInt32($0) } + hits.scores.map(\.bitPattern)
+        bits += hits.ids.map { UInt32(truncatingIfNeeded: $0) }
+      }
+    }
+    return bits
+  }
+
   static let assignNearest = SelfTest(.assignNearest) { device throws(TesseraError) in
     let points = try device.upload(numbers(70 * 4, seed: 1), rows: 70, columns: 4)
     let centroids = try device.upload(numbers(37 * 4, seed: 2), rows: 37, columns: 4)

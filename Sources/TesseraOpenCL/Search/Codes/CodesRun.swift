@@ -55,7 +55,7 @@ struct CodesRun: CertifiedSearch {
         .int(positions.upperBound),
       ] + shape.arguments, over: shape.grid)
     expected.add(
-      panels: positions.count, blocks: (queryCount + scan.blockQueries - 1) / scan.blockQueries)
+      pairs: positions.count * ((queryCount + scan.blockQueries - 1) / scan.blockQueries))
   }
 
   func score(listsAbove limit: Int) throws(TesseraError) {

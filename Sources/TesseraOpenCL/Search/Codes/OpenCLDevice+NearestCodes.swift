@@ -70,7 +70,8 @@ extension OpenCLDevice {
   ) throws(TesseraError) -> Neighbors {
     let hitCount = memory.lists.hitCount
     var hits = SearchHits(
-      "nearestCodes", queryCount: tables.rows, hitCount: hitCount, rowCount: set.count)
+      "nearestCodes", hitCounts: [Int](repeating: hitCount, count: tables.rows),
+      ids: .consecutive(count: set.count))
     for start in stride(from: 0, to: tables.rows, by: memory.lists.queryCount) {
       let batch = tables.rows(start..<min(start + memory.lists.queryCount, tables.rows))
       let numbers = try download(batch)

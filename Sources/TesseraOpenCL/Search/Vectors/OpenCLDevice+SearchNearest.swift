@@ -40,66 +40,124 @@ extension OpenCLDevice {
     _ vectors: Vectors, in lists: RowLists, metric: Metric, limits: SearchLimits
   ) throws(TesseraError) -> VectorSet {
     try Shapes.prepare(vectors, in: lists)
-    guard lists.count == 1, lists.ids.first != nil else {
-      return try ReferenceDevice.shared.prepare(vectors, in: lists, metric: metric)
-    }
     try requireTrust(trial(vectors.element, dimension: vectors.dimension))
-    return OpenCLVectorSet(
-      vectors, in: lists, panels: try pack(vectors, metric: metric, limits: limits))
+    let layout = PanelLayout(lists)
+    return try OpenCLVectorSet(
+      vectors, in: layout,
+      panels: try pack(vectors, in: layout, metric: metric, limits: limits), on: self)
   }
 
   /// Cost: 2 * queries * rows * dimension Float32 operations, and canonical scores for a few more
-  /// than k rows of each query; of rows, those in panels with a selected row. Queries that find
-  /// more near ties than their list holds take a second pass, and canonical scores for every row
-  /// that ties.
+  /// than k rows of each query; of rows, those in panels with a selected row, and in lists that one
+  /// of eight queries looks at: those whose first list is the same stand together. Queries that
+  /// find more near ties than their list holds take a second pass, and canonical scores for every
+  /// row that ties.
   public func nearest(
     _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
     only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    try Shapes.nearest(queries, in: set, probing: probes, within: limit)
-    let isOneList = set.lists.count == 1 && set.lists.ids.first != nil
-    guard probes == nil, set is OpenCLVectorSet || isOneList else {
-      return try ReferenceDevice.shared.nearest(
-        queries, in: set, probing: probes, within: limit, only: selector)
-    }
     switch limit {
     case .k(let k):
-      return try nearest(queries, in: set, k: k, only: selector, limits: SearchLimits())
+      return try nearest(
+        queries, in: set, probing: probes, k: k, only: selector, limits: SearchLimits())
     case .score(let score):
-      return try nearest(queries, in: set, probing: nil, beyond: score, only: selector)
+      try Shapes.nearest(queries, in: set, probing: probes, within: limit)
+      return try nearest(queries, in: set, probing: probes, beyond: score, only: selector)
     }
   }
 
   func nearest(
-    _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector? = nil,
-    limits: SearchLimits
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes? = nil, k: Int,
+    only selector: IDSelector? = nil, limits: SearchLimits
   ) throws(TesseraError) -> Neighbors {
-    try Shapes.nearest(queries, in: set, probing: nil, within: .k(k))
+    try Shapes.nearest(queries, in: set, probing: probes, within: .k(k))
     guard let own = set as? OpenCLVectorSet else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
     }
     try requireCurrent(own.panels.panelLengths, "nearest")
-    let rowCount =
-      selector?.count(in: own.firstID..<own.firstID + Int64(set.count)) ?? set.count
-    let hitCount = min(k, rowCount)
-    guard queries.count > 0, hitCount > 0 else {
+    let rowCount = selector.map { set.lists.ids.count(of: $0) } ?? set.count
+    guard queries.count > 0, rowCount > 0 else {
       try Shapes.requireFinite(queries, "nearest: queries")
-      return Neighbors(
-        queryCount: queries.count, hitCount: hitCount, ids: [], scores: [],
-        statistics: .none)
+      return .none(
+        queryCount: queries.count,
+        hitCount: Limit.k(k).hitCount(of: rowCount, probing: probes))
     }
-    for element in Set([queries.element, set.vectors.element]) {
+    guard let probes else {
+      return try nearest(
+        queries, in: own, k: k, rowCounts: [Int](repeating: rowCount, count: queries.count),
+        only: selector, limits: limits
+      ) { queries.nonFiniteRows(limit: 6) }
+    }
+    // Queries that begin with the same list stand together, and share the work.
+    let order = (0..<queries.count).sorted {
+      (probes[$0].first ?? -1, $0) < (probes[$1].first ?? -1, $1)
+    }
+    let probed = ProbedRows(probes.of(order), own.layout, only: selector)
+    let found = try nearest(
+      queries.gathered(order), in: own, k: k, rowCounts: probed.counts, only: selector,
+      probing: probed, limits: limits
+    ) { queries.nonFiniteRows(limit: 6) }
+    var places = order
+    for (place, query) in order.enumerated() { places[query] = place }
+    return found.queries(places)
+  }
+
+  /// - Parameters:
+  ///   - rowCounts: The rows of each query that may be hits.
+  ///   - nonFiniteRows: The numbers that the caller knows queries by which are not finite.
+  private func nearest(
+    _ queries: Vectors, in own: OpenCLVectorSet, k: Int, rowCounts: [Int],
+    only selector: IDSelector?, probing probed: ProbedRows? = nil, limits: SearchLimits,
+    nonFiniteRows: () -> [Int]
+  ) throws(TesseraError) -> Neighbors {
+    let rowCount = rowCounts.max() ?? 0
+    guard rowCount > 0 else {
+      try Shapes.requireFinite(queries, "nearest: queries")
+      return .none(queryCount: queries.count)
+    }
+    for element in Set([queries.element, own.vectors.element]) {
       try requireTrust(
-        trial(element, dimension: set.dimension, isSelected: selector != nil))
+        trial(
+          element, dimension: own.dimension,
+          isSelected: selector != nil || own.layout.hasGaps))
     }
+    if own.ranks != nil || probed != nil { try requireTrust(.nearestInLists) }
     let shape = SearchShape(
-      rows: rowCount, dimension: set.dimension, element: queries.element, metric: set.metric,
-      queryCount: queries.count, k: hitCount)
+      rows: rowCount, dimension: own.dimension, element: queries.element, metric: own.metric,
+      queryCount: queries.count, k: min(k, rowCount))
     let limits = try looped(limits, shape, "nearest")
+    // Blocks of queries with panels of their own are a matter of the Float32 filter.
+    let filter = probed == nil ? own.panels.filter : .float32
+    let workBytes = probed?.workBytesPerQuery ?? 0
     return try shrinking(limits) {
-      searchBatch(shape, $0)
+      searchBatch(shape, filter: filter, workBytes: workBytes, $0)
     } _: { limits throws(TesseraError) in
-      try search(queries, in: own, shape, only: selector, limits: limits)
+      let memory = try SearchMemory(
+        self, queryCount: queries.count, dimension: own.dimension, filter: filter,
+        rowCount: rowCount, hitCount: shape.k, workBytes: workBytes, limits: limits)
+      let all = probed == nil ? try own.visits(only: selector, on: self) : []
+      let staging = try reserve(
+        min(memory.queryCount, queries.count) * queries.dimension * queries.element.byteCount)
+      var hits = SearchHits(
+        "nearest", hitCounts: rowCounts.map { min(k, $0) }, ids: own.lists.ids)
+      for start in stride(from: 0, to: queries.count, by: memory.queryCount) {
+        let range = start..<min(start + memory.queryCount, queries.count)
+        let batch = queries.rows(range)
+        let visits = try probed?.visits(range, of: own.panels.segments, on: self) ?? all
+        let run = SearchRun(
+          device: self, panels: own.panels, visits: visits, memory: memory,
+          queryCount: batch.count, limits: limits,
+          hostVectors: {
+            SearchHostVectors(queries: batch, rows: own.vectors, layout: own.layout)
+          }, filter: filter, ranks: own.ranks)
+        try run.begin(try stage(batch, in: staging))
+        let (rows, scores) = run.reportedHits
+        try hits.add(
+          try run.search(rows: rows, scores: scores, reportedHits: shape.k) {
+            Shapes.nonFinite("nearest: queries", rows: nonFiniteRows())
+          })
+      }
+      return hits.neighbors
     }
   }
 
@@ -135,36 +193,23 @@ extension OpenCLDevice {
     .nearest(
       element, isSelected: isSelected, filter(dimension: dimension), on: matrixUnit)
   }
+}
 
-  /// Searches `shape.rows` rows for the `shape.k` nearest, which are there.
-  private func search(
-    _ queries: Vectors, in own: OpenCLVectorSet, _ shape: SearchShape, only selector: IDSelector?,
-    limits: SearchLimits
-  ) throws(TesseraError) -> Neighbors {
-    let (rowCount, hitCount) = (shape.rows, shape.k)
-    let set: VectorSet = own
-    let memory = try SearchMemory(
-      self, queryCount: queries.count, dimension: set.dimension, filter: own.panels.filter,
-      rowCount: rowCount, hitCount: hitCount, limits: limits)
-    let visits = try own.visits(only: selector, on: self)
-    let staging = try reserve(
-      min(memory.queryCount, queries.count) * queries.dimension * queries.element.byteCount)
-    var hits = SearchHits(
-      "nearest", queryCount: queries.count, hitCount: hitCount, rowCount: set.count,
-      firstID: own.firstID)
-    for start in stride(from: 0, to: queries.count, by: memory.queryCount) {
-      let batch = queries.rows(start..<min(start + memory.queryCount, queries.count))
-      let run = SearchRun(
-        device: self, panels: own.panels, visits: visits, memory: memory, queryCount: batch.count,
-        limits: limits, hostVectors: { SearchHostVectors(queries: batch, rows: set.vectors) },
-        filter: own.panels.filter)
-      try run.begin(try stage(batch, in: staging))
-      let (rows, scores) = run.reportedHits
-      try hits.add(
-        try run.search(rows: rows, scores: scores, reportedHits: hitCount) {
-          Shapes.nonFinite("nearest: queries", rows: queries.nonFiniteRows(limit: 6))
-        })
+extension Neighbors {
+  /// The hits of the queries listed, in that order.
+  fileprivate func queries(_ order: [Int]) -> Neighbors {
+    var starts = [0]
+    var ids: [Int64] = []
+    var scores: [Float] = []
+    starts.reserveCapacity(order.count + 1)
+    ids.reserveCapacity(self.ids.count)
+    scores.reserveCapacity(self.ids.count)
+    for query in order {
+      let own = self.starts[query]..<self.starts[query + 1]
+      ids += self.ids[own]
+      scores += self.scores[own]
+      starts.append(ids.count)
     }
-    return hits.neighbors
+    return Neighbors(starts: starts, ids: ids, scores: scores, statistics: statistics)
   }
 }

@@ -11,20 +11,22 @@ struct SearchSource {
 }
 
 extension OpenCLDevice {
-  /// Packs the rows of `vectors` for searches under `metric`.
+  /// Packs the rows of `vectors` for searches under `metric`, in the places that `layout` says.
   ///
   /// - Throws: `.nonFinite`, naming the rows.
   func pack(
-    _ vectors: Vectors, metric: Metric, limits: SearchLimits
+    _ vectors: Vectors, in layout: PanelLayout, metric: Metric, limits: SearchLimits
   ) throws(TesseraError) -> SearchPanels {
     let rowBytes = vectors.dimension * vectors.element.byteCount
-    let chunkRows = Self.stagedRows(vectors.count, rowBytes: rowBytes, limits: limits)
+    let chunkRows = Self.stagedRows(layout.placeCount, rowBytes: rowBytes, limits: limits)
     let staging = try reserve(chunkRows * rowBytes)
     return try pack(
-      rowCount: vectors.count, dimension: vectors.dimension, metric: metric, chunkRows: chunkRows,
-      limits: limits
-    ) { rows throws(TesseraError) in
-      try stage(vectors.rows(rows), in: staging)
+      rowCount: layout.placeCount, dimension: vectors.dimension, metric: metric,
+      chunkRows: chunkRows, limits: limits
+    ) { places throws(TesseraError) in
+      layout.hasGaps
+        ? try stage(vectors, places, in: layout, staging)
+        : try stage(vectors.rows(places), in: staging)
     } nonFiniteRows: { () throws(TesseraError) in
       Shapes.nonFinite("prepare", rows: vectors.nonFiniteRows(limit: 6))
     }
@@ -167,6 +169,29 @@ extension OpenCLDevice {
     return SearchSource(
       storage: staging, byteOffset: staging.start, element: vectors.element,
       rowCount: vectors.count, dimension: vectors.dimension)
+  }
+
+  /// Uploads the rows at some places, whole panels; places that are empty get zeros.
+  private func stage(
+    _ vectors: Vectors, _ places: Range<Int>, in layout: PanelLayout, _ staging: OpenCLStorage
+  ) throws(TesseraError) -> SearchSource {
+    let rowBytes = vectors.dimension * vectors.element.byteCount
+    var bytes = [UInt8](repeating: 0, count: places.count * rowBytes)
+    let width = SearchPanels.panelRows
+    bytes.withUnsafeMutableBytes { bytes in
+      guard let source = vectors.baseAddress, let target = bytes.baseAddress else { return }
+      for panel in places.lowerBound / width..<places.upperBound / width {
+        let start = panel * width - places.lowerBound
+        for (index, row) in layout.rows(of: panel).enumerated() {
+          (target + (start + index) * rowBytes).copyMemory(
+            from: source + row * vectors.rowStride, byteCount: rowBytes)
+        }
+      }
+    }
+    try context.write(bytes, to: staging)
+    return SearchSource(
+      storage: staging, byteOffset: staging.start, element: vectors.element,
+      rowCount: places.count, dimension: vectors.dimension)
   }
 
   /// The rows of a matrix of this device.

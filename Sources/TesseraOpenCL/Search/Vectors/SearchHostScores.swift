@@ -5,6 +5,13 @@ internal import TesseraCompute
 struct SearchHostVectors {
   let queries: Vectors
   let rows: Vectors
+  /// Where the rows lie; nil if row after row.
+  var layout: PanelLayout?
+
+  /// The row at a place.
+  func row(at place: Int) -> Int? {
+    if let layout { layout.row(at: place) } else { place < rows.count ? place : nil }
+  }
 }
 
 extension OpenCLDevice {
@@ -33,11 +40,11 @@ extension SearchRun {
         Int(counts[query]), of: UInt64.self, from: lists.entries, from: start)
       let vector = vectors.queries.row(query)
       for index in list.indices {
-        let row = list[index] & 0xFFFF_FFFF
-        guard row < vectors.rows.count else { throw wrong }
+        let place = list[index] & 0xFFFF_FFFF
+        guard let row = vectors.row(at: Int(place)) else { throw wrong }
         let score = CanonicalScore.score(
-          panels.metric, vector, vectors.rows.row(Int(row)))
-        list[index] = UInt64(panels.metric.order.rank(score)) << 32 | row
+          panels.metric, vector, vectors.rows.row(row))
+        list[index] = UInt64(panels.metric.order.rank(score)) << 32 | place
       }
       try device.context.write(list, to: lists.entries, from: start)
     }

@@ -3,10 +3,11 @@ internal import TesseraCompute
 /// Rows packed for the filter: panels of 32 rows in one or more segments, and their terms.
 /// `Kernels/cl/search/search_common.cl` has the layouts.
 struct SearchPanels: Sendable {
-  static let panelRows = 32
+  static let panelRows = PanelLayout.panelRows
 
   struct Segment: Sendable {
-    /// The rows it holds, of the whole set; the first is a multiple of 32.
+    /// The places it holds, of the whole set; the first is a multiple of 32. Places are rows unless
+    /// there are several lists: see ``PanelLayout``.
     let rows: Range<Int>
     let panels: OpenCLStorage
     let terms: OpenCLStorage
@@ -14,6 +15,12 @@ struct SearchPanels: Sendable {
     let rounded: Rounded?
 
     var panelCount: Int { SearchPanels.panelCount(rows.count) }
+
+    /// Its panels, of the whole set.
+    var panelRange: Range<Int> {
+      let first = rows.lowerBound / SearchPanels.panelRows
+      return first..<first + panelCount
+    }
   }
 
   /// Rounded rows and their terms. (`Kernels/cl/search/search_round.cl`)
@@ -24,6 +31,7 @@ struct SearchPanels: Sendable {
 
   let metric: Metric
   let dimension: Int
+  /// Places, of all segments.
   let rowCount: Int
   /// The numbers that the first filter of a search computes in.
   let filter: SearchFilter
@@ -32,7 +40,7 @@ struct SearchPanels: Sendable {
   /// removed.
   let panelLengths: OpenCLStorage
 
-  static func panelCount(_ rowCount: Int) -> Int { (rowCount + panelRows - 1) / panelRows }
+  static func panelCount(_ rowCount: Int) -> Int { PanelLayout.panelCount(rowCount) }
 
   static func panelBytes(_ dimension: Int) -> Int { panelRows * dimension * 4 }
 
@@ -98,39 +106,4 @@ extension Metric {
     case .cosine: 2
     }
   }
-}
-
-/// Rows prepared on an OpenCL device.
-///
-/// Safe to share: nothing changes after `init`.
-final class OpenCLVectorSet: VectorSet, @unchecked Sendable {
-  let panels: SearchPanels
-
-  /// The id of row 0; row i has the id `firstID + i`.
-  let firstID: Int64
-
-  /// - Precondition: One list, and consecutive ids.
-  init(_ vectors: Vectors, in lists: RowLists, panels: SearchPanels) {
-    self.panels = panels
-    firstID = lists.ids.first ?? 0
-    super.init(vectors, in: lists, metric: panels.metric)
-  }
-
-  /// Returns the panels that a search of the rows that `selector` selects visits.
-  func visits(
-    only selector: IDSelector?, on device: OpenCLDevice
-  ) throws(TesseraError) -> [SegmentVisit] {
-    var visits: [SegmentVisit] = []
-    for segment in panels.segments {
-      guard let selector else {
-        visits.append(SegmentVisit(segment))
-        continue
-      }
-      let visit = try SegmentVisit(segment, only: selector, firstID: firstID, on: device)
-      if visit.panelCount > 0 { visits.append(visit) }
-    }
-    return visits
-  }
-
-  override var residentBytes: Int { panels.byteCount }
 }

@@ -13,6 +13,7 @@ struct SearchRun: CertifiedSearch {
   let hostVectors: () throws(TesseraError) -> SearchHostVectors
   /// The numbers that the filter computes in.
   var filter: SearchFilter
+  var ranks: RowRanks?
   let expected = ExpectedVisits()
 
   var lists: SearchLists { memory.lists }
@@ -27,6 +28,8 @@ struct SearchRun: CertifiedSearch {
     var values = device.launchValues(
       .search(queries: queryCount, rows: panels.rowCount, dimension: panels.dimension))
     if limits.usesLargeTiles { values[.tile] = 3 }
+    // Flat tiles hold one block of queries, and each block has panels of its own.
+    if visits.contains(where: { $0.work != nil }) { values[.tile] = 1 }
     return values
   }
 
@@ -114,9 +117,8 @@ struct SearchRun: CertifiedSearch {
         .int(segment.rows.lowerBound), .int(segment.rows.count), .int(visit.panelCount),
         .int(visit.stride), .int(positions.lowerBound), .int(positions.upperBound),
       ] + launch.trailing, over: launch.grid)
-    expected.add(
-      panels: positions.count,
-      blocks: (queryCount + SearchMemory.blockQueries - 1) / SearchMemory.blockQueries)
+    let blocks = (queryCount + SearchMemory.blockQueries - 1) / SearchMemory.blockQueries
+    expected.add(pairs: visit.pairs(positions, blocks: blocks))
   }
 
   func score(listsAbove limit: Int) throws(TesseraError) {

@@ -1,0 +1,53 @@
+/// Where the rows of lists lie in panels: each list begins with a panel of its own, so that only the
+/// last panel of a list has room to spare.
+package struct PanelLayout: Sendable {
+  /// Rows of a full panel.
+  package static let panelRows = 32
+
+  package let lists: RowLists
+  /// List l has the panels `starts[l]..<starts[l + 1]`.
+  private let starts: [Int]
+
+  package init(_ lists: RowLists) {
+    self.lists = lists
+    var starts = [0]
+    starts.reserveCapacity(lists.count + 1)
+    for list in 0..<lists.count {
+      starts.append(starts[list] + Self.panelCount(lists[list].count))
+    }
+    self.starts = starts
+  }
+
+  package static func panelCount(_ rows: Int) -> Int { (rows + panelRows - 1) / panelRows }
+
+  package var panelCount: Int { starts[lists.count] }
+
+  package func panels(of list: Int) -> Range<Int> { starts[list]..<starts[list + 1] }
+
+  /// The number of places: of all panels, or of the rows where they lie close together.
+  package var placeCount: Int { hasGaps ? panelCount * Self.panelRows : lists.ids.count }
+
+  /// The rows of a panel.
+  package func rows(of panel: Int) -> Range<Int> {
+    // The last list that begins at or before the panel is the one that holds it.
+    var (first, end) = (0, lists.count)
+    while end - first > 1 {
+      let middle = (first + end) / 2
+      if starts[middle] <= panel { first = middle } else { end = middle }
+    }
+    let start = lists.starts[first] + (panel - starts[first]) * Self.panelRows
+    return start..<min(start + Self.panelRows, lists.starts[first + 1])
+  }
+
+  /// The row at a place; nil where the place is empty or there is no such panel.
+  package func row(at place: Int) -> Int? {
+    let panel = place / Self.panelRows
+    guard place >= 0, panel < panelCount else { return nil }
+    let rows = rows(of: panel)
+    let row = rows.lowerBound + place % Self.panelRows
+    return row < rows.upperBound ? row : nil
+  }
+
+  /// True if a panel before the last has room to spare.
+  package var hasGaps: Bool { lists.count > 1 }
+}
