@@ -45,17 +45,11 @@ public enum QuantizerFile {
   }
 
   private static func quantizer(_ file: StoredArrayFile) throws(TesseraError) -> any Quantizer {
-    guard file.metadata["content"] == "quantizer", let kind = file.metadata["kind"],
-      let specification = file.metadata["specification"],
-      let writtenVersion = file.metadata["version"].flatMap({ Int($0) })
+    try StoredArrayFile.require(
+      "quantizer", upTo: version, in: file.metadata, madeBy: "tessera quantizer train")
+    guard let kind = file.metadata["kind"], let specification = file.metadata["specification"]
     else {
-      throw TesseraError(
-        .malformedFile, "holds no quantizer; make one with tessera quantizer train")
-    }
-    guard writtenVersion <= version else {
-      throw TesseraError(
-        .unsupported,
-        "is of version \(writtenVersion), this program reads up to \(version); use a newer one")
+      throw TesseraError(.malformedFile, "does not say what kind of quantizer it holds")
     }
     return try QuantizerFactory.quantizer(
       kind: kind, specification: specification, arrays: file.arrays)

@@ -277,7 +277,3 @@ private struct IndexBuilder {
     return try Vectors(values, dimension: dimension)
   }
 }
-
-extension ContinuousClock.Instant {
-  var secondsAgo: Double { duration(to: .now) / .seconds(1) }
-}

@@ -109,7 +109,7 @@ public final class Index: Sendable {
     switch content {
     case .rows(let all): return all.rows(rows)
     case .codes(let codes, let quantizer):
-      var values = try quantizer.decode(codes.some(rows), on: device)
+      var values = try quantizer.decode(codes.rows(rows), on: device)
       if let coarse { addCentroids(coarse, to: &values, rows) }
       return try Vectors(values, dimension: dimension)
     }
@@ -126,15 +126,5 @@ public final class Index: Sendable {
         for d in 0..<dimension { values[start + d] += centroid[d] }
       }
     }
-  }
-}
-
-extension Codes {
-  func some(_ range: Range<Int>) throws(TesseraError) -> Codes {
-    range == 0..<count
-      ? self
-      : try Codes(
-        Array(bytes[range.lowerBound * byteCount..<range.upperBound * byteCount]),
-        byteCount: byteCount)
   }
 }

@@ -226,7 +226,8 @@ public final class IndexSearch: Sendable {
     let refines = index.originals != nil
     var wanted = limit
     if refines, case .k(let k) = limit {
-      wanted = .k(k.multipliedReportingOverflow(by: options.refineFactor).partialValue)
+      let (product, overflow) = k.multipliedReportingOverflow(by: options.refineFactor)
+      wanted = .k(overflow ? .max : product)
     }
     var found = try scan(queries, wanted, coarse?.probes, selector, prepared)
     pass.scanSeconds += scanStart.secondsAgo
@@ -309,13 +310,9 @@ public final class IndexSearch: Sendable {
       return
     }
     pass.lists += coarse.probes.lists.count
-    pass.rows += coarse.probes.lists.reduce(0) { $0 + index.lists[Int($1)].count }
+    pass.rows += index.lists.rowCount(of: coarse.probes)
     guard keepsRows else { return }
     for query in 0..<queries.count {
-      guard let next = coarse.next[query] else {
-        pass.certified += 1
-        continue
-      }
       let worst: Float
       switch limit {
       case .k(let k):
@@ -326,7 +323,7 @@ public final class IndexSearch: Sendable {
       let length =
         index.metric == .innerProduct
         ? queries.row(query).reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot() : 0
-      if lists.ruleOut(index.metric, next: next, worst: worst, length: length) {
+      if lists.ruleOut(index.metric, next: coarse.next[query], worst: worst, length: length) {
         pass.certified += 1
       }
     }
@@ -360,10 +357,8 @@ public final class IndexSearch: Sendable {
   ///
   /// - Throws: `.outOfMemory` where the rows of a single list do not fit.
   private func chunks(on device: any Device) throws(TesseraError) -> [Chunk] {
-    let limit =
-      device.info.kind == .cpu
-      ? HostLimits.current.memoryBytes / 2 : device.info.memoryBytes / 10 * 9
-    let budget = min(options.memoryBudget ?? .max, limit)
+    let budget = min(
+      options.memoryBudget ?? .max, device.searchableBytes(within: .current))
     let isDecoded = if case .codes = index.content { true } else { false }
     func bytes(_ rows: Int) -> Int {
       let shape = SearchShape(

@@ -81,6 +81,7 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
           + "\"\(listCount.map { "IVF\($0)," } ?? "")Flat\" to keep rows")
     }
     if rest == "Flat" {
+      // Hits among rows have their own scores already: to score them again changes nothing.
       self.init(listCount: listCount, content: .rows, refines: false)
       return
     }

@@ -176,10 +176,6 @@ struct Pass {
   }
 }
 
-extension ContinuousClock.Instant {
-  var secondsAgo: Double { duration(to: .now) / .seconds(1) }
-}
-
 extension TesseraError {
   /// A device sees one chunk and counts its rows from 0; people count from the start of the file.
   fileprivate func naming(_ name: String, _ chunk: Vectors, from firstRow: Int) -> TesseraError {

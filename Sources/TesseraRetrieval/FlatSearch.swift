@@ -224,18 +224,6 @@ extension FlatSearch.Options {
   }
 }
 
-extension Device {
-  /// Returns the most bytes that a search may hold. A tenth of a GPU's memory is left to its driver;
-  /// half of the host's, or of what its container allows, is left to mapped files and everything else
-  /// that runs.
-  func searchableBytes(within limits: HostLimits) -> Int {
-    switch info.kind {
-    case .gpu, .accelerator: info.memoryBytes / 10 * 9
-    default: min(info.memoryBytes, limits.memoryBytes) / 2
-    }
-  }
-}
-
 extension FlatSearch {
   /// Options of a search; none of them changes the hits.
   public struct Options: Sendable {

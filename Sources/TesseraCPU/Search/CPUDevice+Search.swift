@@ -51,7 +51,7 @@ extension CPUDevice {
       queries, "nearest: queries", kernels: kernels, workers: workers)
     let k = if case .k(let k) = limit { k } else { set.count }
     let rowsPerQuery = probes.map { probes in
-      max(1, probes.lists.reduce(0) { $0 + set.lists[Int($1)].count } / max(1, queries.count))
+      max(1, set.lists.rowCount(of: probes) / max(1, queries.count))
     }
     let scope =
       if let selector {
@@ -79,9 +79,7 @@ extension CPUDevice {
     // instead, and what is found is merged, which gives the same hits.
     let mostLists = probes.map { zip($0.starts, $0.starts.dropFirst()).map { $1 - $0 }.max() ?? 0 }
     let visited =
-      probes.map { probes in
-        probes.lists.reduce(0) { $0 + scope.set.layout.panels(of: Int($1)).count }
-      } ?? panels.count * queries.count
+      probes.map { scope.set.layout.panelCount(of: $0) } ?? panels.count * queries.count
     let worthwhile = visited * panelWidth * scope.set.dimension / Self.productsPerThread
     let runs = max(1, min(workers.count, mostLists ?? panels.count, worthwhile))
     let results = Mutex<[Neighbors?]>(Array(repeating: nil, count: runs))
@@ -108,10 +106,21 @@ extension CPUDevice {
     _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, probing probes: Probes?,
     within limit: Limit, workers: WorkerPool
   ) throws(TesseraError) -> Neighbors {
-    guard case .k(let k) = limit else {
-      return try searchBeyond(
-        queries, in: scope, panels: panels, probing: probes, limit, workers: workers)
+    switch limit {
+    case .k(let k):
+      try search(
+        queries, in: scope, panels: panels, probing: probes, k: k, workers: workers)
+    case .score(let score):
+      try search(
+        queries, in: scope, panels: panels, probing: probes, beyond: score, workers: workers)
     }
+  }
+
+  /// Finds the `k` nearest rows.
+  private func search(
+    _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, probing probes: Probes?,
+    k: Int, workers: WorkerPool
+  ) throws(TesseraError) -> Neighbors {
     let starts = Self.hitStarts(queries.count, in: scope, panels: panels, probing: probes, k: k)
     let hitCount = min(k, scope.count)
     guard starts[queries.count] > 0 else { return .none(queryCount: queries.count) }
@@ -134,11 +143,10 @@ extension CPUDevice {
   }
 
   /// Finds all rows beyond a score.
-  private func searchBeyond(
+  private func search(
     _ queries: PreparedQueries, in scope: SearchScope, panels: Range<Int>, probing probes: Probes?,
-    _ limit: Limit, workers: WorkerPool
+    beyond score: Float, workers: WorkerPool
   ) throws(TesseraError) -> Neighbors {
-    guard case .score(let score) = limit else { return .none(queryCount: queries.count) }
     let order = scope.set.metric.order
     let keys = Mutex([[UInt64]](repeating: [], count: queries.count))
     let statistics = Mutex(SearchStatistics.none)
@@ -160,7 +168,7 @@ extension CPUDevice {
       statistics: statistics.withLock(\.self))
   }
 
-  /// Where the hits of each query begin, and where the last ones end.
+  /// Returns the places at which the hits of each query begin, and at which the last ones end.
   private static func hitStarts(
     _ queryCount: Int, in scope: SearchScope, panels: Range<Int>, probing probes: Probes?, k: Int
   ) -> [Int] {

@@ -13,7 +13,7 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
   private(set) var longest = 0.0
   /// Canonical sums of squares, kept where scores need them.
   private let rowSquares: HostStorage?
-  /// Where the lists lie in panels.
+  /// The places of the lists in panels.
   let layout: PanelLayout
   /// For each panel, which of its places hold rows; nil where only the last one has room to spare.
   let filled: HostStorage?
@@ -48,9 +48,8 @@ final class CPUVectorSet: VectorSet, @unchecked Sendable {
     }
     super.init(vectors, in: lists, metric: metric)
     if let filled {
-      for panel in 0..<layout.panelCount {
-        filled.start(as: UInt32.self)[panel] = .lowBits(layout.rows(of: panel).count)
-      }
+      let words = filled.start(as: UInt32.self)
+      layout.forEachPanel(of: 0..<lists.count) { words[$0] = .lowBits($1.count) }
     }
 
     let squares = try pack(into: main, as: name, kernels, workers)

@@ -55,17 +55,9 @@ struct SearchScope: @unchecked Sendable {
     }
     if let probes {
       words.update(repeating: 0, count: packed.panelCount)
-      for list in Set(probes.lists) {
-        for panel in set.layout.panels(of: Int(list)) { mark(panel, set.layout.rows(of: panel)) }
-      }
+      set.layout.forEachPanel(of: Set(probes.lists).lazy.map { Int($0) }, mark)
     } else {
-      for list in 0..<set.lists.count {
-        var rows = set.lists[list]
-        for panel in set.layout.panels(of: list) {
-          mark(panel, rows.prefix(panelWidth))
-          rows = rows.dropFirst(panelWidth)
-        }
-      }
+      set.layout.forEachPanel(of: 0..<set.lists.count, mark)
     }
     self.count = count
     // Panels of lists stay where their queries look for them.

@@ -10,9 +10,9 @@ internal import TesseraHost
 /// those gives the threshold for what follows. At the end the hits, k and a few more, get their
 /// canonical scores.
 ///
-/// Where queries look at some lists only, those that look at the same list run over it together.
-/// Where all rows beyond a score are wanted, that score is the threshold from the beginning, and what
-/// passes is scored canonically at once.
+/// Runs the queries that look at the same list over it together, if queries look at some lists only.
+/// Takes a score that limits the hits as the threshold from the beginning, and scores what passes
+/// canonically at once.
 struct SearchTask {
   private let scope: SearchScope
   private let kernels: Kernels
@@ -26,7 +26,7 @@ struct SearchTask {
   private let packed: PackedQueries
   private let lists: HitLists
   private var statistics = SearchStatistics.none
-  /// What was found for each query, where a score limits the hits.
+  /// The keys of the hits of each query, if a score limits them.
   private var keys: [[UInt64]] = []
   private let meter = ProgressMeter.current
   /// The share of the whole call that one panel, searched for one query, is.
@@ -48,9 +48,8 @@ struct SearchTask {
     panels = scope.kernelPanels
     panelsPerChunk = Self.panelsPerChunk(scope.rows.filter, dimension: scope.set.dimension)
     let panelVisits =
-      probes.map { probes in
-        Double(probes.lists.reduce(0) { $0 + scope.set.layout.panels(of: Int($1)).count })
-      } ?? Double(queries.count) * Double(scope.panels.count)
+      probes.map { Double(scope.set.layout.panelCount(of: $0)) } ?? Double(queries.count)
+      * Double(scope.panels.count)
     step = 1 / max(1, panelVisits)
     packed = try PackedQueries(
       queries, range, for: scope, passing: panelsPerChunk * panelWidth, inBlocks: visits == nil,

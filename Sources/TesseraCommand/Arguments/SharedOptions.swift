@@ -120,7 +120,3 @@ struct SearchOptions: ParsableArguments {
 }
 
 extension Metric: ExpressibleByArgument {}
-
-extension ContinuousClock.Instant {
-  var secondsAgo: Double { duration(to: .now) / .seconds(1) }
-}

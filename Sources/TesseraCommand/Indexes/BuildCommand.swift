@@ -80,7 +80,7 @@ struct BuildCommand: ParsableCommand {
     for note in built.notes { output.note(note.description) }
     let summary = Summary(
       of: built, on: device.info, loadSeconds: loadSeconds, saveSeconds: saveStart.secondsAgo,
-      bytes: (try? MappedArrays(out).byteCount) ?? 0)
+      bytes: files[out].byteCount)
     if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
   }
 

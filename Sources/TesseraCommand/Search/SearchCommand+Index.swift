@@ -128,7 +128,7 @@ extension SearchCommand {
     /// The share of queries whose hits are proven to be the best of the whole index.
     let certifiedShare: Double
     let certified: Bool
-    /// What was searched: lists, all, or selected where a selection was small.
+    /// Names the rows that were searched: `lists`, `all`, or `selected` for a small selection.
     let path: String
     let seconds: Seconds
     let queriesPerSecond: Double

@@ -71,6 +71,16 @@ extension Device {
   package var hostWorkers: WorkerPool {
     info.kind == .cpu ? WorkerPool(count: info.computeUnits) : .host
   }
+
+  /// Returns the most bytes that a search may hold. A tenth of a GPU's memory is left to its driver;
+  /// half of the host's, or of what its container allows, is left to mapped files and everything else
+  /// that runs.
+  package func searchableBytes(within limits: HostLimits) -> Int {
+    switch info.kind {
+    case .gpu, .accelerator: info.memoryBytes / 10 * 9
+    default: min(info.memoryBytes, limits.memoryBytes) / 2
+    }
+  }
 }
 
 extension Device {

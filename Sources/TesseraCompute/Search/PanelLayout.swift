@@ -1,5 +1,5 @@
-/// Where the rows of lists lie in panels: each list begins with a panel of its own, so that only the
-/// last panel of a list has room to spare.
+/// Places the rows of lists in panels: each list begins with a panel of its own, so that only the last
+/// panel of a list has room to spare.
 package struct PanelLayout: Sendable {
   /// Rows of a full panel.
   package static let panelRows = 32
@@ -23,6 +23,24 @@ package struct PanelLayout: Sendable {
   package var panelCount: Int { starts[lists.count] }
 
   package func panels(of list: Int) -> Range<Int> { starts[list]..<starts[list + 1] }
+
+  /// The panels of all lists that queries look at, each list as often as it is looked at.
+  package func panelCount(of probes: Probes) -> Int {
+    probes.lists.reduce(0) { $0 + panels(of: Int($1)).count }
+  }
+
+  /// Calls `body` with the panels of some lists and their rows, list by list.
+  package func forEachPanel(
+    of lists: some Sequence<Int>, _ body: (_ panel: Int, _ rows: Range<Int>) -> Void
+  ) {
+    for list in lists {
+      var rows = self.lists[list]
+      for panel in panels(of: list) {
+        body(panel, rows.prefix(Self.panelRows))
+        rows = rows.dropFirst(Self.panelRows)
+      }
+    }
+  }
 
   /// The number of places: of all panels, or of the rows where they lie close together.
   package var placeCount: Int { hasGaps ? panelCount * Self.panelRows : lists.ids.count }

@@ -98,10 +98,11 @@ public struct IDMap: Sendable, Hashable {
     if case .listed(_, let ranks) = form { ranks } else { nil }
   }
 
-  /// Bit i is set if the id of row `rows.lowerBound + i` is selected.
+  /// Bit i is set if there is a row `rows.lowerBound + i`, and `selector` selects its id (nil: any).
   ///
   /// - Precondition: At most 32 rows.
-  package func mask32(of rows: Range<Int>, only selector: IDSelector) -> UInt32 {
+  package func mask32(of rows: Range<Int>, only selector: IDSelector?) -> UInt32 {
+    guard let selector else { return .lowBits(rows.count) }
     if case .consecutive(let first) = form {
       return selector.mask32(from: first + Int64(rows.lowerBound)) & .lowBits(rows.count)
     }
@@ -187,6 +188,11 @@ public struct RowLists: Sendable, Hashable {
 
   /// The number of lists.
   public var count: Int { starts.count - 1 }
+
+  /// The rows of all lists that queries look at, each list as often as it is looked at.
+  package func rowCount(of probes: Probes) -> Int {
+    probes.lists.reduce(0) { $0 + self[Int($1)].count }
+  }
 
   /// Some of the lists, or some rows of the only list.
   package func lists(_ lists: Range<Int32>, rows: Range<Int>) -> RowLists {
@@ -277,55 +283,36 @@ public enum Limit: Sendable, Hashable {
 
 extension Probes {
   /// The probes of some of the queries.
-  package func of(_ queries: Range<Int>) -> Probes {
-    let entries = starts[queries.lowerBound]..<starts[queries.upperBound]
-    return Probes(
-      checked: starts[queries.lowerBound...queries.upperBound].map { $0 - entries.lowerBound },
-      lists: Array(lists[entries]), terms: terms.map { Array($0[entries]) })
+  package func of(_ queries: some Sequence<Int>) -> Probes {
+    picking(queries) { starts[$0]..<starts[$0 + 1] }
   }
 
   /// Every `step`th probe of each query, from number `first` on.
   package func every(_ step: Int, from first: Int) -> Probes {
-    guard step > 1 else { return self }
-    var starts = [0]
-    var lists: [Int32] = []
-    var terms: [Float] = []
-    for query in 0..<queryCount {
-      for entry in stride(from: self.starts[query] + first, to: self.starts[query + 1], by: step) {
-        lists.append(self.lists[entry])
-        if let term = self.terms?[entry] { terms.append(term) }
-      }
-      starts.append(lists.count)
-    }
-    return Probes(checked: starts, lists: lists, terms: self.terms == nil ? nil : terms)
-  }
-
-  /// The probes of the queries listed.
-  package func of(_ queries: [Int]) -> Probes {
-    var starts = [0]
-    var lists: [Int32] = []
-    var terms: [Float] = []
-    for query in queries {
-      lists += self[query]
-      if let all = self.terms { terms += all[self.starts[query]..<self.starts[query + 1]] }
-      starts.append(lists.count)
-    }
-    return Probes(checked: starts, lists: lists, terms: self.terms == nil ? nil : terms)
+    picking(0..<queryCount) { stride(from: starts[$0] + first, to: starts[$0 + 1], by: step) }
   }
 
   /// The probes of the lists in `range`, counted from its first.
   package func within(_ range: Range<Int32>) -> Probes {
-    var starts = [0]
-    var lists: [Int32] = []
-    var terms: [Float] = []
-    for query in 0..<queryCount {
-      for entry in self.starts[query]..<self.starts[query + 1]
-      where range.contains(self.lists[entry]) {
-        lists.append(self.lists[entry] - range.lowerBound)
-        if let term = self.terms?[entry] { terms.append(term) }
-      }
-      starts.append(lists.count)
+    let own = picking(0..<queryCount) { query in
+      (starts[query]..<starts[query + 1]).lazy.filter { range.contains(lists[$0]) }
     }
-    return Probes(checked: starts, lists: lists, terms: self.terms == nil ? nil : terms)
+    return Probes(
+      checked: own.starts, lists: own.lists.map { $0 - range.lowerBound }, terms: own.terms)
+  }
+
+  /// The entries that `entries` picks for each of the queries.
+  private func picking<Entries: Sequence<Int>>(
+    _ queries: some Sequence<Int>, _ entries: (Int) -> Entries
+  ) -> Probes {
+    var starts = [0]
+    var picked: [Int] = []
+    for query in queries {
+      picked += entries(query)
+      starts.append(picked.count)
+    }
+    return Probes(
+      checked: starts, lists: picked.map { lists[$0] },
+      terms: terms.map { terms in picked.map { terms[$0] } })
   }
 }

@@ -18,6 +18,24 @@ public struct StoredArrayFile: Sendable, Hashable {
     self.metadata = metadata
   }
 
+  /// Checks that a file's metadata say that it holds `content`, in a layout that this version reads.
+  ///
+  /// - Parameter command: Makes such files.
+  /// - Throws: `.malformedFile` for other content, `.unsupported` for a newer layout.
+  package static func require(
+    _ content: String, upTo version: Int, in metadata: [String: String], madeBy command: String
+  ) throws(TesseraError) {
+    guard metadata["content"] == content, let written = metadata["version"].flatMap({ Int($0) })
+    else {
+      throw TesseraError(.malformedFile, "holds no \(content); make one with \(command)")
+    }
+    guard written <= version else {
+      throw TesseraError(
+        .unsupported,
+        "is of version \(written), this program reads up to \(version); use a newer one")
+    }
+  }
+
   static let metadataKey = "__metadata__"
   static let checksumPrefix = "checksum."
   /// The checksum of the header, as it is with zeros in the place of its digits.

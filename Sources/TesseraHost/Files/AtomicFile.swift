@@ -16,6 +16,8 @@ package final class AtomicFile {
   private let oldName = AtomicFile.unusedName()
   private let replaces: Bool
   private var descriptor: Int32
+  /// Bytes appended so far.
+  package private(set) var byteCount = 0
   private var isDurable = false
   private var hasTemporaryName: Bool
   private var hasOldName = false
@@ -102,6 +104,7 @@ package final class AtomicFile {
     isDurable = false
     let number = bytes.withUnsafeBytes { SystemFile.write($0, to: descriptor) }
     guard number == 0 else { throw abandoned("cannot be written", number) }
+    byteCount += bytes.byteCount
   }
 
   /// Makes the bytes durable, so that `commit` has little left to do that can fail.

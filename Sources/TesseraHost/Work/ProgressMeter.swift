@@ -48,3 +48,8 @@ package final class ProgressMeter: Sendable {
     }.get()
   }
 }
+
+extension ContinuousClock.Instant {
+  /// Seconds from this instant until now.
+  package var secondsAgo: Double { duration(to: .now) / .seconds(1) }
+}

@@ -66,29 +66,26 @@ public enum IndexFile {
     do throws(TesseraError) {
       return try index(file)
     } catch {
-      throw error.message.hasPrefix(path)
-        ? error : TesseraError(error.code, "\(path): \(error.message)")
+      let name = path.printable
+      throw error.message.hasPrefix(name)
+        ? error : TesseraError(error.code, "\(name): \(error.message)")
     }
   }
 
   private static func index(_ file: MappedArrays) throws(TesseraError) -> Index {
     let texts = file.metadata
-    guard texts["content"] == "index", file.hasHeaderChecksum,
-      let specification = texts["specification"],
+    try StoredArrayFile.require("index", upTo: version, in: texts, madeBy: "tessera build")
+    guard file.hasHeaderChecksum, let specification = texts["specification"],
       let metric = texts["metric"].flatMap(Metric.init),
-      let written = texts["version"].flatMap({ Int($0) }),
       let dimension = texts["dimension"].flatMap({ Int($0) }), dimension > 0
     else {
-      throw TesseraError(.malformedFile, "holds no index; make one with tessera build")
-    }
-    guard written <= version else {
-      throw TesseraError(
-        .unsupported,
-        "is of version \(written), this program reads up to \(version); use a newer one")
+      throw TesseraError(.malformedFile, "does not say what index it holds")
     }
     let starts = try file.array("starts").values(Int64.self).map { Int($0) }
-    let ids = try IDMap(file.array("ids").values(Int64.self))
-    let lists = try malformed { () throws(TesseraError) in try RowLists(starts: starts, ids: ids) }
+    let ids = try file.array("ids").values(Int64.self)
+    let lists = try malformed { () throws(TesseraError) in
+      try RowLists(starts: starts, ids: IDMap(ids))
+    }
     let coarse = file["centroids"] == nil ? nil : try coarse(file, lists, dimension)
     guard coarse != nil || lists.count == 1 else {
       throw TesseraError(.malformedFile, "has lists without centroids")

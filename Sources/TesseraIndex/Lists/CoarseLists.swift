@@ -99,7 +99,7 @@ struct CoarseMatrix: Sendable {
   func probes(_ queries: Vectors, _ count: Int) throws(TesseraError) -> CoarseProbes {
     try Shapes.requireFinite(queries, "search: queries")
     var lists: [Int32] = []
-    var next: [Float?] = []
+    var next: [Float] = []
     lists.reserveCapacity(queries.count * count)
     // Products of 64 MB at a time.
     let step = max(1, (1 << 24) / centroids.count)
@@ -207,6 +207,6 @@ struct CoarseMatrix: Sendable {
 /// The lists that queries look at, and what is known of those they do not.
 struct CoarseProbes {
   let probes: Probes
-  /// For each query the score of the nearest centroid that was left out; nil if none was.
-  let next: [Float?]
+  /// For each query the score of the nearest centroid that was left out.
+  let next: [Float]
 }

@@ -40,12 +40,9 @@ struct ProbedRows {
     var masks = [UInt32](repeating: 0, count: layout.panelCount)
     var ofLists = [Int](repeating: 0, count: layout.lists.count)
     for list in Set(probes.lists).map({ Int($0) }) {
-      var rows = layout.lists[list]
-      for panel in layout.panels(of: list) {
-        let own = rows.prefix(PanelLayout.panelRows)
-        masks[panel] = selector.map { ids.mask32(of: own, only: $0) } ?? .lowBits(own.count)
+      layout.forEachPanel(of: CollectionOfOne(list)) { panel, rows in
+        masks[panel] = ids.mask32(of: rows, only: selector)
         ofLists[list] += masks[panel].nonzeroBitCount
-        rows = rows.dropFirst(PanelLayout.panelRows)
       }
     }
     self.probes = probes

@@ -40,8 +40,7 @@ struct SegmentVisit {
     }
     var kept: [UInt32] = []
     for panel in panels {
-      let rows = layout.rows(of: panel)
-      let mask = selector.map { ids.mask32(of: rows, only: $0) } ?? .lowBits(rows.count)
+      let mask = ids.mask32(of: layout.rows(of: panel), only: selector)
       if mask != 0 { kept += [UInt32(panel - segment.panelRange.lowerBound), mask] }
     }
     self.segment = segment

@@ -158,7 +158,7 @@ struct BodyProbe {
       for (body, probe) in probes {
         let start = ContinuousClock.now
         try probe.run()
-        best[body] = min(best[body] ?? .infinity, start.duration(to: .now) / .seconds(1))
+        best[body] = min(best[body] ?? .infinity, start.secondsAgo)
       }
     }
     return best

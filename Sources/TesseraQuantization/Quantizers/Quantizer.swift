@@ -111,7 +111,7 @@ public struct Codes: Sendable, Hashable {
   }
 
   /// Returns some of the codes.
-  func rows(_ range: Range<Int>) throws(TesseraError) -> Codes {
+  package func rows(_ range: Range<Int>) throws(TesseraError) -> Codes {
     guard range != 0..<count else { return self }
     return try Codes(
       Array(bytes[range.lowerBound * byteCount..<range.upperBound * byteCount]),

@@ -5,7 +5,7 @@ internal import TesseraCompute
 /// Safe to share: nothing changes after `init`.
 final class OpenCLVectorSet: VectorSet, @unchecked Sendable {
   let panels: SearchPanels
-  /// Where the rows lie in the panels.
+  /// The places of the rows in the panels.
   let layout: PanelLayout
   /// The ranks of the rows at all places; nil if those are the places.
   let ranks: RowRanks?
