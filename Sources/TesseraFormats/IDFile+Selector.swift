@@ -15,6 +15,30 @@ extension IDFile {
       ? try flags(table, path, rowCount) : try ids(table, path, rowCount)
   }
 
+  /// The rows that the file at `path` selects by the ids that they have: as
+  /// ``openSelector(_:rowCount:)`` where these are numbers of rows, else a list of ids, in which those
+  /// that no row has select nothing.
+  ///
+  /// - Throws: As the other `openSelector`; `.invalidShape` for flags where ids are no numbers of rows,
+  ///   `.invalidArgument` for such ids that are more than 2^35 apart.
+  public static func openSelector(
+    _ path: String, of ids: IDMap
+  ) throws(TesseraError) -> IDSelector {
+    guard !ids.areRowNumbers else { return try openSelector(path, rowCount: ids.count) }
+    let table = try open(path)
+    guard !table.holdsFlags else {
+      throw TesseraError(
+        .invalidShape,
+        "\(path.printable): uint8 numbers are flags of rows 0, 1, 2, ..., and the rows have other "
+          + "ids; save ids as np.int64")
+    }
+    do throws(TesseraError) {
+      return try .ids((0..<table.rows).flatMap(table.row))
+    } catch {
+      throw TesseraError(error.code, "\(path.printable): \(error.message)")
+    }
+  }
+
   private static func flags(
     _ table: IDTable, _ path: String, _ rowCount: Int
   ) throws(TesseraError) -> IDSelector {

@@ -57,9 +57,6 @@ public final class Index: Sendable {
       originals: nil)
   }
 
-  /// The largest id of a row; nil without rows.
-  public var largestID: Int64? { count > 0 ? lists.ids.id(ofRank: count - 1) : nil }
-
   /// Returns how many rows a selector selects.
   public func count(of selector: IDSelector) -> Int { lists.ids.count(of: selector) }
 

@@ -70,4 +70,24 @@ struct SelectorFileTests {
     }
     #expect(error?.message.contains("dtype=np.uint8") == true)
   }
+
+  @Test("select by the ids that rows have, however large they are")
+  func ids() throws {
+    let far: [Int64] = [1 << 62, .max - 1, (1 << 62) + 7]
+    let path = folder("far.npy")
+    for (ids, wanted, code) in [
+      ([3, -9, 40], [-9, 40, 5], nil), (far, Array(far[0...0]), nil),
+      (far, far, TesseraError.Code.invalidArgument), ([2, 0, 1], [1, 2], nil),
+      ([2, 0, 1], [3], .invalidShape),
+    ] as [([Int64], [Int64], TesseraError.Code?)] {
+      try IDFile.write(wanted, rows: wanted.count, columns: 1, to: path)
+      let map = try IDMap(ids)
+      if let code {
+        #expect(refusal { try IDFile.openSelector(path, of: map) }?.code == code)
+      } else {
+        let selector = try IDFile.openSelector(path, of: map)
+        #expect(ids.filter { selector.contains($0) } == ids.filter { wanted.contains($0) })
+      }
+    }
+  }
 }

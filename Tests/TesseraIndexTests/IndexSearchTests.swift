@@ -145,6 +145,15 @@ struct IndexSearchTests {
       try IndexSearch(one, on: device).nearest(equal.rows(0..<1), k: 3).neighbors.ids == [0])
   }
 
+  @Test("take any number of hits, of which some are scored again")
+  func anyNumber() throws {
+    let input = try IndexCase(.squaredL2, rows: 100)
+    let device = try Subject.cpu()
+    let search = try IndexSearch(input.build("IVF4,SQ8,RFlat", on: device), on: device)
+    let found = try search.nearest(input.queries, k: .max, effort: .all).neighbors
+    #expect(found.difference(from: try input.exact(.k(100))) == nil)
+  }
+
   @Test("give rows back")
   func reconstruct() throws {
     let input = try IndexCase(.squaredL2)

@@ -63,7 +63,7 @@ extension SearchCommand {
       switch ids {
       case .range(let range): .range(range)
       case .file(let path):
-        try IDFile.openSelector(path, rowCount: Int((index.largestID ?? -1) + 1))
+        try IDFile.openSelector(path, of: index.lists.ids)
       }
     guard index.count(of: selector) > 0 else {
       throw TesseraError(

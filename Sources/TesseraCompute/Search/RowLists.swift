@@ -87,6 +87,11 @@ public struct IDMap: Sendable, Hashable {
   /// The id of a row.
   public subscript(row: Int) -> Int64 { id(ofRank: rank(of: row)) }
 
+  /// True if the ids are 0, 1, 2 and so on, in any order.
+  package var areRowNumbers: Bool {
+    count == 0 || id(ofRank: 0) == 0 && id(ofRank: count - 1) == Int64(count - 1)
+  }
+
   /// The id of row 0 where row i has the id `first + i`; else nil.
   public var first: Int64? {
     if case .consecutive(let first) = form { first } else { nil }
