@@ -333,20 +333,29 @@ static void check_scores(const csimd_kernels *tested, size_t dimension, size_t c
     csimd_rows rows = random_rows(count, dimension, element);
     float *query = room(dimension * 4);
     int16_t *whole = room(dimension * 2);
-    int32_t *listed = room(count * 4);
+    int32_t *listed = room(count * 4), *ranks = room(count * 4);
     double *squares = room(count * 8), own;
-    for (size_t i = 0; i < count; i++) listed[i] = (int32_t)i;
+    for (size_t i = 0; i < count; i++) listed[i] = (int32_t)i, ranks[i] = (int32_t)(count - 1 - i);
     plain->widen_rows(rows, 0, 1, query, &own);
     plain->widen_rows(rows, 0, count, room(count * dimension * 4), squares);
     int is_whole = plain->whole_numbers(query, dimension, whole);
     for (int32_t metric = 0; metric <= CSIMD_COSINE; metric++)
-      for (int32_t exact = 0; exact < 2; exact++) {
+      for (int32_t way = 0; way < 4; way++) {
+        int32_t exact = way % 2, ranked = way / 2;
         csimd_scorer scorers[2];
         csimd_hits hits[2];
         for (int i = 0; i < 2; i++) {
           const csimd_kernels *table = i ? tested : plain;
-          scorers[i] = (csimd_scorer){query,   is_whole && exact ? whole : NULL, rows, metric, own,
-                                      squares, exact, 1e-5f};
+          scorers[i] = (csimd_scorer){.query = query,
+                                      .whole = is_whole && exact ? whole : NULL,
+                                      .rows = rows,
+                                      .metric = metric,
+                                      .squares = own,
+                                      .row_squares = squares,
+                                      .ranks = ranked ? ranks : NULL,
+                                      .any_order = ranked,
+                                      .exact = exact,
+                                      .tolerance = 1e-5f};
           hits[i] = (csimd_hits){room(count * 4), room(count * 4), 0, -INFINITY};
           table->score(&scorers[i], listed, count, &hits[i]);
           if (count > 3) table->keep_best(&scorers[i], &hits[i], 3);
@@ -358,7 +367,7 @@ static void check_scores(const csimd_kernels *tested, size_t dimension, size_t c
         EXPECT_SAME("score", hits[0].rows, hits[1].rows, hits[0].count * 4);
         for (int i = 0; i < 2; i++) free(hits[i].merits), free(hits[i].rows);
       }
-    free(query), free(whole), free(listed), free(squares), free((void *)rows.start);
+    free(query), free(whole), free(listed), free(ranks), free(squares), free((void *)rows.start);
   }
 }
 
