@@ -29,7 +29,9 @@ struct IndexSearchTests {
     }
   }
 
-  @Test("are the same bytes on every device", arguments: Metric.allCases, specifications)
+  @Test(
+    "are the same bytes on every device", arguments: Metric.allCases,
+    specifications + TransformTests.specifications)
   func sameBytes(_ metric: Metric, _ specification: String) throws {
     let input = try IndexCase(metric)
     var expected: Neighbors?
@@ -177,8 +179,6 @@ struct IndexSearchTests {
       ("IVF21,Flat", TesseraError.Code.invalidShape, "IVF21"),
       ("IVF0,Flat", .invalidArgument, "IVF0"),
       ("IVF4", .invalidArgument, "IVF4,Flat"),
-      ("PCA4,IVF4,Flat", .unsupported, "\"IVF4,Flat\""),
-      ("OPQ4_8,IVF4,PQ4x8", .unsupported, "\"IVF4,OPQ4_8,PQ4x8\""),
       ("IVF4,XY7", .invalidArgument, "XY7"), ("", .invalidArgument, "Flat"),
     ] {
       let error = refusal {
