@@ -14,6 +14,12 @@ struct TransformTests {
     "Center,L2norm,PCA4,IVF24,Flat,RFlat", "OPQ6,IVF24,PQ6x4fs,RFlat", "OPQ3_9,PQ3x4",
   ]
 
+  @Test("are the same bytes on every device", arguments: Metric.allCases, specifications)
+  func sameBytes(_ metric: Metric, _ specification: String) throws {
+    // Few rows: the reference learns rotations slowly.
+    try IndexCase(metric, rows: 200, queries: 10).expectSameBytes(specification)
+  }
+
   @Test(
     "are read from strings and spelled again",
     arguments: [
@@ -234,6 +240,7 @@ struct TransformTests {
       ("OPQ0,Flat", .invalidArgument, "OPQ0", "OPQ1,Flat"),
       ("OPQ,Flat", .invalidArgument, "OPQ ", "OPQ8,Flat"),
       ("OPQ4_,Flat", .invalidArgument, "OPQ4_", "OPQ4,Flat"),
+      ("OPQ2000000,Flat", .invalidArgument, "OPQ2000000", "OPQ8,Flat"),
       ("OPQ8_4,IVF4,Flat", .invalidArgument, "OPQ8_4", "OPQ8_8,IVF4,Flat"),
       ("IVF4,PCA8,Flat", .invalidArgument, "PCA8", "PCA8,IVF4,Flat"),
       ("RR,IVF4,OPQ4,Flat", .invalidArgument, "OPQ4", "RR,OPQ4,IVF4,Flat"),
@@ -285,6 +292,10 @@ struct TransformTests {
     let search = try IndexSearch(input.build("RR,Flat", on: device), on: device)
     let error = refusal { try search.nearest(huge, k: 1) }
     #expect(error?.code == .invalidArgument && error?.message.contains("RR") == true)
+    #expect(
+      refusal {
+        try Index.build("PCA4,Flat", input.rows.rows(0..<0), metric: .squaredL2, on: device)
+      }?.code == .invalidShape)
     // A rotation for product codes needs a row for each codeword.
     #expect(
       refusal {

@@ -151,7 +151,8 @@ enum TransformPart {
             ProductRecipe(subspaceCount: subspaces, bits: bits), rotatedDimension: kept)))
     } catch {
       return .refused(
-        error.code, reason: "cannot be: \(error.message)", instead: "OPQ\(subspaces)_\(subspaces)")
+        error.code, reason: "cannot be: \(error.message)",
+        instead: (kept ?? subspaces) < subspaces ? "OPQ\(subspaces)_\(subspaces)" : "OPQ8")
     }
   }
 

@@ -17,10 +17,11 @@ struct TransformTraining {
   private static let rowLimit = 16_384
 
   /// - Parameter limit: Rows to train on, at most; nil takes the default.
-  /// - Throws: `.nonFinite` for NaN and infinity in any row.
+  /// - Throws: `.invalidShape` for no rows, `.nonFinite` for NaN and infinity in any row.
   init(
     _ rows: Vectors, limit: Int?, metric: Metric, seed: UInt64, on device: any Device
   ) throws(TesseraError) {
+    try Shapes.require(rows.count > 0, "build: transforms are trained on rows, there are none")
     try Shapes.requireFinite(rows, "build")
     self.metric = metric
     self.seed = seed
