@@ -10,7 +10,7 @@
 // bytes within each 16, LOOKUP_SUBSPACES within all 64,
 // LOOKUP_BYTES within four registers.
 
-#include "CSIMD.h"
+#include "order_key.h"
 
 #include <float.h>
 #include <math.h>
@@ -90,11 +90,13 @@ const csimd_kernels KERNELS = {
     .lookup_scores = lookup_scores,
 #ifdef HAS_SCAN
     .scan_codes = scan_codes,
+    .scan_queries = SCAN_QUERIES,
     .most_entry = MOST_ENTRY,
 #endif
 #ifdef LOOKUP_BYTES
     .scan_byte_codes = scan_byte_codes,
 #endif
+    .arrange_codes = ARRANGE_CODES,
     .score_codes = score_codes,
     .sum_rows = sum_rows,
 };

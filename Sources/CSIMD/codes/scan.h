@@ -1,6 +1,26 @@
 // Codes of 4 bits: bytes looked up by shuffles to find the few rows that may be hits, and those
 // rows' sums in Float32. Part of kernels.h.
 
+// Bytes between rows, and between subspaces, of a block of numbers of 4 bits: where a register looks
+// up in one table after the other, blocks are kept subspace by subspace.
+#ifdef LOOKUP
+#define HALF_ROW_STEP 1
+#define SUBSPACE_STEP 16
+#define ARRANGE_CODES arrange_codes
+
+static void arrange_codes(uint8_t *groups, size_t block_count) {
+  for (size_t b = 0; b < block_count; b++) {
+    uint8_t *block = groups + b * CSIMD_CODE_BLOCK, apart[CSIMD_CODE_BLOCK];
+    for (size_t i = 0; i < CSIMD_CODE_BLOCK; i++) apart[i % 4 * 16 + i / 4] = block[i];
+    memcpy(block, apart, sizeof apart);
+  }
+}
+#else
+#define HALF_ROW_STEP 4
+#define SUBSPACE_STEP 1
+#define ARRANGE_CODES NULL
+#endif
+
 // Float32 sums in rising subspaces, as the device contract says. `bits` is a constant once inlined.
 INLINE void score_rows(const csimd_codes *codes, const int bits, const csimd_code_query *query,
                        size_t codewords, int largest_first, const float *terms, uint64_t *keys,
@@ -14,7 +34,7 @@ INLINE void score_rows(const csimd_codes *codes, const int bits, const csimd_cod
     float sums[ROWS] = {0};
     for (size_t j = 0; j < ROWS; j++) {
       uint32_t row = (uint32_t)keys[first + (j < n ? j : 0)];
-      places[j] = codes->groups + (bits == 4 ? row / 32 * stride + row % 16 * 4
+      places[j] = codes->groups + (bits == 4 ? row / 32 * stride + row % 16 * HALF_ROW_STEP
                                              : row / 64 * stride + row % 64);
       shifts[j] = row % 32 / 16 * 4;
     }
@@ -24,7 +44,8 @@ INLINE void score_rows(const csimd_codes *codes, const int bits, const csimd_cod
 #pragma clang loop unroll(full)
       for (size_t j = 0; j < ROWS; j++) {
         uint32_t number = bits == 4
-                              ? places[j][m / 4 * CSIMD_CODE_BLOCK + m % 4] >> shifts[j] & 15
+                              ? places[j][m / 4 * CSIMD_CODE_BLOCK + m % 4 * SUBSPACE_STEP] >>
+                                        shifts[j] & 15
                               : places[j][m * CSIMD_CODE_BLOCK];
         sums[j] += subspace[number];
       }
@@ -34,7 +55,7 @@ INLINE void score_rows(const csimd_codes *codes, const int bits, const csimd_cod
       if (codes->scales) score *= codes->scales[place];
       if (codes->offsets) score += query->weight * codes->offsets[place];
       if (terms) score += terms[first + j];
-      keys[first + j] = (uint64_t)csimd_order_key(score, largest_first) << 32 |
+      keys[first + j] = (uint64_t)order_key(score, largest_first) << 32 |
                         (codes->ranks ? (uint32_t)codes->ranks[place] : place);
     }
   }
@@ -50,8 +71,6 @@ static void score_codes(const csimd_codes *codes, const csimd_code_query *query,
 #define HAS_SCAN
 
 typedef uint8_t bytes __attribute__((vector_size(WIDTH * 4)));
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-typedef uint8_t bytes64 __attribute__((vector_size(64)));
 typedef uint16_t shorts __attribute__((vector_size(WIDTH * 4)));
 typedef uint16_t shorts8 __attribute__((vector_size(16)));
 typedef uint16_t shorts16 __attribute__((vector_size(32)));
@@ -93,7 +112,7 @@ INLINE void append_rows(const csimd_codes *codes, csimd_code_query *query, uint3
     if (codes->scales) cost *= codes->scales[place];
     if (codes->offsets) cost += codes->offsets[place] * query->cost_weight;
     query->keys[query->count++] =
-        (uint64_t)csimd_order_key(cost + query->rest, 0) << 32 | (uint32_t)place;
+        (uint64_t)order_key(cost + query->rest, 0) << 32 | (uint32_t)place;
   }
 }
 #endif
@@ -157,20 +176,6 @@ typedef struct {
   shorts low_both, low_odd, high_both, high_odd;
 } group_sums;
 
-// A block's subspaces one after the other.
-INLINE void load_subspaces(const uint8_t *block, bytes *subspaces) {
-  bytes64 all;
-  memcpy(&all, block, sizeof all);
-  bytes16 split[4] = {
-      __builtin_shufflevector(all, all, 0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60),
-      __builtin_shufflevector(all, all, 1, 5, 9, 13, 17, 21, 25, 29, 33, 37, 41, 45, 49, 53, 57, 61),
-      __builtin_shufflevector(all, all, 2, 6, 10, 14, 18, 22, 26, 30, 34, 38, 42, 46, 50, 54, 58,
-                              62),
-      __builtin_shufflevector(all, all, 3, 7, 11, 15, 19, 23, 27, 31, 35, 39, 43, 47, 51, 55, 59,
-                              63)};
-  memcpy(subspaces, split, sizeof split);
-}
-
 // `count` registers, an even number or one.
 INLINE void scan_registers(const bytes *numbers, const size_t count, const uint8_t *const *tables,
                            size_t at, const size_t n, group_sums *sums) {
@@ -200,13 +205,12 @@ INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *const
   size_t at = 0;
   for (; at + BLOCKS * CSIMD_CODE_BLOCK <= stride; at += BLOCKS * CSIMD_CODE_BLOCK) {
     bytes numbers[BLOCKS * REGISTERS];
-    for (size_t b = 0; b < BLOCKS; b++)
-      load_subspaces(group + at + b * CSIMD_CODE_BLOCK, numbers + b * REGISTERS);
+    memcpy(numbers, group + at, sizeof numbers);
     scan_registers(numbers, BLOCKS * REGISTERS, tables, at, n, sums);
   }
   if (at < stride) {
     bytes numbers[REGISTERS];
-    load_subspaces(group + at, numbers);
+    memcpy(numbers, group + at, sizeof numbers);
     scan_registers(numbers, REGISTERS, tables, at, n, sums);
   }
 }
@@ -248,16 +252,21 @@ INLINE void append_group(const csimd_codes *codes, const group_sums *sums, size_
 
 #ifdef HAS_SCAN
 
+// Queries whose sums fit the registers.
+#ifndef SCAN_QUERIES
+#define SCAN_QUERIES 4
+#endif
+
 // For n queries, a constant once inlined.
 INLINE size_t scan_for(const csimd_codes *codes, size_t begin, size_t end, size_t place_end,
                        csimd_code_query *const *queries, const size_t n) {
   size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
-  const uint8_t *tables[CSIMD_SCAN_QUERIES];
+  const uint8_t *tables[SCAN_QUERIES];
   for (size_t q = 0; q < n; q++) tables[q] = queries[q]->entries;
   for (size_t g = begin; g < end; g++) {
     for (size_t q = 0; q < n; q++)
       if (queries[q]->capacity - queries[q]->count < CSIMD_PANEL) return g;
-    group_sums sums[CSIMD_SCAN_QUERIES] = {0};
+    group_sums sums[SCAN_QUERIES] = {0};
     scan_group(codes->groups + g * stride, stride, tables, n, sums);
 #pragma clang loop unroll(full)
     for (size_t q = 0; q < n; q++)
@@ -271,8 +280,10 @@ static size_t scan_codes(const csimd_codes *codes, size_t begin, size_t end, siz
   switch (query_count) {
     case 1: return scan_for(codes, begin, end, place_end, queries, 1);
     case 2: return scan_for(codes, begin, end, place_end, queries, 2);
+#if SCAN_QUERIES > 2
     case 3: return scan_for(codes, begin, end, place_end, queries, 3);
-    default: return scan_for(codes, begin, end, place_end, queries, 4);
+#endif
+    default: return scan_for(codes, begin, end, place_end, queries, SCAN_QUERIES);
   }
 }
 #endif

@@ -212,8 +212,6 @@ typedef struct {
 
 /// Bytes of a block of codes.
 #define CSIMD_CODE_BLOCK 64
-/// The most queries `scan_codes` takes at once.
-#define CSIMD_SCAN_QUERIES 4
 
 /// Codes in groups of rows, [group][blocks][CSIMD_CODE_BLOCK].
 /// Of 4 bits, 32 rows: byte 4 j + p of block b has subspace 4 b + p of row j in its low half and of
@@ -368,12 +366,17 @@ typedef struct {
                         size_t row_count, float *scores);
 
   /// Appends the rows of groups [begin, end) of codes of 4 bits that may pass to each query's keys
-  /// (`query_count` <= CSIMD_SCAN_QUERIES of them). There are no rows at `place_end` and beyond.
+  /// (`query_count` of them, at most `scan_queries`). There are no rows at `place_end` and beyond.
   /// Stops before a group that a query has no room for, and returns where. NULL where there is no
   /// shuffle of bytes.
   size_t (*scan_codes)(const csimd_codes *codes, size_t begin, size_t end, size_t place_end,
                        csimd_code_query *const *queries, size_t query_count);
+  size_t scan_queries;
   uint8_t most_entry;
+
+  /// Brings blocks of codes of 4 bits into the order in which `scan_codes` and `score_codes` read them;
+  /// NULL if that is the order of `csimd_codes`.
+  void (*arrange_codes)(uint8_t *groups, size_t block_count);
 
   /// The same of codes of 8 bits, for one query. NULL where no shuffle reaches so many bytes.
   size_t (*scan_byte_codes)(const csimd_codes *codes, size_t begin, size_t end, size_t place_end,

@@ -1,18 +1,8 @@
 // Selection: the k best of many, without sorting them all.
 
-#include "CSIMD.h"
+#include "../order_key.h"
 
-#include <math.h>
-#include <string.h>
-
-uint32_t csimd_order_key(float score, int largest_first) {
-  if (isnan(score)) return UINT32_MAX;
-  float positive_zero = score + 0.0f;
-  uint32_t bits;
-  memcpy(&bits, &positive_zero, sizeof bits);
-  uint32_t rising = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-  return largest_first ? ~rising : rising;
-}
+uint32_t csimd_order_key(float score, int largest_first) { return order_key(score, largest_first); }
 
 // Splits distinct keys in two parts, neither empty, the first below the second, and returns where
 // the second begins. The pivot comes from a cheap generator: any pivot gives the right answer,
@@ -73,8 +63,19 @@ void csimd_select_keys(uint64_t *keys, size_t count, size_t k) {
 }
 
 size_t csimd_select_scratch(size_t count, size_t k) {
+  // Sixteen more than are ever kept, and room to make it worth while to drop some.
   size_t room = 2 * k + 64;
-  return room < count ? room : count;
+  return (room < count ? room : count) + 16;
+}
+
+// Tells whether one of sixteen scores may be as good as `worst`: NaN may.
+static int may_be_kept(const float *scores, float worst, int largest_first) {
+  int found = 0;
+  if (largest_first)
+    for (size_t j = 0; j < 16; j++) found |= !(scores[j] < worst);
+  else
+    for (size_t j = 0; j < 16; j++) found |= !(scores[j] > worst);
+  return found;
 }
 
 void csimd_select_scores(const float *scores, size_t count, size_t k, int largest_first,
@@ -82,16 +83,22 @@ void csimd_select_scores(const float *scores, size_t count, size_t k, int larges
   size_t room = csimd_select_scratch(count, k);
   size_t kept = 0;
   uint64_t worst = UINT64_MAX;  // keys above it are already beaten by k others
-  for (size_t j = 0; j < count && k > 0; j++) {
-    uint64_t key = (uint64_t)csimd_order_key(scores[j], largest_first) << 32 | (uint32_t)j;
-    if (key > worst) continue;
-    if (kept == room) {
+  float worst_score = NAN;
+  for (size_t first = 0; first < count && k > 0; first += 16) {
+    size_t end = count - first < 16 ? count : first + 16;
+    if (end - first == 16 && !may_be_kept(scores + first, worst_score, largest_first)) continue;
+    if (kept + 16 > room) {
       csimd_partition_keys(scratch, kept, k);
       kept = k;
       worst = scratch[k - 1];
-      if (key > worst) continue;
+      worst_score = scores[(uint32_t)worst];
     }
-    scratch[kept++] = key;
+    for (size_t j = first; j < end; j++) {
+      // Always stored: a branch would be guessed wrong often.
+      uint64_t key = (uint64_t)order_key(scores[j], largest_first) << 32 | (uint32_t)j;
+      scratch[kept] = key;
+      kept += key < worst;
+    }
   }
   csimd_select_keys(scratch, kept, k);
   for (size_t j = 0; j < k; j++) columns[j] = (int32_t)(uint32_t)scratch[j];

@@ -20,6 +20,7 @@
 #define DOT8(sums, rows, query, more_rows, more_query) \
   (sums) + WIDE(_mm256_add_epi16(PAIRS(rows, query), PAIRS(more_rows, more_query)))
 #define DOT2(sums, a, b) (sums) + (ints)_mm256_madd_epi16((__m256i)(a), (__m256i)(b))
+#define SCAN_QUERIES 3
 #define LOOKUP(table, indices) (bytes)_mm256_shuffle_epi8((__m256i)(table), (__m256i)(indices))
 #include "../kernels.h"
 #endif

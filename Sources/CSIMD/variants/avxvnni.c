@@ -16,6 +16,7 @@
 #define DOT4(sums, rows, query) \
   (ints) _mm256_dpbusd_avx_epi32((__m256i)(sums), (__m256i)(rows), (__m256i)(query))
 #define DOT2(sums, a, b) (ints) _mm256_dpwssd_avx_epi32((__m256i)(sums), (__m256i)(a), (__m256i)(b))
+#define SCAN_QUERIES 3
 #define LOOKUP(table, indices) (bytes)_mm256_shuffle_epi8((__m256i)(table), (__m256i)(indices))
 #include "../kernels.h"
 #endif

@@ -12,13 +12,16 @@ final class CPUCodeSet: CodeSet, @unchecked Sendable {
 
   /// - Throws: `.outOfMemory`.
   init(
-    _ codes: ProductCodes, in lists: RowLists, _ workers: WorkerPool
+    _ codes: ProductCodes, in lists: RowLists, _ kernels: Kernels, _ workers: WorkerPool
   ) throws(TesseraError) {
     let groups = CodeGroups(lists, subspaceCount: codes.subspaceCount, bits: codes.bits)
     let storage = try HostStorage(allocating: groups.byteCount)
     try workers.split(groups.groupCount, minimum: 1024) { range in
-      groups.pack(
-        codes, range, to: storage.start(as: UInt8.self) + range.lowerBound * groups.groupBytes)
+      let start = storage.start(as: UInt8.self) + range.lowerBound * groups.groupBytes
+      groups.pack(codes, range, to: start)
+      if codes.bits == 4 {
+        kernels.table.pointee.arrange_codes?(start, range.count * groups.blocks)
+      }
     }
     func placed<Number: BitwiseCopyable>(
       _ numbers: [Number]?, _ none: Number

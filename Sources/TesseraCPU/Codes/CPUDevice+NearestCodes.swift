@@ -9,7 +9,7 @@ extension CPUDevice {
     _ codes: ProductCodes, in lists: RowLists
   ) throws(TesseraError) -> CodeSet {
     try Shapes.prepare(codes, in: lists)
-    return try CPUCodeSet(codes, in: lists, workers)
+    return try CPUCodeSet(codes, in: lists, kernels, workers)
   }
 
   /// Cost: codes of 4 bits are looked up by shuffles of bytes, several rows at a time, and few of
@@ -92,7 +92,7 @@ private struct CodeSplit {
           max(most, probes[query].reduce(0) { $0 + set.lists[Int($1)].count })
         }
       } ?? set.count
-    let step = Int(CSIMD_SCAN_QUERIES)
+    let step = max(1, scope.kernels.table.pointee.scan_queries)
     let queriesEach = (queryCount + 4 * workers - 1) / (4 * workers)
     // Many queries share lists; but what a task has for them stays in the caches.
     let room = CodeScope.Room(scope, rows: rowsPerQuery).byteCount

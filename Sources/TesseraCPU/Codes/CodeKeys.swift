@@ -14,20 +14,22 @@ struct CodeKeys {
     return start[k - 1]
   }
 
-  /// Drops the keys above `limit` from those from `first` on.
-  mutating func drop(above limit: UInt64, from first: Int = 0) {
-    count = gather(upTo: limit, from: first)
-  }
-
-  /// Moves the keys of at most `limit` among those from `first` on ahead of the others, and returns
-  /// where these begin.
-  func gather(upTo limit: UInt64, from first: Int = 0) -> Int {
+  /// Moves the keys of at most `limit` among those from `first` on, and their `terms`, ahead of the
+  /// others, and returns where these begin.
+  func gather(
+    upTo limit: UInt64, from first: Int, with terms: UnsafeMutablePointer<Float>? = nil
+  ) -> Int {
     var next = first
     for index in first..<count {
       // Always swapped: a branch would be guessed wrong half the time.
       let key = start[index]
       start[index] = start[next]
       start[next] = key
+      if let terms {
+        let term = terms[index]
+        terms[index] = terms[next]
+        terms[next] = term
+      }
       next += key <= limit ? 1 : 0
     }
     return next

@@ -15,7 +15,7 @@ struct CodeSearchTask: ~Copyable {
 
   private var kernels: csimd_kernels { scope.kernels.table.pointee }
   /// Queries that are scanned for at once.
-  private var blockSize: Int { scope.set.bits == 4 ? Int(CSIMD_SCAN_QUERIES) : 1 }
+  private var blockSize: Int { scope.set.bits == 4 ? max(1, kernels.scan_queries) : 1 }
 
   /// - Parameters:
   ///   - range: The queries.

@@ -34,6 +34,8 @@ struct ScannedQuery {
   /// The same where a score limits them.
   private var within: [UInt64] = []
   private let slack: Double
+  /// One over the gain, rounded up.
+  private var inverseGain = 0.0
   private var term: Float = 0
   /// Rows that passed and have their terms.
   private var settled = 0
@@ -82,6 +84,7 @@ struct ScannedQuery {
     bytes = rounded
     scan.pointee.gain = Float(rounded.step)
     scan.pointee.base = Float(rounded.floor)
+    inverseGain = (1 / Double(scan.pointee.gain)).nextUp
     if case .score(let score) = shared.limit { reach(shared.sign * Double(score)) }
   }
 
@@ -109,7 +112,7 @@ struct ScannedQuery {
     let most = last + slack - Double(scan.pointee.rest)
     scan.pointee.most_cost = Float(most).nextUp
     // Sums cannot be below 0: nothing passes that way, but sums of 0.
-    let sum = (most - Double(scan.pointee.base)) / Double(scan.pointee.gain)
+    let sum = (most - Double(scan.pointee.base)) * inverseGain
     scan.pointee.most_sum = UInt32(max(0, min(sum, Double(UInt16.max))))
   }
 
@@ -148,17 +151,8 @@ struct ScannedQuery {
   /// Moves the rows whose key is at most `limit`, with their terms, ahead of the others from `first`
   /// on, and returns where these begin.
   private func gather(upTo limit: UInt64, from first: Int) -> Int {
-    guard let terms else {
-      return CodeKeys(start: scan.pointee.keys, count: scan.pointee.count).gather(
-        upTo: limit, from: first)
-    }
-    var next = first
-    for index in first..<scan.pointee.count where scan.pointee.keys[index] <= limit {
-      swap(&scan.pointee.keys[index], &scan.pointee.keys[next])
-      swap(&terms[index], &terms[next])
-      next += 1
-    }
-    return next
+    let keys = CodeKeys(start: scan.pointee.keys, count: scan.pointee.count)
+    return keys.gather(upTo: limit, from: first, with: terms)
   }
 
   /// Scores some of the rows that passed, and keeps the best of all.

@@ -109,7 +109,17 @@ private struct TableRow {
       most.replace(with: costs, where: costs .> most)
       zero += costs * 0
     }
-    return (least.min(), most.max(), zero.sum())
+    // Halves at a time: what the library does lane by lane takes longer than all else.
+    let (low, lower) = (least.lowHalf, least.highHalf)
+    let (high, higher) = (most.lowHalf, most.highHalf)
+    let fourLow = low.replacing(with: lower, where: lower .< low)
+    let fourHigh = high.replacing(with: higher, where: higher .> high)
+    let zeros = zero.lowHalf + zero.highHalf
+    return (
+      min(min(fourLow.x, fourLow.y), min(fourLow.z, fourLow.w)),
+      max(max(fourHigh.x, fourHigh.y), max(fourHigh.z, fourHigh.w)),
+      (zeros.x + zeros.y) + (zeros.z + zeros.w)
+    )
   }
 
   func round(above least: Float, inverseStep: Float, to target: UnsafeMutablePointer<UInt8>) {

@@ -132,6 +132,12 @@ public struct IDMap: Sendable, Hashable {
     case .consecutive(let first):
       return id >= first && id.distance(above: first) < UInt64(count) ? Int(id - first) : nil
     case .listed(let rising, _):
+      // Ids that follow one another need no search.
+      if let first = rising.first, id >= first, let last = rising.last,
+        last.distance(above: first) == UInt64(rising.count - 1)
+      {
+        return id <= last ? Int(id - first) : nil
+      }
       var (low, high) = (0, rising.count)
       while low < high {
         let middle = (low + high) / 2

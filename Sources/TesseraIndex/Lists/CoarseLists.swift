@@ -121,19 +121,18 @@ struct CoarseMatrix: Sendable {
       try StopSignal.check()
       let block = queries.rows(first..<min(first + step, queries.count))
       let found = try nearest(block, count)
-      for query in 0..<block.count {
-        let own = found[query * (count + 1)..<(query + 1) * (count + 1)]
-        lists += own.dropLast()
-        next.append(Float(bitPattern: UInt32(bitPattern: own.last ?? 0)))
-      }
+      lists += found.lists
+      next += found.next
     }
     return CoarseProbes(
       probes: Probes(
         checked: (0...queries.count).map { $0 * count }, lists: lists, terms: nil), next: next)
   }
 
-  /// For each query its `count` nearest lists, and the bits of the score of the next one.
-  private func nearest(_ queries: Vectors, _ count: Int) throws(TesseraError) -> [Int32] {
+  /// Finds the `count` nearest lists of each query, and the score of the next one.
+  private func nearest(
+    _ queries: Vectors, _ count: Int
+  ) throws(TesseraError) -> (lists: [Int32], next: [Float]) {
     let kept = min(centroids.count, count + 17)
     let values = try device.allocate(Float.self, rows: queries.count, columns: kept)
     let columns = try device.allocate(Int32.self, rows: queries.count, columns: kept)
@@ -143,16 +142,40 @@ struct CoarseMatrix: Sendable {
       device.upload(extended(queries), rows: queries.count, columns: rows.columns), rows,
       into: products)
     try device.topK(products, order: .largestFirst, into: values, columns)
-    let best = try (values: device.download(values), columns: device.download(columns))
-    return try device.hostWorkers.makeEachRow(queries.count, of: count + 1, minimum: 16) {
-      index, target throws(TesseraError) in
-      let own = index * kept..<(index + 1) * kept
-      let query = queries.row(index)
-      let (lists, next) = settled(
-        query, count, Array(best.values[own]), Array(best.columns[own]))
-      for (place, list) in lists.enumerated() { target[place] = list }
-      target[count] = Int32(bitPattern: next.bitPattern)
+    let best = try device.download(values)
+    let lists = try device.download(columns)
+    let lengths: [Double] = try device.hostWorkers.makeEachRow(queries.count, of: 1) {
+      query, square in square[0] = Self.squares(queries.row(query))
     }
+    // What products leave in doubt gets canonical scores.
+    var doubts: [Range<Int>] = []
+    var doubtful: [Int32] = []
+    var starts = [0]
+    for query in 0..<queries.count {
+      let own = query * kept..<(query + 1) * kept
+      let doubt = doubt(best.span.extracting(own), count, squares: lengths[query])
+      doubts.append(
+        doubt.map { own.lowerBound + $0.lowerBound..<own.lowerBound + $0.upperBound }
+          ?? own.lowerBound..<own.lowerBound)
+      doubtful += doubt == nil ? Array(0..<Int32(centroids.count)) : Array(lists[doubts[query]])
+      starts.append(doubtful.count)
+    }
+    let scores = try device.canonicalScores(
+      queries, with: centroids, listed: doubtful, starts: starts, metric: metric)
+    var chosen: [Int32] = []
+    var next: [Float] = []
+    chosen.reserveCapacity(queries.count * count)
+    let order = metric.order
+    for query in 0..<queries.count {
+      let settled = (starts[query]..<starts[query + 1]).map {
+        (score: scores[$0], id: Int64(doubtful[$0]))
+      }.sorted { order.ranks($0, ahead: $1) }
+      let sure = doubts[query].lowerBound - query * kept
+      chosen += lists[query * kept..<query * kept + sure]
+      chosen += settled.prefix(count - sure).lazy.map { Int32($0.id) }
+      next.append(settled[count - sure].score)
+    }
+    return (chosen, next)
   }
 
   private func extended(_ queries: Vectors) -> [Float] {
@@ -163,39 +186,24 @@ struct CoarseMatrix: Sendable {
     return values
   }
 
-  /// The `count` nearest lists, and the score of the next one.
+  /// The places of lists that may be the last of the `count` nearest, or the first that is not; those
+  /// before are surely nearer. nil where products tell nothing of that.
   ///
-  /// - Parameters:
-  ///   - values: The largest products, falling, more than `count`.
-  ///   - columns: The lists that they belong to.
-  private func settled(
-    _ query: [Float], _ count: Int, _ values: [Float], _ columns: [Int32]
-  ) -> ([Int32], next: Float) {
-    guard let error = error(query) else { return canonical(query, count) }
+  /// - Parameter values: The largest products, falling, more than `count`.
+  private func doubt(_ values: Span<Float>, _ count: Int, squares: Double) -> Range<Int>? {
+    guard let error = error(squares: squares) else { return nil }
     let slack = Float(error)
     // What is surely nearer than the first that is left out, and what may be as near as it or as the
     // last that is not.
     let high = values[count - 1] + 2 * slack
     let low = values[count] - 2 * slack
-    let sure = values.prefix { $0 > high }.count
     let isWhole = values.count == centroids.count || values[values.count - 1] < low
-    guard low.isFinite, high.isFinite, isWhole else { return canonical(query, count) }
-    let end = values.prefix { $0 >= low }.count
-    let order = metric.order
-    let doubtful = columns[sure..<end].map { list in
-      (score: CanonicalScore.score(metric, query, centroids.row(Int(list))), id: Int64(list))
-    }.sorted { order.ranks($0, ahead: $1) }
-    let chosen = doubtful.prefix(count - sure).map { Int32($0.id) }
-    return (columns[..<sure] + chosen, doubtful[count - sure].score)
-  }
-
-  /// The same by canonical scores of all centroids.
-  private func canonical(_ query: [Float], _ count: Int) -> ([Int32], next: Float) {
-    let order = metric.order
-    let all = (0..<centroids.count).map { list in
-      (score: CanonicalScore.score(metric, query, centroids.row(list)), id: Int64(list))
-    }.sorted { order.ranks($0, ahead: $1) }
-    return (all.prefix(count).map { Int32($0.id) }, all[count].score)
+    guard low.isFinite, high.isFinite, isWhole else { return nil }
+    var sure = count - 1
+    while sure > 0, values[sure - 1] <= high { sure -= 1 }
+    var end = count + 1
+    while end < values.count, values[end] >= low { end += 1 }
+    return sure..<end
   }
 
   /// Bounds how far a product is from the value that orders lists, whose canonical score is rounded
@@ -206,8 +214,7 @@ struct CoarseMatrix: Sendable {
   /// `(Q + C)²` for squared L2, else of less than `Q C`.
   ///
   /// - Returns: nil where products may be beyond Float32.
-  private func error(_ query: [Float]) -> Double? {
-    let squares = Self.squares(query)
+  private func error(squares: Double) -> Double? {
     let length = squares.squareRoot()
     let width = Double(rows.columns)
     let extended = metric == .squaredL2 ? (squares + 1).squareRoot() : length

@@ -39,27 +39,30 @@ extension RaBitQ: ScannedQuantizer {
   private struct Number {
     let dimensions: Range<Int>
     let shift: Int
-    let bits: Int
+    /// For each of the dimensions its level in each of sixteen values, less half the largest, so that
+    /// levels lie on both sides of 0.
+    private let levels: [SIMD16<Float>]
 
-    /// Half the largest level, by which levels lie on both sides of 0.
-    private var middle: Float { Float(1 << bits - 1) / 2 }
+    init(dimensions: Range<Int>, shift: Int, bits: Int) {
+      self.dimensions = dimensions
+      self.shift = shift
+      levels = dimensions.indices.map { d in
+        var levels = SIMD16<Float>()
+        for value in 0..<16 {
+          let level = value >> ((d - dimensions.lowerBound) * bits) & (1 << bits - 1)
+          levels[value] = Float(level) - Float(1 << bits - 1) / 2
+        }
+        return levels
+      }
+    }
 
     /// What each of sixteen values adds to the product with a vector.
     func entries(_ vector: Span<Float>) -> SIMD16<Float> {
       var sums = SIMD16<Float>()
       for (place, d) in dimensions.enumerated() {
-        sums += levels(place) * (vector[d] * Float(1 << shift))
+        sums += levels[place] * (vector[d] * Float(1 << shift))
       }
       return sums
-    }
-
-    /// The level of dimension number `place` in each of sixteen values.
-    private func levels(_ place: Int) -> SIMD16<Float> {
-      var levels = SIMD16<Float>()
-      for value in 0..<16 {
-        levels[value] = Float(value >> (place * bits) & (1 << bits - 1)) - middle
-      }
-      return levels
     }
   }
 
