@@ -20,6 +20,7 @@ from engines import Faiss, Lists, Queries, Rabitqlib, Tessera, by_turns, exact, 
 from sets import SETS
 
 PROBES = [2**power for power in range(9)]
+BITS = [4, 5]
 LISTS = 1024
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
@@ -84,20 +85,22 @@ def take(case, options, folder) -> Sample:
         truth[: len(asked), : options.k])
 
 
-def groups(product: str) -> list[list[str]]:
+def groups(product: str, bits: list[int]) -> list[list[str]]:
     """Specifications that are measured by turns.
 
-    The first of a group is Tessera's and FAISS's. The others have no counterpart in Tessera:
-    FAISS's fast scan of RaBitQ codes, and rabitqlib's.
+    The first of a group is Tessera's and FAISS's. The others are peers' alone: FAISS rotates rows
+    before RaBitQ only where it is told to (RR), Tessera and rabitqlib always; and FAISS has a fast
+    scan of RaBitQ codes under a name of its own.
     """
     return [
         [f"IVF{LISTS},Flat"], [f"IVF{LISTS},SQ8"],
-        [f"IVF{LISTS},RaBitQ4", f"IVF{LISTS},RaBitQfs4", "rabitqlib 4 bits", "rabitqlib 5 bits"],
+        [f"IVF{LISTS},RaBitQ4", f"RR,IVF{LISTS},RaBitQ4", f"RR,IVF{LISTS},RaBitQfs4",
+         *(f"rabitqlib {count} bits" for count in bits)],
         [f"IVF{LISTS},{product},RFlat"]]
 
 
 def chosen(case, options) -> list[list[str]]:
-    every = groups(case.product)
+    every = groups(case.product, options.bits)
     if not options.only:
         return every
     return [
@@ -158,8 +161,9 @@ def command(options) -> str:
     words += ["--data " + " ".join(options.data)]
     if options.only:
         words.append("--only " + " ".join(options.only))
-    if options.probes != PROBES:
-        words.append("--probes " + " ".join(map(str, options.probes)))
+    for name, usual in (("probes", PROBES), ("bits", BITS)):
+        if getattr(options, name) != usual:
+            words.append(f"--{name} " + " ".join(map(str, getattr(options, name))))
     words += [
         f"--{name} {getattr(options, name)}" for name in ("rows", "queries")
         if getattr(options, name)]

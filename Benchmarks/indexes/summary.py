@@ -80,7 +80,8 @@ def notes(run: dict) -> list[str]:
         "searching, and has a column of its own.",
         "Recall is the share of the true k nearest that were found. The best specification is the "
         "fastest measured point that reaches the recall; nothing is interpolated.",
-        "RFlat scores 4 k hits again on both sides. rabitqlib's lists are from its RaBitQKMeans "
+        "RFlat scores 4 k hits again on both sides. FAISS rotates rows before RaBitQ only where it "
+        "is told to (RR); the others always do. rabitqlib's lists are from its RaBitQKMeans "
         "with exact assignment, spherical for the inner product; it searches on "
         f"{run['threads']} threads of its own (num_threads), with the look-up tables it chooses "
         "for these bits and with 8-bit ones (high_accuracy=False). The time of its clustering is "
