@@ -45,6 +45,7 @@ def versions() -> dict:
         "tessera": commit(),
         "faiss-cpu": version("faiss-cpu"),
         "faissCompileOptions": faiss.get_compile_options().strip(),
+        "rabitqlib": version("rabitqlib"),
         "usearch": version("usearch"),
         "usearchHardware": usearch.index.Index(ndim=8).hardware_acceleration,
         "numpy": version("numpy"),

@@ -412,49 +412,79 @@ static uint32_t number_of(const csimd_codes *codes, size_t row, size_t m) {
 }
 
 // A scan of codes compared with plain loops, and the scores of all rows with the portable ones.
-static void check_scan(const csimd_kernels *tested, size_t dimension, size_t count, int32_t bits) {
-  enum { GROUPS = 5 };
+// `factors`: whether rows have scales and offsets.
+static void check_scan(const csimd_kernels *tested, size_t dimension, size_t count, int32_t bits,
+                       int factors) {
+  enum { GROUPS = 5, MOST_QUERIES = 4 };
   size_t height = bits == 4 ? 32 : 64, words = (size_t)1 << bits;
-  csimd_codes codes = {NULL, bits == 4 ? (dimension + 3) / 4 : dimension, dimension,
-                       (GROUPS - 1) * height + count, bits};
+  size_t places = GROUPS * height, end = (GROUPS - 1) * height + count;
+  csimd_codes codes = {.blocks = bits == 4 ? (dimension + 3) / 4 : dimension,
+                       .subspaces = dimension, .bits = bits};
   size_t bytes = GROUPS * codes.blocks * CSIMD_CODE_BLOCK;
   size_t table_bytes = bits == 4 ? codes.blocks * CSIMD_CODE_BLOCK : dimension * words;
-  uint8_t *groups = room(bytes), *tables = room(CSIMD_SCAN_QUERIES * table_bytes);
+  uint8_t *groups = room(bytes), *arranged = room(bytes), *tables = room(MOST_QUERIES * table_bytes);
+  float *scales = room(places * 4), *offsets = room(places * 4);
+  for (size_t i = 0; i < places; i++) {
+    // Whole numbers, so that costs are exact in any order.
+    scales[i] = (float)random_below(4);
+    offsets[i] = (float)random_below(100);
+  }
   for (size_t i = 0; i < bytes; i++) groups[i] = (uint8_t)random_below(256);
-  for (size_t i = 0; i < CSIMD_SCAN_QUERIES * table_bytes; i++)
+  for (size_t i = 0; i < MOST_QUERIES * table_bytes; i++)
     tables[i] = i % table_bytes < dimension * words
                     ? (uint8_t)random_below(tested->most_entry + 1u) : 0;
+  if (factors) codes.scales = scales, codes.offsets = offsets;
   codes.groups = groups;
-  csimd_code_list lists[CSIMD_SCAN_QUERIES];
+  csimd_codes tested_codes = codes;
+  memcpy(arranged, groups, bytes);
+  if (bits == 4 && tested->arrange_codes)
+    tested->arrange_codes(arranged, GROUPS * codes.blocks);
+  tested_codes.groups = arranged;
+
+  uint32_t *selected = room(places / 32 * 4);
+  for (size_t i = 0; i < places / 32; i++) selected[i] = random_below(0xFFFFFFFFu);
+  csimd_code_query scans[MOST_QUERIES], *pointers[MOST_QUERIES];
   uint32_t limit = (uint32_t)(dimension * tested->most_entry / 2);
-  for (size_t q = 0; q < CSIMD_SCAN_QUERIES; q++)
-    lists[q] = (csimd_code_list){room(GROUPS * height * 8), 0, GROUPS * height, limit};
-  size_t queries = bits == 4 ? 1 + random_below(CSIMD_SCAN_QUERIES) : 1;
-  size_t done = bits == 4 ? tested->scan_codes(&codes, tables, queries, 0, GROUPS, lists)
-                          : tested->scan_byte_codes(&codes, tables, 0, GROUPS, lists);
+  for (size_t q = 0; q < MOST_QUERIES; q++) {
+    scans[q] = (csimd_code_query){.entries = tables + q * table_bytes, .weight = 1,
+                                  .cost_weight = 1, .gain = 1, .base = 2, .rest = 3,
+                                  .most_sum = limit, .most_cost = (float)limit,
+                                  .selected = q % 2 ? selected : NULL,
+                                  .keys = room(places * 8), .capacity = places};
+    pointers[q] = &scans[q];
+  }
+  size_t queries = bits == 4 ? 1 + random_below((uint32_t)tested->scan_queries) : 1;
+  size_t done = bits == 4 ? tested->scan_codes(&tested_codes, 0, GROUPS, end, pointers, queries)
+                          : tested->scan_byte_codes(&tested_codes, 0, GROUPS, end, pointers[0]);
   expect(done == GROUPS, tested->name, "end of a scan", dimension, count);
   for (size_t q = 0; q < queries; q++) {
-    uint64_t *expected = room(GROUPS * height * 8);
+    uint64_t *expected = room(places * 8);
     size_t passing = 0;
-    for (size_t row = 0; row < codes.row_count; row++) {
+    for (size_t row = 0; row < end; row++) {
+      if (scans[q].selected && !(selected[row / 32] >> row % 32 & 1)) continue;
       uint32_t sum = 0;
       for (size_t m = 0; m < dimension; m++)
         sum += tables[q * table_bytes + m * words + number_of(&codes, row, m)];
-      if (sum <= limit) expected[passing++] = (uint64_t)sum << 32 | row;
+      float cost = (float)sum + 2;
+      if (factors) cost = cost * scales[row] + offsets[row];
+      if (factors ? cost <= (float)limit : sum <= limit)
+        expected[passing++] = (uint64_t)csimd_order_key(cost + 3, 0) << 32 | row;
     }
-    expect(lists[q].count == passing, tested->name, "count of a scan", dimension, count);
-    csimd_select_keys(lists[q].keys, lists[q].count, lists[q].count);
+    expect(scans[q].count == passing, tested->name, "count of a scan", dimension, count);
+    csimd_select_keys(scans[q].keys, scans[q].count, scans[q].count);
     csimd_select_keys(expected, passing, passing);
-    EXPECT_SAME("scan", lists[q].keys, expected, passing * 8);
+    EXPECT_SAME("scan", scans[q].keys, expected, passing * 8);
   }
 
-  float *table = room(dimension * words * 4);
-  uint64_t *keys[2] = {room(codes.row_count * 8), room(codes.row_count * 8)};
+  float *table = room(dimension * words * 4), *terms = room(end * 4);
+  uint64_t *keys[2] = {room(end * 8), room(end * 8)};
   for (size_t i = 0; i < dimension * words; i++) table[i] = random_float();
-  for (size_t i = 0; i < codes.row_count; i++) keys[0][i] = keys[1][i] = i;
-  plain->score_codes(&codes, table, words, count % 2, keys[0], codes.row_count);
-  tested->score_codes(&codes, table, words, count % 2, keys[1], codes.row_count);
-  EXPECT_SAME("score_codes", keys[0], keys[1], codes.row_count * 8);
+  for (size_t i = 0; i < end; i++) keys[0][i] = keys[1][i] = i, terms[i] = random_float();
+  csimd_code_query query = {.table = table, .weight = 0.3f};
+  plain->score_codes(&codes, &query, words, count % 2, factors ? terms : NULL, keys[0], end);
+  tested->score_codes(&tested_codes, &query, words, count % 2, factors ? terms : NULL, keys[1],
+                      end);
+  EXPECT_SAME("score_codes", keys[0], keys[1], end * 8);
 }
 
 static void check_codes(const csimd_kernels *tested, size_t dimension, size_t count) {
@@ -508,8 +538,8 @@ int main(int argumentCount, char **arguments) {
         if (dimension > 0) check_packing(tested, dimension, count);
         check_scores(tested, dimension, count);
         check_codes(tested, dimension, count);
-        check_scan(tested, dimension, count, 4);
-        check_scan(tested, dimension, count, 8);
+        check_scan(tested, dimension, count, 4, 0), check_scan(tested, dimension, count, 4, 1);
+        check_scan(tested, dimension, count, 8, 0), check_scan(tested, dimension, count, 8, 1);
         check_groups(tested, dimension, count);
       }
       for (size_t count = 1; count <= tested->query_block; count++) {

@@ -30,4 +30,23 @@ struct CoarseMatrixTests {
       }
     }
   }
+
+  /// Bytes in 784 dimensions are vectors of length 2000 to 3000. The bound once grew with the third
+  /// power of the length, and nearly all centroids needed canonical scores.
+  @Test(
+    "products are trusted as far with long vectors as with short ones", arguments: Metric.allCases)
+  func lengths(_ metric: Metric) throws {
+    let input = SearchCase(
+      metric, .float32, rows: 300, dimension: 17, queries: 1, content: .uniform)
+    let rows = try input.makeRows().vectors
+    let errors = try [Float(0x1p-12), 1, 0x1p12].map { length in
+      let values = rows.widened().map { $0 * length }
+      let centroids = try Vectors(values, dimension: 17)
+      let coarse = try CoarseMatrix(centroids, metric: metric, on: ReferenceDevice.shared)
+      let squares = centroids.row(0).reduce(0.0) { $0 + Double($1) * Double($1) }
+      let error = try #require(coarse.error(squares: squares))
+      return error / Double(length * (metric == .cosine ? 1 : length))
+    }
+    #expect(errors[0] < 1.01 * errors[1] && errors[2] < 1.01 * errors[1], "\(errors)")
+  }
 }

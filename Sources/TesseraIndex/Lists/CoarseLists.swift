@@ -58,7 +58,9 @@ struct CoarseLists: Sendable {
 
 /// Centroids on a device, changed so that inner products order them as the metric does:
 /// - inner product: `c`
-/// - squared L2: `c` and, as one more number, `-C²/2`, because `|q-c|² = Q² - 2 (q·c - C²/2)`
+/// - squared L2: `c` and, as one more number, `-C²/2s`, because `|q-c|² = Q² - 2 (q·c - C²/2)`;
+///   queries get `s` as one more number. It is about the longest C: then both numbers are as long as
+///   the vectors, and so products err no more than those of the vectors alone.
 /// - cosine: `c / C`
 ///
 /// Float32 products find the nearest lists but for those that are as near as the products' error; these
@@ -70,6 +72,8 @@ struct CoarseMatrix: Sendable {
   private let rows: Matrix<Float>
   /// The length of the longest centroid, and of the longest row.
   private let longest: (centroid: Double, row: Double)
+  /// The number `s` of squared L2: a power of two, so that it rounds nothing.
+  private let scale: Double
 
   init(_ centroids: Vectors, metric: Metric, on device: any Device) throws(TesseraError) {
     self.device = device
@@ -78,18 +82,19 @@ struct CoarseMatrix: Sendable {
     let width = Self.width(metric, centroids.dimension)
     var values: [Float] = []
     values.reserveCapacity(centroids.count * width)
-    var longest = (centroid: 0.0, row: 0.0)
+    let lengths = (0..<centroids.count).map { Self.squares(centroids.row($0)).squareRoot() }
+    var longest = (centroid: lengths.max() ?? 0, row: 0.0)
+    scale = longest.centroid > 0 ? longest.centroid.binade : 1
     for list in 0..<centroids.count {
       var row = centroids.row(list)
       let squares = Self.squares(row)
       switch metric {
       case .innerProduct: break
-      case .squaredL2: row.append(Float(-squares / 2))
+      case .squaredL2: row.append(Float(-squares / (2 * scale)))
       case .cosine:
         let scale = squares > 0 ? 1 / squares.squareRoot() : 0
         row = row.map { Float(Double($0) * scale) }
       }
-      longest.centroid = max(longest.centroid, squares.squareRoot())
       longest.row = max(longest.row, Self.squares(row).squareRoot())
       values += row
     }
@@ -182,7 +187,7 @@ struct CoarseMatrix: Sendable {
     guard metric == .squaredL2 else { return queries.widened() }
     var values: [Float] = []
     values.reserveCapacity(queries.count * rows.columns)
-    for query in 0..<queries.count { values += queries.row(query) + [1] }
+    for query in 0..<queries.count { values += queries.row(query) + [Float(scale)] }
     return values
   }
 
@@ -214,10 +219,10 @@ struct CoarseMatrix: Sendable {
   /// `(Q + C)²` for squared L2, else of less than `Q C`.
   ///
   /// - Returns: nil where products may be beyond Float32.
-  private func error(squares: Double) -> Double? {
+  func error(squares: Double) -> Double? {
     let length = squares.squareRoot()
     let width = Double(rows.columns)
-    let extended = metric == .squaredL2 ? (squares + 1).squareRoot() : length
+    let extended = metric == .squaredL2 ? (squares + scale * scale).squareRoot() : length
     guard extended * longest.row < 0x1p120 else { return nil }
     let products = (width + 4) * 0x1p-23 * extended * longest.row + width * 0x1p-120
     let reach = length + longest.centroid
