@@ -131,6 +131,7 @@ let package = Package(
       dependencies: [
         "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraIndex",
       ],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraBenchmark", "TesseraCommand"],
