@@ -10,6 +10,7 @@ struct InfoCommand: ParsableCommand {
         tessera info words.index
         tessera info words.index --json
         tessera info words.index --verify
+        tessera info old.faiss
       """)
 
   @Argument(help: "The index.", completion: .file())
