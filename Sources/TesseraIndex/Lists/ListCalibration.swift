@@ -58,6 +58,7 @@ private struct ListCalibration {
     let largest: [Double] = try device.hostWorkers.makeEachRow(lists.count, of: 1, minimum: 1) {
       list, largest throws(TesseraError) in
       try StopSignal.check()
+      var most = 0.0
       let centroid = centroids.row(list)
       for row in lists[list] {
         var sum = 0.0
@@ -65,8 +66,9 @@ private struct ListCalibration {
           let difference = Double(value) - Double(middle)
           sum += difference * difference
         }
-        largest[0] = max(largest[0], sum)
+        most = max(most, sum)
       }
+      largest[0] = most
     }
     return Float((largest.max() ?? 0).squareRoot()).nextUp
   }

@@ -14,21 +14,25 @@ public struct FAISSFile: Sendable {
   /// The index. Where it has lists, nobody has measured them: ``Index/measured(on:control:)``.
   public let index: Index
   let part: FAISSPart
+  /// Bytes of the file that was opened; 0 for one that was made.
+  public let byteCount: Int
 
   /// Opens the file at `path`, and copies what is in it.
   ///
   /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for a file that is damaged,
   ///   `.unsupported` for parts that Tessera has no word for, `.outOfMemory`.
   public static func open(_ path: String) throws(TesseraError) -> FAISSFile {
-    let part = try FAISSReader.read(MappedFile(path))
+    let file = try MappedFile(path)
+    let part = try FAISSReader.read(file)
     do throws(TesseraError) {
-      return FAISSFile(index: try part.index(), part: part)
+      return try unsafe FAISSFile(index: part.index(), part: part, byteCount: file.bytes.count)
     } catch {
       throw TesseraError(error.code, "\(path.printable): \(error.message)")
     }
   }
 
-  init(index: Index, part: FAISSPart) {
+  init(index: Index, part: FAISSPart, byteCount: Int = 0) {
+    self.byteCount = byteCount
     self.index = index
     self.part = part
   }
