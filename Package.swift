@@ -129,7 +129,8 @@ let package = Package(
     .testTarget(
       name: "TesseraIndexTests",
       dependencies: [
-        "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraIndex",
+        "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraFormats", "TesseraHost",
+        "TesseraIndex", "TesseraQuantization",
       ],
       exclude: ["Fixtures"],
       swiftSettings: strict),

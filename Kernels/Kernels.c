@@ -106,6 +106,7 @@ static const char codes_scan_bytes[] = {
 
 static const char codes_exact[] = {
 #embed "cl/search/search_common.cl" suffix(, )
+#embed "cl/search/search_places.cl" suffix(, )
 #embed "cl/codes/codes_exact.cl" suffix(, )
     0};
 

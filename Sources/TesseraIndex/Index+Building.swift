@@ -5,9 +5,10 @@ public import TesseraQuantization
 extension Index {
   /// Steers how an index is built.
   public struct BuildOptions: Sendable {
-    /// Rows that centroids and codebooks are trained on, at most; nil takes 256 for each list.
+    /// Rows that transforms, centroids and codebooks are trained on, at most; nil takes 16,384 for a
+    /// transform, 256 for each list, and 65,536 for a codebook.
     public var trainingLimit: Int?
-    /// Chooses the random start and the training rows.
+    /// Chooses random rotations, the random start and the training rows.
     public var seed: UInt64
     /// Updates of the centroids.
     public var iterations: Int
@@ -24,7 +25,7 @@ extension Index {
   public struct Built: Sendable {
     /// The index.
     public let index: Index
-    /// Seconds that it took to find centroids and codebooks.
+    /// Seconds that it took to train transforms and change the rows, and to find centroids and codebooks.
     public let trainSeconds: Double
     /// Seconds that it took to put rows into lists, make codes and measure recall.
     public let addSeconds: Double
@@ -40,7 +41,8 @@ extension Index {
   ///   - ids: The ids of the rows; nil counts them from 0.
   ///   - control: Hears of each step, ends the work, and says who starts it anew if the device fails.
   /// - Complexity: O(rows * lists * dimension) for each update of the centroids, less after the first.
-  /// - Throws: `.invalidShape` for more lists than rows, `.invalidArgument` for options without a
+  /// - Throws: `.invalidShape` for more lists than rows and for transforms to more dimensions than
+  ///   rows have, `.invalidArgument` for options without a
   ///   meaning and ids that two rows have, `.nonFinite`, `.cancelled`, `.deadlineExceeded`, and what
   ///   the device throws.
   public static func build(
@@ -76,11 +78,13 @@ extension Index {
         "build: IVF\(lists) needs at least as many rows as lists, there are \(base.count); with "
           + "fewer lists, about the square root of the rows, searches are fast")
     }
+    let specification = specification.canonical
+    _ = try specification.keptDimension(of: base.dimension)
     let idMap = try ids.map { ids throws(TesseraError) in try IDMap(ids) }
     return try control.steer(on: device) { device throws(TesseraError) in
       try IndexBuilder(
-        specification: specification, base: base, metric: metric, ids: idMap, options: options,
-        device: device, control: control
+        specification, base, metric: metric, ids: idMap, options: options, on: device,
+        control: control
       ).build()
     }
   }
@@ -89,16 +93,53 @@ extension Index {
 /// Builds one index.
 private struct IndexBuilder {
   let specification: IndexSpecification
+  /// The rows as they were given.
+  let originals: Vectors
+  /// The rows once they have been transformed.
   let base: Vectors
+  let transforms: [Transform]
+  let transformSeconds: Double
+  let transformNotes: [TrainingNote]
   let metric: Metric
   let ids: IDMap?
   let options: Index.BuildOptions
   let device: any Device
   let control: RunControl
 
+  /// Trains the transforms, and changes the rows by them.
+  init(
+    _ specification: IndexSpecification, _ originals: Vectors, metric: Metric, ids: IDMap?,
+    options: Index.BuildOptions, on device: any Device, control: RunControl
+  ) throws(TesseraError) {
+    self.specification = specification
+    self.originals = originals
+    self.metric = metric
+    self.ids = ids
+    self.options = options
+    self.device = device
+    self.control = control
+    let start = ContinuousClock.now
+    guard !specification.transforms.isEmpty else {
+      (base, transforms, transformSeconds, transformNotes) = (originals, [], 0, [])
+      return
+    }
+    var inner = control.stage("transforms", 0...0.1)
+    inner.fallback = nil
+    var training = try TransformTraining(
+      originals, limit: options.trainingLimit, metric: metric, seed: options.seed, on: device)
+    for recipe in specification.transforms {
+      try training.train(recipe, control: inner.stage("", 0...0.5))
+    }
+    transforms = training.transforms
+    transformNotes = training.notes
+    base = try transforms.apply(
+      to: originals, on: device, "build", control: inner.stage("", 0.5...1))
+    transformSeconds = start.secondsAgo
+  }
+
   func build() throws(TesseraError) -> Index.Built {
     let start = ContinuousClock.now
-    var notes: [TrainingNote] = []
+    var notes = transformNotes
     let clustering = try clusters()
     if let clustering { notes += clustering.notes }
     let centroidSeconds = start.secondsAgo
@@ -112,17 +153,18 @@ private struct IndexBuilder {
     let coarse = try centroids.map { centroids throws(TesseraError) in
       CoarseLists(
         centroids: centroids, radius: try radius(rows, lists, centroids),
-        recall: try recall(rows, lists, centroids))
+        recall: try recall(rows, order ?? Array(0..<rows.count), lists, centroids))
     }
     let arrangeSeconds = addStart.secondsAgo
 
     let (content, trainSeconds, encodeSeconds) = try content(rows, lists, centroids, &notes)
     try control.report("done", done: 1)
     let index = Index(
-      specification, metric: metric, dimension: base.dimension, lists: lists, coarse: coarse,
-      content: content, originals: specification.refines ? rows : nil)
+      specification, metric: metric, dimension: originals.dimension, transforms: transforms,
+      lists: lists, coarse: coarse, content: content,
+      originals: specification.refines ? try given(rows, order) : nil)
     return Index.Built(
-      index: index, trainSeconds: centroidSeconds + trainSeconds,
+      index: index, trainSeconds: transformSeconds + centroidSeconds + trainSeconds,
       addSeconds: arrangeSeconds + encodeSeconds, notes: notes)
   }
 
@@ -138,7 +180,7 @@ private struct IndexBuilder {
         metric: metric == .cosine ? .cosine : .squaredL2,
         trainingSampleLimit: min(
           options.trainingLimit ?? .max, count.multipliedReportingOverflow(by: 256).partialValue)))
-    var inner = control.stage("lists", 0...0.6)
+    var inner = control.stage("lists", 0.1...0.6)
     inner.fallback = nil
     return try kMeans.cluster(base, on: device, control: inner)
   }
@@ -156,6 +198,13 @@ private struct IndexBuilder {
       next[Int(label)] += 1
     }
     return (try RowLists(starts: starts, ids: IDMap(order.map { all[$0] })), order)
+  }
+
+  /// The rows as they were given, in the order of `rows`.
+  private func given(_ rows: Vectors, _ order: [Int]?) throws(TesseraError) -> Vectors {
+    guard !transforms.isEmpty else { return rows }
+    return try order.map { order throws(TesseraError) in try originals.gathered(order) }
+      ?? originals
   }
 
   /// The largest distance of a row from its list's centroid.
@@ -193,27 +242,28 @@ private struct IndexBuilder {
   private static let sampleSize = 256
   private static let neighbors = 10
 
-  /// Asks some rows for their neighbors but themselves, and counts in how many of the nearest lists
-  /// those lie.
+  /// Asks some rows, as they were given, for their neighbors but themselves, and counts in how many of
+  /// the lists that are nearest to the transformed rows those lie.
   private func recall(
-    _ rows: Vectors, _ lists: RowLists, _ centroids: Vectors
+    _ rows: Vectors, _ order: [Int], _ lists: RowLists, _ centroids: Vectors
   ) throws(TesseraError) -> [Float] {
     let places = Set((0..<Self.sampleSize).map { $0 * rows.count / Self.sampleSize }).sorted()
-    let queries = try rows.gathered(places)
     try control.report("recall", done: 0.65)
-    // Rows are told by their places here, so that a row's list is found.
-    let set = try device.prepare(rows, metric: metric)
-    let found = try device.nearest(queries, in: set, k: Self.neighbors + 1)
+    let set = try device.prepare(originals, metric: metric)
+    let found = try device.nearest(
+      originals.gathered(places.map { order[$0] }), in: set, k: Self.neighbors + 1)
     let coarse = try device.nearest(
-      queries, in: device.prepare(centroids, metric: metric), k: centroids.count)
+      rows.gathered(places), in: device.prepare(centroids, metric: metric), k: centroids.count)
     var listOfRow = [Int32](repeating: 0, count: rows.count)
-    for list in 0..<lists.count { for row in lists[list] { listOfRow[row] = Int32(list) } }
+    for list in 0..<lists.count {
+      for place in lists[list] { listOfRow[order[place]] = Int32(list) }
+    }
     var counts = [Int](repeating: 0, count: centroids.count)
     var total = 0
     var rankOfList = [Int](repeating: 0, count: centroids.count)
     for (query, place) in places.enumerated() {
       for (rank, hit) in coarse[query].enumerated() { rankOfList[Int(hit.id)] = rank }
-      for hit in found[query].filter({ $0.id != Int64(place) }).prefix(Self.neighbors) {
+      for hit in found[query].filter({ $0.id != Int64(order[place]) }).prefix(Self.neighbors) {
         counts[rankOfList[Int(listOfRow[Int(hit.id)])]] += 1
         total += 1
       }

@@ -17,10 +17,12 @@ public final class Index: Sendable {
   public let specification: IndexSpecification
   /// The metric that rows are compared by.
   public let metric: Metric
-  /// Numbers of a row.
+  /// Numbers of a row, as it was given.
   public let dimension: Int
   /// The rows' lists and ids; rows lie in this order.
   public let lists: RowLists
+  /// What is done to rows and queries first, in this order.
+  let transforms: [Transform]
   let coarse: CoarseLists?
   let content: Content
   /// The rows themselves, where hits are scored again.
@@ -36,12 +38,14 @@ public final class Index: Sendable {
   }
 
   init(
-    _ specification: IndexSpecification, metric: Metric, dimension: Int, lists: RowLists,
-    coarse: CoarseLists?, content: Content, originals: Vectors?, file: MappedArrays? = nil
+    _ specification: IndexSpecification, metric: Metric, dimension: Int,
+    transforms: [Transform] = [], lists: RowLists, coarse: CoarseLists?, content: Content,
+    originals: Vectors?, file: MappedArrays? = nil
   ) {
     self.specification = specification
     self.metric = metric
     self.dimension = dimension
+    self.transforms = transforms
     self.lists = lists
     self.coarse = coarse
     self.content = content
@@ -80,14 +84,24 @@ public final class Index: Sendable {
   /// 1 where there is one list.
   public func probes(forRecall target: Double) -> Int { coarse?.probes(forRecall: target) ?? 1 }
 
-  /// Returns a row as the index knows it: as it was given, or decoded.
+  /// Numbers of a row once it has been transformed.
+  var keptDimension: Int { transforms.last?.outputs ?? dimension }
+
+  /// True if what is kept are the rows as they were given, so that hits can be proven.
+  var keepsRows: Bool {
+    if case .rows = content { transforms.isEmpty } else { false }
+  }
+
+  /// Returns a row as the index knows it: as it was given, or decoded, and what transforms did undone
+  /// as far as it can be. Where they drop dimensions it is the row nearest to the given one of those
+  /// that have none there; ``TransformRecipe/unitLength`` leaves it without its length.
   ///
   /// - Throws: `.invalidArgument` for an id that no row has, and what the device throws.
   public func reconstruct(_ id: Int64, on device: any Device) throws(TesseraError) -> [Float] {
     guard let row = row(of: id) else {
       throw TesseraError(.invalidArgument, "reconstruct: no row has the id \(id)")
     }
-    return try decoded(row..<row + 1, on: device).row(0)
+    return try transforms.undo(decoded(row..<row + 1, on: device), on: device).row(0)
   }
 
   /// The row that has an id; nil if none has.
@@ -108,8 +122,13 @@ public final class Index: Sendable {
     case .codes(let codes, let quantizer):
       var values = try quantizer.decode(codes.rows(rows), on: device)
       if let coarse { addCentroids(coarse, to: &values, rows) }
-      return try Vectors(values, dimension: dimension)
+      return try Vectors(values, dimension: keptDimension)
     }
+  }
+
+  /// Queries as rows are compared with them.
+  func transformed(_ queries: Vectors, on device: any Device) throws(TesseraError) -> Vectors {
+    try transforms.apply(to: queries, on: device, "search: queries")
   }
 
   /// Adds to each row the centroid of its list.
@@ -119,8 +138,8 @@ public final class Index: Sendable {
       guard !own.isEmpty else { continue }
       let centroid = coarse.centroids.row(list)
       for row in own {
-        let start = (row - rows.lowerBound) * dimension
-        for d in 0..<dimension { values[start + d] += centroid[d] }
+        let start = (row - rows.lowerBound) * keptDimension
+        for d in 0..<keptDimension { values[start + d] += centroid[d] }
       }
     }
   }

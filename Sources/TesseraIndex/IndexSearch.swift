@@ -66,7 +66,7 @@ public final class IndexSearch: Sendable {
     /// Rows in those lists, on average.
     public let rowsPerQuery: Double
     /// The share of queries whose hits are proven to be the best of all rows; 0 where the index keeps
-    /// codes.
+    /// codes or transformed rows.
     public let certifiedShare: Double
     /// The rows that were gone through.
     public let path: Path
@@ -213,10 +213,11 @@ public final class IndexSearch: Sendable {
   }
 
   private func search(
-    _ queries: Vectors, _ limit: Limit, _ probes: Int, _ path: Path, _ selector: IDSelector?,
+    _ asked: Vectors, _ limit: Limit, _ probes: Int, _ path: Path, _ selector: IDSelector?,
     _ prepared: Prepared, _ pass: inout Pass
   ) throws(TesseraError) {
     let start = ContinuousClock.now
+    let queries = try index.transformed(asked, on: prepared.device)
     var coarse: CoarseProbes?
     if path == .lists, let centroids = prepared.centroids {
       coarse = try centroids.probes(queries, probes)
@@ -233,7 +234,7 @@ public final class IndexSearch: Sendable {
     pass.scanSeconds += scanStart.secondsAgo
     if refines {
       let refineStart = ContinuousClock.now
-      found = try refined(found, queries, limit, on: prepared.device)
+      found = try refined(found, asked, limit, on: prepared.device)
       pass.refineSeconds += refineStart.secondsAgo
     }
     count(queries, coarse, found, limit, &pass)
@@ -301,8 +302,8 @@ public final class IndexSearch: Sendable {
     _ queries: Vectors, _ coarse: CoarseProbes?, _ found: Neighbors, _ limit: Limit,
     _ pass: inout Pass
   ) {
-    // Hits among codes are the best codes, which says little about rows.
-    let keepsRows = if case .rows = index.content { true } else { false }
+    // Hits among codes or transformed rows are the best of these, which says little about rows.
+    let keepsRows = index.keepsRows
     guard let coarse, let lists = index.coarse else {
       pass.lists += queries.count * index.listCount
       pass.rows += queries.count * index.count
@@ -362,9 +363,9 @@ public final class IndexSearch: Sendable {
     let isDecoded = if case .codes = index.content { true } else { false }
     func bytes(_ rows: Int) -> Int {
       let shape = SearchShape(
-        rows: rows, dimension: index.dimension, element: .float32, metric: index.metric,
+        rows: rows, dimension: index.keptDimension, element: .float32, metric: index.metric,
         queryCount: 1, k: 1)
-      return device.cost(of: shape).residentBytes + (isDecoded ? rows * index.dimension * 4 : 0)
+      return device.cost(of: shape).residentBytes + (isDecoded ? rows * index.keptDimension * 4 : 0)
     }
     func requireFit(_ rows: Int) throws(TesseraError) {
       guard bytes(rows) > budget else { return }

@@ -1,11 +1,11 @@
 public import TesseraCompute
 public import TesseraQuantization
 
-/// Says how an index is built: how rows are divided into lists, what is kept of each row, and whether
-/// hits are scored again from the rows themselves.
+/// Says how an index is built: how rows are changed and divided into lists, what is kept of each row,
+/// and whether hits are scored again from the rows themselves.
 ///
 /// Strings are read as FAISS reads them where they mean the same: `Flat`, `IVF1024,Flat`,
-/// `IVF1024,SQ8`, `IVF1024,PQ96x4fs,RFlat`.
+/// `IVF1024,SQ8`, `PCA64,IVF1024,Flat`, `OPQ48_192,IVF1024,PQ48x4fs,RFlat`.
 public struct IndexSpecification: Sendable, CustomStringConvertible {
   /// What is kept of a row.
   public enum Content: Sendable {
@@ -15,15 +15,21 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
     case codes(any QuantizerRecipe)
   }
 
+  /// What is done to rows first, and to queries, in this order.
+  public var transforms: [TransformRecipe]
   /// The number of lists that rows are divided into; nil keeps them in one.
   public var listCount: Int?
   /// What is kept of each row.
   public var content: Content
-  /// True if the rows are kept beside their codes, to score the hits again.
+  /// True if the rows are kept, untransformed, beside their codes, to score the hits again.
   public var refines: Bool
 
   /// Takes the parts as they are.
-  public init(listCount: Int? = nil, content: Content = .rows, refines: Bool = false) {
+  public init(
+    transforms: [TransformRecipe] = [], listCount: Int? = nil, content: Content = .rows,
+    refines: Bool = false
+  ) {
+    self.transforms = transforms
     self.listCount = listCount
     self.content = content
     self.refines = refines
@@ -31,7 +37,7 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
 
   /// The factory string; reading it back gives an equal specification.
   public var description: String {
-    var parts = listCount.map { ["IVF\($0)"] } ?? []
+    var parts = transforms.map(\.description) + (listCount.map { ["IVF\($0)"] } ?? [])
     switch content {
     case .rows: parts.append("Flat")
     case .codes(let recipe): parts.append(recipe.specification)
@@ -45,6 +51,10 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
   /// - Throws: `.invalidArgument` for one that means nothing, and `.unsupported` for a part that this
   ///   version does not have; both name the part and what could stand in its place.
   public init(_ text: String) throws(TesseraError) {
+    self = try Self.parsed(text).canonical
+  }
+
+  private static func parsed(_ text: String) throws(TesseraError) -> IndexSpecification {
     var parts = text.split(separator: ",", omittingEmptySubsequences: false).map {
       String($0.filter { !$0.isWhitespace })
     }
@@ -57,11 +67,18 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
       refines = true
       parts.removeLast()
     }
-    if let transform = parts.first, parts.count > 1, let reason = Self.transform(transform) {
-      throw TesseraError(
-        .unsupported,
-        "\"\(text)\": \(transform) \(reason); nearest to it is "
-          + "\"\(Self.without(transform, parts, refines))\"")
+    var transforms: [TransformRecipe] = []
+    reading: while let part = parts.first {
+      switch TransformPart(part, bits: bits(of: parts)) {
+      case nil: break reading
+      case .transform(let recipe): transforms.append(recipe)
+      case .refused(let code, let reason, _):
+        let nearest = transforms.map(\.description) + accepted(parts, refines)
+        throw TesseraError(
+          code,
+          "\"\(text)\": \(part) \(reason); nearest to it is \"\(nearest.joined(separator: ","))\"")
+      }
+      parts.removeFirst()
     }
     var listCount: Int?
     if let first = parts.first, first.hasPrefix("IVF") {
@@ -73,46 +90,87 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
       listCount = Int(count)
       parts.removeFirst()
     }
+    let before = transforms.map(\.description) + (listCount.map { ["IVF\($0)"] } ?? [])
     let rest = parts.joined(separator: ",")
     guard !rest.isEmpty else {
       throw TesseraError(
         .invalidArgument,
         "\"\(text)\": does not say what is kept of a row; write "
-          + "\"\(listCount.map { "IVF\($0)," } ?? "")Flat\" to keep rows")
+          + "\"\((before + ["Flat"]).joined(separator: ","))\" to keep rows")
     }
     if rest == "Flat" {
-      // Hits among rows have their own scores already: to score them again changes nothing.
-      self.init(listCount: listCount, content: .rows, refines: false)
-      return
+      return IndexSpecification(
+        transforms: transforms, listCount: listCount, content: .rows, refines: refines)
     }
     do throws(TesseraError) {
-      self.init(
-        listCount: listCount, content: .codes(try QuantizerFactory.recipe(rest)),
-        refines: refines)
+      return IndexSpecification(
+        transforms: transforms, listCount: listCount,
+        content: .codes(try QuantizerFactory.recipe(rest)), refines: refines)
     } catch {
+      if let part = parts.first, parts.count > 1,
+        case .transform = TransformPart(part, bits: bits(of: parts))
+      {
+        let nearest =
+          transforms.map(\.description) + [part] + before.dropFirst(transforms.count)
+          + accepted(Array(parts.dropFirst()), refines)
+        throw TesseraError(
+          .invalidArgument,
+          "\"\(text)\": \(part) changes rows, which has to be before they are divided into lists; "
+            + "nearest to it is \"\(nearest.joined(separator: ","))\"")
+      }
       throw TesseraError(
         error.code, "\"\(text)\": \(error.message); or Flat, which keeps rows as they are")
     }
   }
 
-  /// Tells why a part that changes rows before they are divided is not read; nil for other parts.
-  private static func transform(_ part: String) -> String? {
-    if part == "L2norm" {
-      return "scales rows to unit length, which --metric cosine does in scores"
-    }
-    for name in ["PCAR", "PCAW", "PCA", "OPQ", "RR", "ITQ", "Pad"]
-    where part.hasPrefix(name) && part.dropFirst(name.count).first?.isNumber == true {
-      return "changes rows before they are divided into lists, which this version does not do"
-    }
-    return nil
+  /// Bits of the product codes that the last part names, 8 at most; 8 where it names others.
+  private static func bits(of parts: [String]) -> Int {
+    let last = try? QuantizerFactory.recipe(parts.last ?? "") as? ProductRecipe
+    return min(8, last?.bits ?? 8)
   }
 
-  private static func without(_ transform: String, _ parts: [String], _ refines: Bool) -> String {
-    var rest = Array(parts.dropFirst())
-    // A rotation before product codes can be a part of them.
-    if transform.hasPrefix("OPQ"), let last = rest.last, last.hasPrefix("PQ") {
-      rest.insert(transform, at: rest.count - 1)
+  /// Parts of a string with those that are refused replaced by what is nearest to them.
+  private static func accepted(_ parts: [String], _ refines: Bool) -> [String] {
+    parts.compactMap { part -> String? in
+      guard case .refused(_, _, let instead) = TransformPart(part, bits: 8) else { return part }
+      return instead
+    } + (refines ? ["RFlat"] : [])
+  }
+
+  // MARK: What is built
+
+  /// The specification that says the same, as its string is read: rotated product codes of whole rows
+  /// are product codes of rotated rows, and hits among rows as they came are not scored again.
+  var canonical: IndexSpecification {
+    var result = self
+    if case .codes(let recipe) = content {
+      if listCount == nil, let rotated = recipe as? RotatedRecipe {
+        result.transforms.append(.optimizedRotation(rotated))
+        result.content = .codes(rotated.product)
+      }
+    } else {
+      result.refines = refines && !transforms.isEmpty
     }
-    return (rest + (refines ? ["RFlat"] : [])).joined(separator: ",")
+    return result
+  }
+
+  /// Numbers that are kept of a row of so many.
+  ///
+  /// - Throws: `.invalidShape` for a transform that has no meaning for so many.
+  func keptDimension(of dimension: Int) throws(TesseraError) -> Int {
+    var kept = dimension
+    for (place, recipe) in transforms.enumerated() {
+      let fitted = try recipe.fitted(to: kept)
+      guard fitted == recipe else {
+        var nearest = self
+        nearest.transforms[place] = fitted
+        throw TesseraError(
+          .invalidShape,
+          "\"\(self)\": \(recipe) cannot be made of \(kept) dimensions; nearest to it is "
+            + "\"\(nearest)\"")
+      }
+      kept = recipe.outputs(of: kept)
+    }
+    return kept
   }
 }

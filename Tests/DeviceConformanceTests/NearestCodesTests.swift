@@ -198,9 +198,10 @@ struct NearestCodesTests {
     let tables = try device.upload([Float](repeating: 1, count: 16), rows: 1, columns: 16)
     let error = refusal {
       try device.nearestCodes(
-        tables, in: StrangeCodes(ProductCodes([1, 2], subspaceCount: 1, bits: 4)),
-        order: .largestFirst,
-        k: 1)
+        tables,
+        in: StrangeCodes(
+          ProductCodes([1, 2], subspaceCount: 1, bits: 4),
+          in: RowLists(one: .consecutive(count: 2))), order: .largestFirst, k: 1)
     }
     #expect(error?.code == .wrongDevice)
   }

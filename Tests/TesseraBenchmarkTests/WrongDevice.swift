@@ -45,9 +45,11 @@ final class WrongDevice: RoundedMultiplier {
   }
 
   func nearestCodes(
-    _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
+    _ queries: CodeQueries, in set: CodeSet, probing probes: Probes?, order: ScoreOrder,
+    within limit: Limit, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    let found = try host.nearestCodes(tables, in: set, order: order, k: k)
+    let found = try host.nearestCodes(
+      queries, in: set, probing: probes, order: order, within: limit, only: selector)
     return wrong == .nearestCodes ? withoutBest(found) : found
   }
 

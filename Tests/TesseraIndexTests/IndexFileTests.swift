@@ -7,7 +7,9 @@ import Testing
 
 @Suite("Index files")
 struct IndexFileTests {
-  @Test("keep every index", arguments: Metric.allCases, IndexSearchTests.specifications)
+  @Test(
+    "keep every index", arguments: Metric.allCases,
+    IndexSearchTests.specifications + TransformTests.specifications)
   func reload(_ metric: Metric, _ specification: String) throws {
     let input = try IndexCase(metric)
     let device = try Subject.cpu()

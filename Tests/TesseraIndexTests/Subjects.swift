@@ -1,6 +1,7 @@
 import TesseraCompute
 import TesseraIndex
 import TestSupport
+import Testing
 
 /// An index of generated rows, and what it is compared with.
 struct IndexCase {
@@ -37,6 +38,21 @@ struct IndexCase {
 
   func build(_ specification: String, on device: any Device) throws -> Index {
     try Index.build(specification, rows, metric: metric, ids: ids, on: device).index
+  }
+
+  /// Builds the index on every device, and expects the same hits from all.
+  func expectSameBytes(_ specification: String) throws {
+    var expected: Neighbors?
+    for subject in Subject.present {
+      let device = try subject.device
+      let search = try IndexSearch(build(specification, on: device), on: device)
+      let found = try search.nearest(queries, k: 10, effort: .probes(5)).neighbors
+      if let expected {
+        #expect(found.ids == expected.ids && found.starts == expected.starts, "\(subject)")
+        #expect(found.scores.map(\.bitPattern) == expected.scores.map(\.bitPattern), "\(subject)")
+      }
+      expected = found
+    }
   }
 }
 

@@ -50,7 +50,8 @@ import Testing
       }
       let got = try hits(device) {
         try device.nearestCodes(
-          $0, in: device.prepare($1, limits: limits), order: order, k: k, limits: limits)
+          CodeQueries($0), in: device.prepare($1, limits: limits), order: order, k: k,
+          limits: limits)
       }
       let reference = ReferenceDevice.shared
       let want = try hits(reference) {
@@ -217,7 +218,7 @@ import Testing
         tables[...], subspaceCount: subspaceCount, codewords: codewords, order: order, bits: bits,
         blockQueries: blockQueries)
       #expect(rounded.queryCount == 9)
-      let width = CodeGroups(count: 0, subspaceCount: subspaceCount, bits: bits).tableBytes
+      let width = CodeGroups.tableBytes(subspaceCount: subspaceCount, bits: bits)
       for query in 0..<9 {
         let (block, place) = query.quotientAndRemainder(dividingBy: blockQueries)
         for _ in 0..<100 {

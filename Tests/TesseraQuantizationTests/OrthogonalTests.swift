@@ -55,10 +55,10 @@ struct OrthogonalTests {
   @Test(
     "random rotations are orthonormal, and the same for the same seed", arguments: [1, 2, 17, 64])
   func random(_ count: Int) throws {
-    let rotation = try Orthogonal.random(count, seed: 5)
+    let rotation = try Orthogonal.random(rows: count, columns: count, seed: 5)
     #expect(try Self.skew(rotation, rows: count, columns: count) < 1e-13)
-    #expect(try rotation == Orthogonal.random(count, seed: 5))
-    #expect(try count == 1 || rotation != Orthogonal.random(count, seed: 6))
+    #expect(try rotation == Orthogonal.random(rows: count, columns: count, seed: 5))
+    #expect(try count == 1 || rotation != Orthogonal.random(rows: count, columns: count, seed: 6))
   }
 
   @Test(
@@ -69,7 +69,7 @@ struct OrthogonalTests {
     // A symmetric positive matrix times orthonormal rows: those rows are nearest.
     let right = try Orthogonal.orthonormalized(
       Self.gaussians(rows * columns, seed: 9), rows: rows, columns: columns)
-    let left = try Orthogonal.random(rows, seed: 10)
+    let left = try Orthogonal.random(rows: rows, columns: rows, seed: 10)
     var stretched = left
     for row in 0..<rows {
       for d in 0..<rows { stretched[row * rows + d] *= Double(row + 1) }

@@ -2,8 +2,9 @@
 // rows' sums in Float32. Part of kernels.h.
 
 // Float32 sums in rising subspaces, as the device contract says. `bits` is a constant once inlined.
-INLINE void score_rows(const csimd_codes *codes, const int bits, const float *table,
-                       size_t codewords, int largest_first, uint64_t *keys, size_t count) {
+INLINE void score_rows(const csimd_codes *codes, const int bits, const csimd_code_query *query,
+                       size_t codewords, int largest_first, const float *terms, uint64_t *keys,
+                       size_t count) {
   enum { ROWS = 8 };  // side by side, to hide the latency of one
   size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
   for (size_t first = 0; first < count; first += ROWS) {
@@ -18,7 +19,7 @@ INLINE void score_rows(const csimd_codes *codes, const int bits, const float *ta
       shifts[j] = row % 32 / 16 * 4;
     }
     // Volatile, or else clang makes a gather of these loads, which takes longer.
-    const volatile float *subspace = table;
+    const volatile float *subspace = query->table;
     for (size_t m = 0; m < codes->subspaces; m++, subspace += codewords)
 #pragma clang loop unroll(full)
       for (size_t j = 0; j < ROWS; j++) {
@@ -27,16 +28,22 @@ INLINE void score_rows(const csimd_codes *codes, const int bits, const float *ta
                               : places[j][m * CSIMD_CODE_BLOCK];
         sums[j] += subspace[number];
       }
-    for (size_t j = 0; j < n; j++)
-      keys[first + j] = (uint64_t)csimd_order_key(sums[j], largest_first) << 32 |
-                        (uint32_t)keys[first + j];
+    for (size_t j = 0; j < n; j++) {
+      uint32_t place = (uint32_t)keys[first + j];
+      float score = sums[j];
+      if (codes->scales) score *= codes->scales[place];
+      if (codes->offsets) score += query->weight * codes->offsets[place];
+      if (terms) score += terms[first + j];
+      keys[first + j] = (uint64_t)csimd_order_key(score, largest_first) << 32 |
+                        (codes->ranks ? (uint32_t)codes->ranks[place] : place);
+    }
   }
 }
 
-static void score_codes(const csimd_codes *codes, const float *table, size_t codewords,
-                        int largest_first, uint64_t *keys, size_t count) {
-  if (codes->bits == 4) score_rows(codes, 4, table, codewords, largest_first, keys, count);
-  else score_rows(codes, 8, table, codewords, largest_first, keys, count);
+static void score_codes(const csimd_codes *codes, const csimd_code_query *query, size_t codewords,
+                        int largest_first, const float *terms, uint64_t *keys, size_t count) {
+  if (codes->bits == 4) score_rows(codes, 4, query, codewords, largest_first, terms, keys, count);
+  else score_rows(codes, 8, query, codewords, largest_first, terms, keys, count);
 }
 
 #if defined(LOOKUP) || defined(LOOKUP_SUBSPACES)
@@ -49,17 +56,44 @@ typedef uint16_t shorts __attribute__((vector_size(WIDTH * 4)));
 typedef uint16_t shorts8 __attribute__((vector_size(16)));
 typedef uint16_t shorts16 __attribute__((vector_size(32)));
 typedef uint16_t shorts32 __attribute__((vector_size(64)));
+typedef float floats16 __attribute__((vector_size(64)));
 typedef _Bool flags16 __attribute__((ext_vector_type(16)));
 typedef _Bool flags32 __attribute__((ext_vector_type(32)));
 
-// Appends the rows whose bit is set, and that exist: bit b stands for row first + b * step.
-INLINE void append_rows(uint32_t passing, const void *sums, size_t size, size_t first, size_t step,
-                        size_t row_count, csimd_code_list *list) {
+// Tells which of sixteen rows from place `first` on may cost little enough.
+INLINE uint32_t cheap_rows(const csimd_codes *codes, const csimd_code_query *query, floats16 sums,
+                           size_t first) {
+  floats16 costs = sums * query->gain + query->base, numbers;
+  if (codes->scales) {
+    memcpy(&numbers, codes->scales + first, sizeof numbers);
+    costs *= numbers;
+  }
+  if (codes->offsets) {
+    memcpy(&numbers, codes->offsets + first, sizeof numbers);
+    costs += numbers * query->cost_weight;
+  }
+  flags16 flags = __builtin_convertvector(costs <= query->most_cost, flags16);
+  uint16_t cheap;
+  memcpy(&cheap, &flags, sizeof cheap);
+  return cheap;
+}
+
+// Appends the rows whose bit is set, and that exist and are selected: bit b stands for place
+// first + b * step.
+INLINE void append_rows(const csimd_codes *codes, csimd_code_query *query, uint32_t passing,
+                        const void *sums, size_t size, size_t first, size_t step,
+                        size_t place_end) {
   for (; passing != 0; passing &= passing - 1) {
-    size_t place = (size_t)__builtin_ctz(passing), row = first + place * step;
+    size_t bit = (size_t)__builtin_ctz(passing), place = first + bit * step;
+    if (place >= place_end) continue;
+    if (query->selected && !(query->selected[place / 32] >> place % 32 & 1)) continue;
     uint32_t sum = 0;
-    memcpy(&sum, (const char *)sums + place * size, size);
-    if (row < row_count) list->keys[list->count++] = (uint64_t)sum << 32 | row;
+    memcpy(&sum, (const char *)sums + bit * size, size);
+    float cost = (float)sum * query->gain + query->base;
+    if (codes->scales) cost *= codes->scales[place];
+    if (codes->offsets) cost += codes->offsets[place] * query->cost_weight;
+    query->keys[query->count++] =
+        (uint64_t)csimd_order_key(cost + query->rest, 0) << 32 | (uint32_t)place;
   }
 }
 #endif
@@ -75,8 +109,8 @@ typedef struct {
   ints low, high;
 } group_sums;
 
-INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *tables, const size_t n,
-                       group_sums *sums) {
+INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *const *tables,
+                       const size_t n, group_sums *sums) {
   const bytes mask = (bytes){0} + 15, ones = (bytes){0} + 1;
   const bytes subspace = (bytes)((ints){0} + 0x30201000);
   for (size_t at = 0; at < stride; at += sizeof(bytes)) {
@@ -86,21 +120,27 @@ INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *table
 #pragma clang loop unroll(full)
     for (size_t q = 0; q < n; q++) {
       bytes table;
-      memcpy(&table, tables + q * stride + at, sizeof table);
+      memcpy(&table, tables[q] + at, sizeof table);
       sums[q].low = DOT4(sums[q].low, LOOKUP_SUBSPACES(table, low), ones);
       sums[q].high = DOT4(sums[q].high, LOOKUP_SUBSPACES(table, high), ones);
     }
   }
 }
 
-INLINE void append_group(const group_sums *sums, size_t first_row, size_t row_count,
-                         csimd_code_list *list) {
-  ints limit = (ints){0} + (int32_t)list->limit;
-  flags16 flags[2] = {__builtin_convertvector(sums->low <= limit, flags16),
-                      __builtin_convertvector(sums->high <= limit, flags16)};
+INLINE void append_group(const csimd_codes *codes, const group_sums *sums, size_t first,
+                         size_t place_end, csimd_code_query *query) {
   uint32_t passing;
-  memcpy(&passing, flags, sizeof passing);
-  append_rows(passing, sums, sizeof(int32_t), first_row, 1, row_count, list);
+  if (codes->scales || codes->offsets) {
+    passing = cheap_rows(codes, query, __builtin_convertvector(sums->low, floats16), first) |
+              cheap_rows(codes, query, __builtin_convertvector(sums->high, floats16), first + 16)
+                  << 16;
+  } else {
+    ints most = (ints){0} + (int32_t)query->most_sum;
+    flags16 flags[2] = {__builtin_convertvector(sums->low <= most, flags16),
+                        __builtin_convertvector(sums->high <= most, flags16)};
+    memcpy(&passing, flags, sizeof passing);
+  }
+  append_rows(codes, query, passing, sums, sizeof(int32_t), first, 1, place_end);
 }
 
 #elif defined(LOOKUP)
@@ -132,15 +172,15 @@ INLINE void load_subspaces(const uint8_t *block, bytes *subspaces) {
 }
 
 // `count` registers, an even number or one.
-INLINE void scan_registers(const bytes *numbers, const size_t count, const uint8_t *tables,
-                           size_t stride, const size_t n, group_sums *sums) {
+INLINE void scan_registers(const bytes *numbers, const size_t count, const uint8_t *const *tables,
+                           size_t at, const size_t n, group_sums *sums) {
   const bytes mask = (bytes){0} + 15;
 #pragma clang loop unroll(full)
   for (size_t q = 0; q < n; q++)
 #pragma clang loop unroll(full)
     for (size_t r = 0; r < count; r += 2) {
       bytes table[2];
-      memcpy(table, tables + q * stride + r * sizeof(bytes), (count > 1 ? 2 : 1) * sizeof(bytes));
+      memcpy(table, tables[q] + at + r * sizeof(bytes), (count > 1 ? 2 : 1) * sizeof(bytes));
       bytes low = LOOKUP(table[0], numbers[r] & mask);
       bytes high = LOOKUP(table[0], numbers[r] >> 4 & mask);
       if (count > 1) {
@@ -154,20 +194,20 @@ INLINE void scan_registers(const bytes *numbers, const size_t count, const uint8
     }
 }
 
-INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *tables, const size_t n,
-                       group_sums *sums) {
+INLINE void scan_group(const uint8_t *group, size_t stride, const uint8_t *const *tables,
+                       const size_t n, group_sums *sums) {
   enum { REGISTERS = CSIMD_CODE_BLOCK / sizeof(bytes), BLOCKS = REGISTERS == 1 ? 2 : 1 };
   size_t at = 0;
   for (; at + BLOCKS * CSIMD_CODE_BLOCK <= stride; at += BLOCKS * CSIMD_CODE_BLOCK) {
     bytes numbers[BLOCKS * REGISTERS];
     for (size_t b = 0; b < BLOCKS; b++)
       load_subspaces(group + at + b * CSIMD_CODE_BLOCK, numbers + b * REGISTERS);
-    scan_registers(numbers, BLOCKS * REGISTERS, tables + at, stride, n, sums);
+    scan_registers(numbers, BLOCKS * REGISTERS, tables, at, n, sums);
   }
   if (at < stride) {
     bytes numbers[REGISTERS];
     load_subspaces(group + at, numbers);
-    scan_registers(numbers, REGISTERS, tables + at, stride, n, sums);
+    scan_registers(numbers, REGISTERS, tables, at, n, sums);
   }
 }
 
@@ -185,16 +225,22 @@ INLINE shorts16 sixteen_rows(shorts both, shorts odd) {
                                  7, 15);
 }
 
-INLINE void append_group(const group_sums *sums, size_t first_row, size_t row_count,
-                         csimd_code_list *list) {
+INLINE void append_group(const csimd_codes *codes, const group_sums *sums, size_t first,
+                         size_t place_end, csimd_code_query *query) {
   shorts16 rows[2] = {sixteen_rows(sums->low_both, sums->low_odd),
                       sixteen_rows(sums->high_both, sums->high_odd)};
-  shorts16 limit = (shorts16){0} + (uint16_t)list->limit;
-  flags16 flags[2] = {__builtin_convertvector(rows[0] <= limit, flags16),
-                      __builtin_convertvector(rows[1] <= limit, flags16)};
   uint32_t passing;
-  memcpy(&passing, flags, sizeof passing);
-  append_rows(passing, rows, sizeof(uint16_t), first_row, 1, row_count, list);
+  if (codes->scales || codes->offsets) {
+    passing = cheap_rows(codes, query, __builtin_convertvector(rows[0], floats16), first) |
+              cheap_rows(codes, query, __builtin_convertvector(rows[1], floats16), first + 16)
+                  << 16;
+  } else {
+    shorts16 most = (shorts16){0} + (uint16_t)query->most_sum;
+    flags16 flags[2] = {__builtin_convertvector(rows[0] <= most, flags16),
+                        __builtin_convertvector(rows[1] <= most, flags16)};
+    memcpy(&passing, flags, sizeof passing);
+  }
+  append_rows(codes, query, passing, rows, sizeof(uint16_t), first, 1, place_end);
 }
 
 #undef SUBSPACES
@@ -203,28 +249,30 @@ INLINE void append_group(const group_sums *sums, size_t first_row, size_t row_co
 #ifdef HAS_SCAN
 
 // For n queries, a constant once inlined.
-INLINE size_t scan_for(const csimd_codes *codes, const uint8_t *tables, const size_t n,
-                       size_t begin, size_t end, csimd_code_list *lists) {
+INLINE size_t scan_for(const csimd_codes *codes, size_t begin, size_t end, size_t place_end,
+                       csimd_code_query *const *queries, const size_t n) {
   size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
+  const uint8_t *tables[CSIMD_SCAN_QUERIES];
+  for (size_t q = 0; q < n; q++) tables[q] = queries[q]->entries;
   for (size_t g = begin; g < end; g++) {
     for (size_t q = 0; q < n; q++)
-      if (lists[q].capacity - lists[q].count < CSIMD_PANEL) return g;
+      if (queries[q]->capacity - queries[q]->count < CSIMD_PANEL) return g;
     group_sums sums[CSIMD_SCAN_QUERIES] = {0};
     scan_group(codes->groups + g * stride, stride, tables, n, sums);
 #pragma clang loop unroll(full)
     for (size_t q = 0; q < n; q++)
-      append_group(sums + q, g * CSIMD_PANEL, codes->row_count, lists + q);
+      append_group(codes, sums + q, g * CSIMD_PANEL, place_end, queries[q]);
   }
   return end;
 }
 
-static size_t scan_codes(const csimd_codes *codes, const uint8_t *tables, size_t query_count,
-                         size_t begin, size_t end, csimd_code_list *lists) {
+static size_t scan_codes(const csimd_codes *codes, size_t begin, size_t end, size_t place_end,
+                         csimd_code_query *const *queries, size_t query_count) {
   switch (query_count) {
-    case 1: return scan_for(codes, tables, 1, begin, end, lists);
-    case 2: return scan_for(codes, tables, 2, begin, end, lists);
-    case 3: return scan_for(codes, tables, 3, begin, end, lists);
-    default: return scan_for(codes, tables, 4, begin, end, lists);
+    case 1: return scan_for(codes, begin, end, place_end, queries, 1);
+    case 2: return scan_for(codes, begin, end, place_end, queries, 2);
+    case 3: return scan_for(codes, begin, end, place_end, queries, 3);
+    default: return scan_for(codes, begin, end, place_end, queries, 4);
   }
 }
 #endif
@@ -236,15 +284,15 @@ enum { BLOCK_REGISTERS = CSIMD_CODE_BLOCK / sizeof(bytes), WIDE_GROUPS = 4 / BLO
 typedef _Bool lane_flags __attribute__((ext_vector_type(WIDTH * 2)));
 
 // n groups, a constant once inlined.
-INLINE void scan_wide(const csimd_codes *codes, const uint8_t *table, size_t group, const size_t n,
-                      csimd_code_list *list) {
+INLINE void scan_wide(const csimd_codes *codes, size_t group, const size_t n, size_t place_end,
+                      csimd_code_query *query) {
   // Bytes of rows 2 j and 2 j + 1 are side by side: `both` adds them as one number of 16 bits.
   shorts both[WIDE_GROUPS * BLOCK_REGISTERS] = {0}, odd[WIDE_GROUPS * BLOCK_REGISTERS] = {0};
   size_t stride = codes->blocks * CSIMD_CODE_BLOCK;
   const uint8_t *start = codes->groups + group * stride;
   for (size_t m = 0; m < codes->subspaces; m++) {
     bytes entries[256 / sizeof(bytes)];
-    memcpy(entries, table + m * 256, sizeof entries);
+    memcpy(entries, query->entries + m * 256, sizeof entries);
 #pragma clang loop unroll(full)
     for (size_t r = 0; r < n * BLOCK_REGISTERS; r++) {
       bytes numbers;
@@ -257,27 +305,45 @@ INLINE void scan_wide(const csimd_codes *codes, const uint8_t *table, size_t gro
       odd[r] += found >> 8;
     }
   }
-  shorts limit = (shorts){0} + (uint16_t)list->limit;
+  int has_factors = codes->scales || codes->offsets;
+  shorts most = (shorts){0} + (uint16_t)query->most_sum;
   for (size_t r = 0; r < n * BLOCK_REGISTERS; r++) {
     shorts sums[2] = {both[r] - (odd[r] << 8), odd[r]};
+    size_t first = group * 64 + r * sizeof(bytes);
+    if (has_factors) {
+      uint16_t rising[sizeof(bytes)];
+      for (size_t j = 0; j < sizeof(bytes) / 2; j++) {
+        rising[2 * j] = sums[0][j];
+        rising[2 * j + 1] = sums[1][j];
+      }
+      for (size_t at = 0; at < sizeof(bytes); at += 16) {
+        shorts16 some;
+        memcpy(&some, rising + at, sizeof some);
+        uint32_t cheap =
+            cheap_rows(codes, query, __builtin_convertvector(some, floats16), first + at);
+        append_rows(codes, query, cheap, rising + at, sizeof(uint16_t), first + at, 1, place_end);
+      }
+      continue;
+    }
     for (size_t half = 0; half < 2; half++) {
-      lane_flags flags = __builtin_convertvector(sums[half] <= limit, lane_flags);
+      lane_flags flags = __builtin_convertvector(sums[half] <= most, lane_flags);
       uint32_t passing = 0;
       memcpy(&passing, &flags, sizeof flags);
       if (passing != 0)
-        append_rows(passing, sums + half, sizeof(uint16_t),
-                    group * 64 + r * sizeof(bytes) + half, 2, codes->row_count, list);
+        append_rows(codes, query, passing, sums + half, sizeof(uint16_t), first + half, 2,
+                    place_end);
     }
   }
 }
 
-static size_t scan_byte_codes(const csimd_codes *codes, const uint8_t *table, size_t begin,
-                              size_t end, csimd_code_list *list) {
+static size_t scan_byte_codes(const csimd_codes *codes, size_t begin, size_t end, size_t place_end,
+                              csimd_code_query *query) {
   size_t g = begin;
-  for (; g + WIDE_GROUPS <= end && list->capacity - list->count >= 64 * WIDE_GROUPS;
+  for (; g + WIDE_GROUPS <= end && query->capacity - query->count >= 64 * WIDE_GROUPS;
        g += WIDE_GROUPS)
-    scan_wide(codes, table, g, WIDE_GROUPS, list);
-  for (; g < end && list->capacity - list->count >= 64; g++) scan_wide(codes, table, g, 1, list);
+    scan_wide(codes, g, WIDE_GROUPS, place_end, query);
+  for (; g < end && query->capacity - query->count >= 64; g++)
+    scan_wide(codes, g, 1, place_end, query);
   return g;
 }
 #endif

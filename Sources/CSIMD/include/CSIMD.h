@@ -218,21 +218,41 @@ typedef struct {
 /// Codes in groups of rows, [group][blocks][CSIMD_CODE_BLOCK].
 /// Of 4 bits, 32 rows: byte 4 j + p of block b has subspace 4 b + p of row j in its low half and of
 /// row j + 16 in its high half, zeros past `subspaces`. Of 8 bits, 64 rows: byte j of block m has
-/// subspace m of row j.
+/// subspace m of row j. A row's place is its number among all rows there is room for.
 typedef struct {
   const uint8_t *groups;
   size_t blocks, subspaces;
-  size_t row_count;
   int32_t bits;
+  /// By place, what a row's sum of entries is multiplied by, not below 0, and what is added then;
+  /// NULL does neither.
+  const float *scales, *offsets;
+  /// By place, the place of the row's id among all ids; NULL if they are in the same order.
+  const int32_t *ranks;
 } csimd_codes;
 
-/// The rows that passed a scan for one query: sum of bytes << 32 | row.
+/// One query of a scan. A cost is a score, negated if the largest is best: small is good. By the
+/// sum of its bytes, a row's cost is at least
+///
+///     scale * (gain * sum + base) + cost_weight * offset + rest
 typedef struct {
+  /// Rounded tables: [blocks][4][16] or [subspaces][256], of at most `most_entry` each, no row's
+  /// sum above 65535.
+  const uint8_t *entries;
+  /// Tables in Float32, [subspaces][codewords].
+  const float *table;
+  /// What rows' offsets are multiplied by in scores, and in costs.
+  float weight, cost_weight;
+  float gain, base, rest;
+  /// The largest sum that passes, of codes without scales and offsets; the largest cost without
+  /// `rest`, of others.
+  uint32_t most_sum;
+  float most_cost;
+  /// Which rows of every 32 places may be hits; NULL if all may.
+  const uint32_t *selected;
+  /// The rows that passed: order of the least cost << 32 | place.
   uint64_t *keys;
   size_t count, capacity;
-  /// The largest sum that passes, at most 65535.
-  uint32_t limit;
-} csimd_code_list;
+} csimd_code_query;
 
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
@@ -347,24 +367,23 @@ typedef struct {
   void (*lookup_scores)(const float *table, size_t codewords, const uint8_t *codes, size_t subspaces,
                         size_t row_count, float *scores);
 
-  /// Appends the rows of groups [begin, end) of codes of 4 bits whose byte entries add up to the
-  /// limit or less to each query's list (`query_count` <= CSIMD_SCAN_QUERIES of them).
-  /// `tables`: [query][blocks][4][16], of at most `most_entry` each, no row's sum above 65535.
-  /// Stops before a group that a list has no room for, and returns where. NULL where there is no
+  /// Appends the rows of groups [begin, end) of codes of 4 bits that may pass to each query's keys
+  /// (`query_count` <= CSIMD_SCAN_QUERIES of them). There are no rows at `place_end` and beyond.
+  /// Stops before a group that a query has no room for, and returns where. NULL where there is no
   /// shuffle of bytes.
-  size_t (*scan_codes)(const csimd_codes *codes, const uint8_t *tables, size_t query_count,
-                       size_t begin, size_t end, csimd_code_list *lists);
+  size_t (*scan_codes)(const csimd_codes *codes, size_t begin, size_t end, size_t place_end,
+                       csimd_code_query *const *queries, size_t query_count);
   uint8_t most_entry;
 
-  /// The same of codes of 8 bits, for one query. `table`: [subspaces][256]. NULL where no shuffle
-  /// reaches so many bytes.
-  size_t (*scan_byte_codes)(const csimd_codes *codes, const uint8_t *table, size_t begin, size_t end,
-                            csimd_code_list *list);
+  /// The same of codes of 8 bits, for one query. NULL where no shuffle reaches so many bytes.
+  size_t (*scan_byte_codes)(const csimd_codes *codes, size_t begin, size_t end, size_t place_end,
+                            csimd_code_query *query);
 
-  /// Scores the rows of keys by a table of Float32, [subspaces][codewords]: keys become order of
-  /// the score << 32 | row.
-  void (*score_codes)(const csimd_codes *codes, const float *table, size_t codewords,
-                      int largest_first, uint64_t *keys, size_t count);
+  /// Scores the rows of keys: the sum of the table's entries in rising subspaces, times the row's
+  /// scale, plus its offset times the weight, plus its term (`terms`: one for each key, or NULL).
+  /// Keys become order of the score << 32 | rank.
+  void (*score_codes)(const csimd_codes *codes, const csimd_code_query *query, size_t codewords,
+                      int largest_first, const float *terms, uint64_t *keys, size_t count);
 
   /// Adds the listed Float32 rows of `width` columns into `sums`, in runs of 256 as the device
   /// contract says. `run`: width doubles of scratch.

@@ -5,71 +5,106 @@ internal import TesseraHost
 
 extension CPUDevice {
   /// Cost: one pass over the codes.
-  public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
-    try Shapes.prepare(codes)
-    return try CPUCodeSet(codes, workers)
+  public func prepare(
+    _ codes: ProductCodes, in lists: RowLists
+  ) throws(TesseraError) -> CodeSet {
+    try Shapes.prepare(codes, in: lists)
+    return try CPUCodeSet(codes, in: lists, workers)
   }
 
   /// Cost: codes of 4 bits are looked up by shuffles of bytes, several rows at a time, and few of
   /// them scored. Others, and queries whose tables bytes cannot hold, are scored row by row.
   public func nearestCodes(
-    _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
+    _ queries: CodeQueries, in set: CodeSet, probing probes: Probes?, order: ScoreOrder,
+    within limit: Limit, only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    let codewords = try Shapes.nearestCodes(tables, in: set, k: k)
+    let codewords = try Shapes.nearestCodes(queries, in: set, probing: probes, within: limit)
     guard let own = set as? CPUCodeSet else {
       throw TesseraError(.wrongDevice, "nearestCodes: the codes were prepared on another device")
     }
-    let hitCount = min(k, set.count)
-    let queryCount = tables.rows
-    guard queryCount > 0, hitCount > 0 else {
-      return .none(queryCount: queryCount, hitCount: hitCount)
+    let queryCount = queries.tables.rows
+    let selectedCount = selector.map { set.lists.ids.count(of: $0) } ?? set.count
+    guard queryCount > 0, selectedCount > 0 else {
+      return .none(
+        queryCount: queryCount, hitCount: limit.hitCount(of: selectedCount, probing: probes))
     }
-    let search = CodeSearchTask(
-      kernels: kernels, set: own, tables: try HostSpan(tables, "nearestCodes"),
-      codewords: codewords, order: order, hitCount: hitCount)
-    let split = CodeSplit(
-      queries: queryCount, own.groups, workers.count, isFast: search.hasScan)
-    let room = split.runs * hitCount
-    let keys = try HostStorage(allocating: queryCount * room * 8)
-    let counts = try HostStorage(allocating: queryCount * split.runs * 8)
-    let statistics = Mutex(SearchStatistics.none)
+    let scope = CodeScope(
+      kernels: kernels, set: own, tables: try HostSpan(queries.tables, "nearestCodes"),
+      offsetWeights: queries.offsetWeights, codewords: codewords, probes: probes, order: order,
+      limit: limit,
+      masks: try selector.map { selector throws(TesseraError) in
+        try own.selected(by: selector, probes)
+      })
+    let split = CodeSplit(scope, queryCount: queryCount, workers.count)
+    let found = Mutex(
+      (
+        keys: [[UInt64]](repeating: [], count: queryCount * split.runs),
+        statistics: SearchStatistics.none
+      ))
     try workers.run(split.blocks * split.runs) { index throws(TesseraError) in
       let run = index % split.runs
-      let queries = split.queries(of: index / split.runs)
-      let done = try search.run(queries, split.groups(of: run)) { query, found in
-        (keys.start(as: UInt64.self) + query * room + run * hitCount)
-          .update(from: found.start, count: found.count)
-        counts.start(as: Int.self)[query * split.runs + run] = found.count
+      let range = split.queries(of: index / split.runs)
+      var task = try CodeSearchTask(scope, range, rows: split.rowsPerQuery)
+      if let probes {
+        // Nearer lists are dealt out like cards.
+        try task.search(split.runs > 1 ? probes.every(split.runs, from: run) : probes, range)
+      } else {
+        for list in 0..<set.lists.count {
+          try task.search(split.groups(of: run, list), of: list)
+        }
       }
-      statistics.withLock { $0 = $0 + done }
+      var keys: [[UInt64]] = []
+      keys.reserveCapacity(range.count)
+      let statistics = task.finish { keys.append($1) }
+      found.withLock { found in
+        for (place, query) in range.enumerated() {
+          found.keys[query * split.runs + run] = keys[place]
+        }
+        found.statistics = found.statistics + statistics
+      }
     }
+    let (keys, statistics) = found.withLock(\.self)
     return Neighbors(
-      merging: keys.start(as: UInt64.self), counts.start(as: Int.self), queryCount: queryCount,
-      runs: split.runs, hitCount: hitCount, order: order, statistics.withLock(\.self))
+      merging: keys, queryCount: queryCount, runs: split.runs, limit, order, own.lists.ids,
+      statistics)
   }
 }
 
-/// Divides queries and groups among tasks: groups only where there are too few queries.
+/// Divides queries, and where there are too few the groups or lists of each, among tasks.
 private struct CodeSplit {
-  let queryCount: Int
-  let groupCount: Int
+  private let scope: CodeScope
+  private let queryCount: Int
   /// Queries of a task.
-  let blockSize: Int
-  /// Runs that the groups are cut into.
+  private let blockSize: Int
+  /// Runs that the groups or lists are cut into.
   let runs: Int
+  /// Rows that a query looks at, at most.
+  let rowsPerQuery: Int
 
-  init(queries: Int, _ groups: CodeGroups, _ workers: Int, isFast: Bool) {
-    queryCount = queries
-    groupCount = groups.groupCount
+  init(_ scope: CodeScope, queryCount: Int, _ workers: Int) {
+    self.scope = scope
+    self.queryCount = queryCount
+    let set = scope.set
+    let probed = scope.probes
+    rowsPerQuery =
+      probed.map { probes in
+        (0..<queryCount).reduce(0) { most, query in
+          max(most, probes[query].reduce(0) { $0 + set.lists[Int($1)].count })
+        }
+      } ?? set.count
     let step = Int(CSIMD_SCAN_QUERIES)
-    let queriesEach = (queries + 4 * workers - 1) / (4 * workers)
-    blockSize = min(32, (queriesEach + step - 1) / step * step)
-    // A run has lists of its own, and a thread takes time to wake: a tenth of a millisecond is the
+    let queriesEach = (queryCount + 4 * workers - 1) / (4 * workers)
+    // Many queries share lists; but what a task has for them stays in the caches.
+    let room = CodeScope.Room(scope, rows: rowsPerQuery).byteCount
+    let most = probed == nil ? 32 : max(32, min(512, (8 << 20) / room))
+    blockSize = min(most, (queriesEach + step - 1) / step * step)
+    // A run has keys of its own, and a thread takes time to wake: a tenth of a millisecond is the
     // least that is worth it.
-    let blocks = (queries + blockSize - 1) / blockSize
-    let lookups = groups.count * groups.subspaceCount * min(queries, blockSize)
+    let blocks = (queryCount + blockSize - 1) / blockSize
+    let lookups = rowsPerQuery * set.subspaceCount * min(queryCount, blockSize)
     runs =
-      blocks >= 2 * workers ? 1 : max(1, min(workers, lookups / (isFast ? 1 << 24 : 1 << 18)))
+      blocks >= 2 * workers
+      ? 1 : max(1, min(workers, lookups / (scope.hasScan ? 1 << 24 : 1 << 18)))
   }
 
   var blocks: Int { (queryCount + blockSize - 1) / blockSize }
@@ -78,67 +113,36 @@ private struct CodeSplit {
     block * blockSize..<min((block + 1) * blockSize, queryCount)
   }
 
-  func groups(of run: Int) -> Range<Int> {
-    groupCount * run / runs..<groupCount * (run + 1) / runs
+  func groups(of run: Int, _ list: Int) -> Range<Int> {
+    let all = scope.set.groups.layout.panels(of: list)
+    return all.lowerBound + all.count * run / runs..<all.lowerBound + all.count * (run + 1) / runs
   }
 }
 
 extension Neighbors {
-  /// The best of each query's keys, `hitCount` from each run at most.
+  /// The best of each query's keys, which every run has some of.
   fileprivate init(
-    merging keys: UnsafeMutablePointer<UInt64>, _ counts: UnsafeMutablePointer<Int>,
-    queryCount: Int, runs: Int, hitCount: Int, order: ScoreOrder, _ statistics: SearchStatistics
+    merging keys: [[UInt64]], queryCount: Int, runs: Int, _ limit: Limit, _ order: ScoreOrder,
+    _ allIDs: IDMap, _ statistics: SearchStatistics
   ) {
+    var starts = [0]
     var ids: [Int64] = []
     var scores: [Float] = []
-    ids.reserveCapacity(queryCount * hitCount)
-    scores.reserveCapacity(queryCount * hitCount)
+    starts.reserveCapacity(queryCount + 1)
+    ids.reserveCapacity(keys.reduce(0) { $0 + $1.count })
+    scores.reserveCapacity(ids.capacity)
     for query in 0..<queryCount {
-      let own = keys + query * runs * hitCount
+      var own = keys[query * runs]
       if runs > 1 {
-        var count = 0
-        for run in 0..<runs {
-          let found = counts[query * runs + run]
-          (own + count).update(from: own + run * hitCount, count: found)
-          count += found
-        }
-        csimd_select_keys(own, count, hitCount)
+        own = keys[query * runs..<(query + 1) * runs].flatMap(\.self).sorted()
+        if case .k(let k) = limit { own.removeLast(max(0, own.count - k)) }
       }
-      for place in 0..<hitCount {
-        ids.append(Int64(CodeKeys.row(of: own[place])))
-        scores.append(CodeKeys.score(of: own[place], order))
+      for key in own {
+        ids.append(allIDs.id(ofRank: CodeKeys.row(of: key)))
+        scores.append(CodeKeys.score(of: key, order))
       }
+      starts.append(ids.count)
     }
-    self.init(
-      queryCount: queryCount, hitCount: hitCount, ids: ids, scores: scores, statistics: statistics)
+    self.init(starts: starts, ids: ids, scores: scores, statistics: statistics)
   }
-}
-
-/// Codes in groups.
-final class CPUCodeSet: CodeSet, @unchecked Sendable {
-  let groups: CodeGroups
-  private let storage: HostStorage
-
-  /// - Throws: `.outOfMemory`.
-  init(_ codes: ProductCodes, _ workers: WorkerPool) throws(TesseraError) {
-    let groups = CodeGroups(
-      count: codes.count, subspaceCount: codes.subspaceCount, bits: codes.bits)
-    let storage = try HostStorage(allocating: groups.byteCount)
-    try workers.split(groups.groupCount, minimum: 1024) { range in
-      groups.pack(
-        codes, range, to: storage.start(as: UInt8.self) + range.lowerBound * groups.groupBytes)
-    }
-    self.groups = groups
-    self.storage = storage
-    super.init(codes)
-  }
-
-  /// The groups as the C kernels see them. Valid while the set is alive.
-  var kernelCodes: csimd_codes {
-    csimd_codes(
-      groups: storage.start(as: UInt8.self), blocks: groups.blocks, subspaces: subspaceCount,
-      row_count: count, bits: Int32(bits))
-  }
-
-  override var residentBytes: Int { storage.byteCount }
 }

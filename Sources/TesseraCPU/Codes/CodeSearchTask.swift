@@ -2,26 +2,177 @@ internal import CSIMD
 internal import TesseraCompute
 internal import TesseraHost
 
-/// One thread's share of a search among codes: some queries against some rows.
-struct CodeSearchTask: Sendable {
+/// One thread's share of a search among codes: some queries against some groups of a list, or against
+/// the lists that they look at.
+///
+/// Byte tables say which rows may be hits, and those are scored when a query has no room for more.
+struct CodeSearchTask: ~Copyable {
+  private let scope: CodeScope
+  private let shared: ScannedQuery.Shared
+  private var queries: [ScannedQuery] = []
+  private let storage: HostStorage
+  private var statistics = SearchStatistics.none
+
+  private var kernels: csimd_kernels { scope.kernels.table.pointee }
+  /// Queries that are scanned for at once.
+  private var blockSize: Int { scope.set.bits == 4 ? Int(CSIMD_SCAN_QUERIES) : 1 }
+
+  /// - Parameters:
+  ///   - range: The queries.
+  ///   - rows: Rows that each of them looks at, at most.
+  /// - Throws: `.outOfMemory`.
+  init(
+    _ scope: CodeScope, _ range: Range<Int>, rows: Int
+  ) throws(TesseraError) {
+    self.scope = scope
+    shared = ScannedQuery.Shared(
+      kernels: scope.kernels, codes: scope.set.kernelCodes, codewords: scope.codewords,
+      order: scope.order, limit: scope.limit, largest: scope.set.largest)
+    let room = CodeScope.Room(scope, rows: rows)
+    storage = try HostStorage(allocating: range.count * room.byteCount)
+    queries.reserveCapacity(range.count)
+    for (index, query) in range.enumerated() {
+      let start = storage.bytes.baseAddress.map { $0 + index * room.byteCount }
+      guard let start else { continue }
+      let scan = (start + room.scanStart).assumingMemoryBound(to: csimd_code_query.self)
+      let keys = start.assumingMemoryBound(to: UInt64.self)
+      let terms = (start + room.termStart).assumingMemoryBound(to: Float.self)
+      let entries = (start + room.tableStart).assumingMemoryBound(to: UInt8.self)
+      queries.append(
+        ScannedQuery(
+          scan, scope.table(of: query), scope.hasScan ? entries : nil,
+          weight: scope.offsetWeights?[query] ?? 1, largestTerm: scope.largestTerm(of: query),
+          selected: scope.selected, keys: keys, capacity: room.capacity,
+          terms: scope.probes?.terms == nil ? nil : terms, best: keys + room.capacity, shared))
+    }
+  }
+
+  /// Searches groups of a list for all queries.
+  mutating func search(_ groups: Range<Int>, of list: Int) throws(TesseraError) {
+    let all = Array(queries.indices)
+    // Groups that stay in the second-level cache while all queries pass by.
+    let step = max(1, (256 << 10) / max(1, scope.set.groups.groupBytes))
+    for first in stride(from: groups.lowerBound, to: groups.upperBound, by: step) {
+      try search(first..<min(first + step, groups.upperBound), of: list, for: all[...])
+    }
+  }
+
+  /// Searches the lists that the queries look at, list by list.
+  ///
+  /// - Parameter range: The task's queries among those of `probes`.
+  mutating func search(_ probes: Probes, _ range: Range<Int>) throws(TesseraError) {
+    let visits = ListVisits(probes, range, listCount: scope.set.lists.count)
+    for visit in visits.rounds.joined() {
+      if let terms = probes.terms {
+        for (query, entry) in zip(visit.queries, visit.entries) {
+          queries[Int(query)].enter(term: terms[Int(entry)], shared)
+        }
+      }
+      try search(
+        scope.set.groups.layout.panels(of: visit.list), of: visit.list,
+        for: visit.queries.map { Int($0) }[...])
+      if probes.terms != nil {
+        for query in visit.queries { queries[Int(query)].settleTerms() }
+      }
+    }
+  }
+
+  private mutating func search(
+    _ groups: Range<Int>, of list: Int, for members: ArraySlice<Int>
+  ) throws(TesseraError) {
+    let end = scope.set.placeEnd(of: list)
+    var rest = members[...]
+    while !rest.isEmpty {
+      try StopSignal.check()
+      let block = rest.prefix(blockSize)
+      rest = rest.dropFirst(block.count)
+      if block.allSatisfy({ queries[$0].canScan }) {
+        scan(block, groups, end)
+      } else {
+        // One that cannot be scanned for is scored row by row.
+        for query in block {
+          if queries[query].canScan {
+            scan([query], groups, end)
+          } else {
+            try scoreAll(query, groups, end)
+          }
+        }
+      }
+    }
+  }
+
+  /// Scans groups for a few queries at once.
+  private mutating func scan(_ block: ArraySlice<Int>, _ groups: Range<Int>, _ end: Int) {
+    var codes = shared.codes
+    let (kernels, bits, rows) = (kernels, scope.set.bits, scope.set.groups.rows)
+    let scans = block.map { queries[$0].scan as UnsafeMutablePointer<csimd_code_query>? }
+    var next = groups.lowerBound
+    statistics.candidates -= count(block)
+    while next < groups.upperBound {
+      next =
+        bits == 4
+        ? kernels.scan_codes(&codes, next, groups.upperBound, end, scans, block.count)
+        : kernels.scan_byte_codes(&codes, next, groups.upperBound, end, scans[0])
+      guard next < groups.upperBound else { break }
+      for query in block where queries[query].room < rows {
+        statistics.candidates += count([query])
+        queries[query].flush(shared)
+      }
+    }
+    statistics.candidates += count(block)
+  }
+
+  /// Rows that passed for some queries and have not been scored yet.
+  private func count(_ block: ArraySlice<Int>) -> Int {
+    block.reduce(0) { $0 + queries[$1].scan.pointee.count }
+  }
+
+  /// Scores every selected row of some groups.
+  private mutating func scoreAll(
+    _ query: Int, _ groups: Range<Int>, _ end: Int
+  ) throws(TesseraError) {
+    let rows = scope.set.groups.rows
+    for place in groups.lowerBound * rows..<min(groups.upperBound * rows, end)
+    where scope.isSelected(place) {
+      queries[query].append(place: place)
+      statistics.candidates += 1
+      if queries[query].room == 0 {
+        try StopSignal.check()
+        queries[query].flush(shared)
+      }
+    }
+  }
+
+  /// Calls `give` with the keys of each query's hits, best first, and returns what it took.
+  mutating func finish(_ give: (Int, [UInt64]) -> Void) -> SearchStatistics {
+    for index in queries.indices {
+      give(index, queries[index].hits(shared))
+      statistics.rescored += queries[index].scored
+    }
+    return statistics
+  }
+}
+
+/// What a search among codes goes over, the same for all of its tasks.
+struct CodeScope: @unchecked Sendable {
+  // Safe: nothing is written after `init`.
   let kernels: Kernels
   let set: CPUCodeSet
   let tables: HostSpan<Float>
+  let offsetWeights: [Float]?
   let codewords: Int
+  let probes: Probes?
   let order: ScoreOrder
-  let hitCount: Int
+  let limit: Limit
+  /// Which rows of every 32 places may be hits; nil if all may.
+  let masks: HostStorage?
 
-  /// Calls `give` with each query and its best rows of `groups`, in order: `hitCount`, or all there
-  /// are.
-  func run(
-    _ queries: Range<Int>, _ groups: Range<Int>, _ give: (Int, CodeKeys) -> Void
-  ) throws(TesseraError) -> SearchStatistics {
-    let scan = try CodeScan(self, queries, groups)
-    var statistics = try scan?.run(give) ?? .none
-    for query in queries where scan?.holds(query) != true {
-      statistics = statistics + (try scoreAll(groups, for: query, give))
-    }
-    return statistics
+  var selected: UnsafePointer<UInt32>? {
+    masks.map { UnsafePointer($0.start(as: UInt32.self)) }
+  }
+
+  func isSelected(_ place: Int) -> Bool {
+    selected.map { $0[place / 32] >> UInt32(place % 32) & 1 != 0 } ?? true
   }
 
   /// True if there is a scan by bytes for such codes.
@@ -35,40 +186,35 @@ struct CodeSearchTask: Sendable {
     UnsafePointer(tables.start + query * set.subspaceCount * codewords)
   }
 
-  func rows(of groups: Range<Int>) -> Range<Int> {
-    let rows = set.groups.rows
-    return groups.lowerBound * rows..<min(groups.upperBound * rows, set.count)
-  }
-
-  /// Makes keys of scores out of the keys from `start` on.
-  func score(_ start: UnsafeMutablePointer<UInt64>, count: Int, for query: Int) {
-    var codes = set.kernelCodes
-    kernels.table.pointee.score_codes(
-      &codes, table(of: query), codewords, order == .largestFirst ? 1 : 0, start, count)
-  }
-
-  /// Scores every row.
-  private func scoreAll(
-    _ groups: Range<Int>, for query: Int, _ give: (Int, CodeKeys) -> Void
-  ) throws(TesseraError) -> SearchStatistics {
-    let rows = rows(of: groups)
-    let step = 1024
-    let storage = try HostStorage(allocating: (2 * min(hitCount, rows.count) + step) * 8)
-    var keys = CodeKeys(start: storage.start(as: UInt64.self))
-    var worst = UInt64.max
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
-      try StopSignal.check()
-      let block = first..<min(first + step, rows.upperBound)
-      let added = keys.start + keys.count
-      for (place, row) in block.enumerated() { added[place] = UInt64(row) }
-      score(added, count: block.count, for: query)
-      let known = keys.count
-      keys.count += block.count
-      keys.drop(above: worst, from: known)
-      if keys.count >= 2 * hitCount { worst = keys.cut(to: hitCount) }
+  /// The longest term of a query; NaN if one is.
+  func largestTerm(of query: Int) -> Float {
+    guard let probes, let terms = probes.terms else { return 0 }
+    return terms[probes.starts[query]..<probes.starts[query + 1]].reduce(0) {
+      abs($1) <= $0 ? $0 : $0.isNaN ? $0 : abs($1)
     }
-    keys.sort(best: hitCount)
-    give(query, keys)
-    return SearchStatistics(certified: true, candidates: rows.count, rescored: rows.count)
+  }
+
+  /// The room that a task has for each query.
+  struct Room {
+    /// Rows that may pass before they are scored.
+    let capacity: Int
+    /// Where things begin, and bytes of it all. Keys come first: of rows that passed, then of rows that
+    /// have been scored.
+    let termStart: Int
+    let scanStart: Int
+    let tableStart: Int
+    let byteCount: Int
+
+    init(_ scope: CodeScope, rows: Int) {
+      let k = if case .k(let k) = scope.limit { min(k, rows) } else { 0 }
+      let groupRows = scope.set.groups.rows
+      // Room that holds every row never runs out. Scans take up to four groups at once.
+      capacity = max(4 * groupRows, min(rows + 4 * groupRows, 2 * k + 512))
+      termStart = (capacity + (k > 0 ? k + capacity : 0)) * 8
+      let hasTerms = scope.probes?.terms != nil
+      scanStart = (termStart + (hasTerms ? capacity * 4 : 0) + 63) / 64 * 64
+      tableStart = (scanStart + MemoryLayout<csimd_code_query>.stride + 63) / 64 * 64
+      byteCount = tableStart + (scope.set.groups.tableBytes + 63) / 64 * 64
+    }
   }
 }

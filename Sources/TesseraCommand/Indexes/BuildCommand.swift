@@ -11,13 +11,16 @@ struct BuildCommand: ParsableCommand {
       An index divides rows into lists by nearness, so that searches look at few
       of them. SPEC says how, as FAISS writes it: Flat keeps rows in one list;
       IVF1024,Flat in 1024 lists; IVF1024,SQ8 or IVF1024,PQ96x4fs keep codes of
-      rows; RFlat at the end keeps rows beside them, to score hits again. Equal
-      seeds give the same file on every device.
+      rows; RFlat at the end keeps rows beside them, to score hits again. PCA64,
+      PCAR64, OPQ48_192, RR64, L2norm and Center before these transform rows and
+      queries. Equal seeds give the same file on every device.
 
       Examples:
         tessera build --spec IVF1024,Flat --base base.npy --out words.index
         tessera build --spec IVF1024,PQ96x4fs,RFlat --base base.npy \\
           --metric l2 --out small.index --json
+        tessera build --spec PCA64,IVF1024,Flat,RFlat --base base.npy \\
+          --out narrow.index
         tessera build --spec IVF256,Flat --base base.npy --ids ids.npy \\
           --out named.index
       """)
@@ -36,7 +39,8 @@ struct BuildCommand: ParsableCommand {
   )
   var ids: String?
 
-  @Option(help: "Vectors to train on, at most; by default 256 for each list.")
+  @Option(
+    help: "Vectors to train on, at most; by default 256 for each list, 16384 for a transform.")
   var trainLimit: Int?
 
   @Option(help: "Chooses the random start.")

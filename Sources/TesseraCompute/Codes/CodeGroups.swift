@@ -12,25 +12,36 @@
 package struct CodeGroups: Sendable {
   package static let blockBytes = 64
 
-  package let count: Int
+  /// The places of rows: each list begins with a group of its own.
+  package let layout: PanelLayout
   package let subspaceCount: Int
   package let bits: Int
 
-  package init(count: Int, subspaceCount: Int, bits: Int) {
-    self.count = count
+  package init(_ lists: RowLists, subspaceCount: Int, bits: Int) {
+    layout = PanelLayout(lists, panelRows: bits == 4 ? 32 : 64)
     self.subspaceCount = subspaceCount
     self.bits = bits
   }
 
   /// Rows of a group.
-  package var rows: Int { bits == 4 ? 32 : 64 }
+  package var rows: Int { layout.panelRows }
   /// Blocks of a group: for each subspace, or for four of them.
-  package var blocks: Int { bits == 4 ? (subspaceCount + 3) / 4 : subspaceCount }
-  package var groupCount: Int { (count + rows - 1) / rows }
+  package var blocks: Int { Self.blocks(subspaceCount: subspaceCount, bits: bits) }
+  package var groupCount: Int { layout.panelCount }
   package var groupBytes: Int { blocks * Self.blockBytes }
   package var byteCount: Int { groupCount * groupBytes }
+  /// The number of places, of which each group has as many.
+  package var placeCount: Int { groupCount * rows }
   /// Bytes of a query's rounded tables, for all subspaces of the blocks.
-  package var tableBytes: Int { bits == 4 ? blocks * Self.blockBytes : subspaceCount << bits }
+  package var tableBytes: Int { Self.tableBytes(subspaceCount: subspaceCount, bits: bits) }
+
+  package static func tableBytes(subspaceCount: Int, bits: Int) -> Int {
+    bits == 4 ? blocks(subspaceCount: subspaceCount, bits: 4) * blockBytes : subspaceCount << bits
+  }
+
+  private static func blocks(subspaceCount: Int, bits: Int) -> Int {
+    bits == 4 ? (subspaceCount + 3) / 4 : subspaceCount
+  }
 
   /// Writes `groups` of the codes, one after the other, from `target` on.
   ///
@@ -42,15 +53,25 @@ package struct CodeGroups: Sendable {
     codes.bytes.withUnsafeBufferPointer { bytes in
       guard let start = bytes.baseAddress else { return }
       for group in groups {
-        let first = group * rows
-        let source = start + first * codes.byteCount
+        let own = layout.rows(of: group)
+        let source = start + own.lowerBound * codes.byteCount
         let place = target + (group - groups.lowerBound) * groupBytes
         if bits == 4 {
-          packHalves(source, codes.byteCount, min(rows, count - first), to: place)
+          packHalves(source, codes.byteCount, own.count, to: place)
         } else {
-          packBytes(source, min(rows, count - first), to: place)
+          packBytes(source, own.count, to: place)
         }
       }
+    }
+  }
+
+  /// Spreads a number of each row over the places; `none` where there is no row.
+  package func spread<Number>(
+    _ numbers: [Number], _ none: Number, to target: UnsafeMutablePointer<Number>
+  ) {
+    target.initialize(repeating: none, count: placeCount)
+    layout.forEachPanel(of: 0..<layout.lists.count) { group, own in
+      for (place, row) in own.enumerated() { target[group * rows + place] = numbers[row] }
     }
   }
 
@@ -80,13 +101,11 @@ package struct CodeGroups: Sendable {
     }
   }
 
-  /// Returns the byte that holds a row's number for a subspace, and the bits to shift that byte by.
-  package func place(ofRow row: Int, subspace: Int) -> (byte: Int, shift: Int) {
-    let group = row / rows * groupBytes
-    return bits == 4
-      ? (
-        group + subspace / 4 * Self.blockBytes + row % 16 * 4 + subspace % 4,
-        row % rows / 16 * 4
-      ) : (group + subspace * Self.blockBytes + row % rows, 0)
+  /// The number that the code at a place has for a subspace, in groups one after the other.
+  package func number(in groups: [UInt8], place: Int, subspace: Int) -> UInt8 {
+    let start = place / rows * groupBytes
+    guard bits == 4 else { return groups[start + subspace * Self.blockBytes + place % rows] }
+    let byte = groups[start + subspace / 4 * Self.blockBytes + place % 16 * 4 + subspace % 4]
+    return byte >> UInt8(place % rows / 16 * 4) & 15
   }
 }

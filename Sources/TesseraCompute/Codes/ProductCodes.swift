@@ -1,4 +1,5 @@
-/// Codes of `subspaceCount` numbers each, as a product quantizer makes them, one after the other.
+/// Codes of `subspaceCount` numbers each, as a product quantizer makes them, one after the other, and
+/// what turns the sum of a code's table entries into its score.
 ///
 /// A code begins with a byte of its own; its numbers have `bits` bits, subspace 0 the lowest.
 /// FAISS's order.
@@ -11,12 +12,23 @@ public struct ProductCodes: Sendable {
   public let bits: Int
   /// All codes, one after the other: `count * byteCount` bytes.
   public let bytes: [UInt8]
+  /// What the sum of each code is multiplied by; nil for 1.
+  public let scales: [Float]?
+  /// What is added to each product; nil adds nothing.
+  public let offsets: [Float]?
 
   /// Bytes of a code.
   public var byteCount: Int { (subspaceCount * bits + 7) / 8 }
 
-  /// - Throws: `.invalidShape` unless `bytes` holds whole codes, `.unsupported` for other bits.
-  public init(_ bytes: [UInt8], subspaceCount: Int, bits: Int) throws(TesseraError) {
+  /// - Parameters:
+  ///   - scales: One for each code, finite and not below 0.
+  ///   - offsets: One for each code, finite.
+  /// - Throws: `.invalidShape` unless `bytes` holds whole codes and there is a number for each,
+  ///   `.unsupported` for other bits, `.invalidArgument` for numbers out of range.
+  public init(
+    _ bytes: [UInt8], subspaceCount: Int, bits: Int, scales: [Float]? = nil,
+    offsets: [Float]? = nil
+  ) throws(TesseraError) {
     guard bits == 4 || bits == 8 else {
       throw TesseraError(
         .unsupported, "product codes: numbers of \(bits) bits, expected 4 or 8; unpack them to 8")
@@ -29,9 +41,25 @@ public struct ProductCodes: Sendable {
           + "\(bits) bits")
     }
     count = bytes.count / byteCount
+    for (name, numbers) in [("scales", scales), ("offsets", offsets)] {
+      guard let numbers else { continue }
+      guard numbers.count == count else {
+        throw TesseraError(
+          .invalidShape, "product codes: \(numbers.count) \(name) for \(count) codes")
+      }
+      let least = name == "scales" ? 0 : -Float.greatestFiniteMagnitude
+      if let row = numbers.firstIndex(where: { !($0 >= least && $0.isFinite) }) {
+        throw TesseraError(
+          .invalidArgument,
+          "product codes: the \(name.dropLast()) of code \(row) is \(numbers[row])"
+            + (name == "scales" ? ", it must be at least 0 and finite" : ", it must be finite"))
+      }
+    }
     self.subspaceCount = subspaceCount
     self.bits = bits
     self.bytes = bytes
+    self.scales = scales
+    self.offsets = offsets
   }
 
   /// The number that a code has for a subspace.
@@ -46,29 +74,70 @@ public struct ProductCodes: Sendable {
 ///
 /// Safe to share: nothing changes after `prepare` has returned it.
 open class CodeSet: @unchecked Sendable {
-  /// The number of codes.
-  public let count: Int
+  /// The codes' lists and ids.
+  public let lists: RowLists
   /// Numbers of a code.
   public let subspaceCount: Int
   /// Bits of a number: 4 or 8.
   public let bits: Int
   /// The largest number of any code; 0 without codes.
   package let largestNumber: Int
+  /// The largest scale and the longest offset; 1 and 0 where there are none.
+  package let largest: (scale: Float, offset: Float)
+
+  /// The number of codes.
+  public var count: Int { lists.ids.count }
 
   /// Keeps the sizes of `codes` and finds their largest number; a subclass keeps the codes
   /// themselves.
-  public init(_ codes: ProductCodes) {
-    count = codes.count
+  public init(_ codes: ProductCodes, in lists: RowLists) {
+    self.lists = lists
     subspaceCount = codes.subspaceCount
     bits = codes.bits
     largestNumber =
       codes.bits == 8
       ? Int(codes.bytes.max() ?? 0)
       : Int(codes.bytes.reduce(0) { max($0, $1 & 15, $1 >> 4) })
+    largest = (
+      codes.scales?.max() ?? 1, codes.offsets?.reduce(0) { max($0, abs($1)) } ?? 0
+    )
   }
 
   /// Bytes this set keeps, on the device and on the host together.
   open var residentBytes: Int { 0 }
+}
+
+/// What a search among codes knows of its queries.
+///
+/// The score of a code is, each step rounded to Float32 and a zero without a sign,
+///
+///     sum over subspaces m, rising, of tables[query, m * codewords + code[m]]
+///       * scale[code]  +  weight[query] * offset[code]  +  term[query, list]
+public struct CodeQueries: Sendable {
+  /// A row a query: subspaces * codewords entries.
+  public let tables: Matrix<Float>
+  /// What the codes' offsets are multiplied by, one number for each query; nil for 1.
+  public let offsetWeights: [Float]?
+
+  /// - Throws: `.invalidShape` unless there is a weight for each query, `.nonFinite` for one that is
+  ///   not finite.
+  public init(_ tables: Matrix<Float>, offsetWeights: [Float]? = nil) throws(TesseraError) {
+    if let offsetWeights {
+      try Shapes.require(
+        offsetWeights.count == tables.rows,
+        "nearestCodes: \(offsetWeights.count) weights for \(tables.rows) queries")
+      guard offsetWeights.allSatisfy(\.isFinite) else {
+        throw TesseraError(.nonFinite, "nearestCodes: a weight of offsets is not finite")
+      }
+    }
+    self.tables = tables
+    self.offsetWeights = offsetWeights
+  }
+
+  /// Some of the queries.
+  package func queries(_ range: Range<Int>) throws(TesseraError) -> CodeQueries {
+    try CodeQueries(tables.rows(range), offsetWeights: offsetWeights.map { Array($0[range]) })
+  }
 }
 
 /// The codewords of a product quantizer: vectors are cut into `subspaceCount` equal subspaces, and

@@ -15,9 +15,8 @@
 /// and its Float32 sum S, which is what scores are, |S - T| <= d: adding M numbers in Float32 errs
 /// by less than M 2^-24 times A, the sum over subspaces of their largest |c|, as long as nothing
 /// overflows (A below 10^38; subnormal sums are exact). d = (M + 2) 2^-23 A is more than twice
-/// that, and leaves room for the Float64 arithmetic here. Hence a row can only have a score as good
-/// as s if U <= (s - B + d) / step + M z, and can only be as good as a row with V if
-/// U <= V + M + 2 M z + 2 d / step.
+/// that, and leaves room for the Float64 arithmetic here. Hence a row's Float32 sum, as a cost, is at
+/// least step U + ``floor``, where floor = B - d - step M z.
 ///
 /// `most` is so small that every sum of bytes fits 16 bits.
 package struct RoundedTables {
@@ -27,7 +26,6 @@ package struct RoundedTables {
   /// d.
   package let slack: Double
   private let subspaceCount: Double
-  private let sign: Float
 
   private static let roundingError = 0x1p-14
 
@@ -67,8 +65,7 @@ package struct RoundedTables {
     let step = max(widest / most, 0x1p-100)
     let width = 1 << bits
     entries.initialize(
-      repeating: 0, count: CodeGroups(count: 0, subspaceCount: subspaceCount, bits: bits).tableBytes
-    )
+      repeating: 0, count: CodeGroups.tableBytes(subspaceCount: subspaceCount, bits: bits))
     for subspace in 0..<subspaceCount {
       rows[subspace].round(
         above: ranges[subspace].least, inverseStep: 1 / step, to: entries + subspace * width)
@@ -76,23 +73,11 @@ package struct RoundedTables {
     self.base = base
     self.step = Double(step)
     self.subspaceCount = Double(subspaceCount)
-    self.sign = sign
     slack = Double(subspaceCount + 2) * 0x1p-23 * size
   }
 
-  /// The largest sum of bytes of a row whose score can be as good as `score`.
-  package func limit(score: Float) -> UInt32 {
-    Self.limit((Double(sign * score) - base + slack) / step + subspaceCount * Self.roundingError)
-  }
-
-  /// The largest sum of bytes of a row whose score can be as good as that of a row with `sum`.
-  package func limit(sum: UInt32) -> UInt32 {
-    Self.limit(Double(sum) + subspaceCount * (1 + 2 * Self.roundingError) + 2 * slack / step)
-  }
-
-  private static func limit(_ value: Double) -> UInt32 {
-    UInt32(max(0, min(value, Double(UInt16.max))))
-  }
+  /// What the Float32 sum of a row, as a cost, is not below, besides `step` times its sum of bytes.
+  package var floor: Double { base - slack - step * subspaceCount * Self.roundingError }
 }
 
 /// The costs of one subspace's codewords, eight at a time.

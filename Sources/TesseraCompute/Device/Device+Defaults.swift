@@ -51,18 +51,31 @@ extension Device {
     _ queries: Vectors, in set: VectorSet, probing probes: Probes?, beyond score: Float,
     only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
-    var done = [Neighbors?](repeating: nil, count: queries.count)
+    try beyond(score, set.metric.order, queryCount: queries.count, rowCount: set.count) {
+      some, k throws(TesseraError) in
+      try nearest(
+        some.count == queries.count ? queries : queries.gathered(some), in: set,
+        probing: probes?.of(some), within: .k(k), only: selector)
+    }
+  }
+
+  /// The rows with a better score than `score`.
+  ///
+  /// - Parameter search: Finds the k best rows of the queries listed.
+  package func beyond(
+    _ score: Float, _ order: ScoreOrder, queryCount: Int, rowCount: Int,
+    _ search: (_ queries: [Int], _ k: Int) throws(TesseraError) -> Neighbors
+  ) throws(TesseraError) -> Neighbors {
+    var done = [Neighbors?](repeating: nil, count: queryCount)
     var statistics = SearchStatistics.none
-    var open = Array(0..<queries.count)
+    var open = Array(0..<queryCount)
     var k = 64
     while !open.isEmpty {
-      let some = open.count == queries.count ? queries : try queries.gathered(open)
-      let own = probes.map { $0.of(open) }
-      let found = try nearest(some, in: set, probing: own, within: .k(k), only: selector)
+      let found = try search(open, k)
       statistics = statistics + found.statistics
       for (place, query) in open.enumerated() {
         let hits = found[place]
-        let better = hits.prefix { set.metric.order.ranks($0.score, ahead: score) }
+        let better = hits.prefix { order.ranks($0.score, ahead: score) }
         // A list that is not full holds all rows.
         guard better.count < k else { continue }
         done[query] = Neighbors(
@@ -70,7 +83,7 @@ extension Device {
           scores: better.map(\.score), statistics: .none)
       }
       open.removeAll { done[$0] != nil }
-      k = k > set.count ? k : 8 * k
+      k = k > rowCount ? k : 8 * k
     }
     let all = done.reduce(into: Neighbors.none(queryCount: 0)) {
       if let hits = $1 { $0.append(hits) }
@@ -197,16 +210,35 @@ extension Device {
   }
 
   /// Keeps the codes on the host, as the reference device does.
-  public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
-    try ReferenceDevice.shared.prepare(codes)
+  public func prepare(
+    _ codes: ProductCodes, in lists: RowLists
+  ) throws(TesseraError) -> CodeSet {
+    try ReferenceDevice.shared.prepare(codes, in: lists)
   }
 
   /// Copies the tables to the host and scores every code there.
   public func nearestCodes(
+    _ queries: CodeQueries, in set: CodeSet, probing probes: Probes?, order: ScoreOrder,
+    within limit: Limit, only selector: IDSelector?
+  ) throws(TesseraError) -> Neighbors {
+    try Shapes.nearestCodes(queries, in: set, probing: probes, within: limit)
+    let hostQueries = try CodeQueries(
+      onHost(queries.tables), offsetWeights: queries.offsetWeights)
+    return try ReferenceDevice.shared.nearestCodes(
+      hostQueries, in: set, probing: probes, order: order, within: limit, only: selector)
+  }
+
+  /// Makes codes ready to be scanned as one list. Code i gets the id i.
+  public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
+    try prepare(codes, in: RowLists(one: .consecutive(count: codes.count)))
+  }
+
+  /// The `k` best codes of all lists for each row of `tables`.
+  public func nearestCodes(
     _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
   ) throws(TesseraError) -> Neighbors {
-    try Shapes.nearestCodes(tables, in: set, k: k)
-    return try ReferenceDevice.shared.nearestCodes(onHost(tables), in: set, order: order, k: k)
+    try nearestCodes(
+      CodeQueries(tables), in: set, probing: nil, order: order, within: .k(k), only: nil)
   }
 
   /// Copies source and row numbers to the host, gathers there, and copies the rows back.

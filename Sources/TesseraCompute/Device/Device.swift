@@ -61,17 +61,22 @@ public protocol Device: AnyObject, Sendable {
 
   // MARK: Codes
 
-  /// Makes codes ready to be scanned. Code i gets the id i.
-  func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet
+  /// Makes codes ready to be scanned, list by list. Throws `.invalidShape` unless there is an id for
+  /// each code.
+  func prepare(_ codes: ProductCodes, in lists: RowLists) throws(TesseraError) -> CodeSet
 
-  /// The `k` best codes of `set` for each row of `tables`: what `lookupScores` and then `topK` find,
-  /// to the last bit, without a score for every code. Best first, ties by lower id, NaN last.
+  /// The best codes of `set` for each of `queries`, as many as `limit` says: of the lists that the
+  /// query probes (nil: of all), those that `selector` selects (nil: all of them). Best first, ties by
+  /// lower id, NaN last; bit-identical on every device, for every batch and thread count.
   ///
-  /// `tables` is queries x (parts * codewords). Cost: O(queries * codes * parts) lookups, for codes
-  /// of 4 bits in bytes with a proven bound. Fewer than `k` codes give that many hits. Throws
-  /// `.invalidArgument` for a code outside the table.
-  func nearestCodes(_ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int)
-    throws(TesseraError) -> Neighbors
+  /// ``CodeQueries`` says what scores are; terms are those of `probes`. Cost: O(queries * codes probed
+  /// * subspaces) lookups, for codes of 4 bits in bytes with a proven bound. Fewer codes than asked for
+  /// give that many hits. Throws `.invalidArgument` for a code outside the table, a list there is not
+  /// and a limit without a meaning.
+  func nearestCodes(
+    _ queries: CodeQueries, in set: CodeSet, probing probes: Probes?, order: ScoreOrder,
+    within limit: Limit, only selector: IDSelector?
+  ) throws(TesseraError) -> Neighbors
 
   // MARK: Matrices
 

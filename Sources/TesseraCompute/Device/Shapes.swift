@@ -156,7 +156,11 @@ package enum Shapes {
     try require(scores, is: tables.rows, by: codes.rows, "lookupScores: scores")
   }
 
-  package static func prepare(_ codes: ProductCodes) throws(TesseraError) {
+  package static func prepare(
+    _ codes: ProductCodes, in lists: RowLists
+  ) throws(TesseraError) {
+    try require(
+      codes.count == lists.ids.count, "prepare: \(lists.ids.count) ids for \(codes.count) codes")
     guard codes.count <= Int(Int32.max) else {
       throw TesseraError(
         .unsupported, "prepare: \(codes.count) codes are more than \(Int32.max) in one set")
@@ -166,15 +170,15 @@ package enum Shapes {
   /// Returns the number of codewords of a subspace.
   @discardableResult
   package static func nearestCodes(
-    _ tables: Matrix<Float>, in set: CodeSet, k: Int
+    _ queries: CodeQueries, in set: CodeSet, probing probes: Probes?, within limit: Limit
   ) throws(TesseraError) -> Int {
+    let tables = queries.tables
     try require(
       tables.columns % set.subspaceCount == 0,
       "nearestCodes: \(tables.columns) table entries do not divide into \(set.subspaceCount) tables"
     )
-    guard k >= 1 else {
-      throw TesseraError(.invalidArgument, "nearestCodes: k is \(k), it must be at least 1")
-    }
+    try check(limit, "nearestCodes")
+    if let probes { try check(probes, of: set.lists, queryCount: tables.rows, "nearestCodes") }
     let codewords = tables.columns / set.subspaceCount
     guard set.count == 0 || set.largestNumber < codewords else {
       throw TesseraError(

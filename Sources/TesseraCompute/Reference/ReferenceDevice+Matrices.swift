@@ -160,29 +160,6 @@ extension ReferenceDevice {
     }
   }
 
-  /// Keeps the codes as they are.
-  public func prepare(_ codes: ProductCodes) throws(TesseraError) -> CodeSet {
-    try Shapes.prepare(codes)
-    return ReferenceCodeSet(codes)
-  }
-
-  /// Scores every code with `lookupScores` and sorts the scores.
-  public func nearestCodes(
-    _ tables: Matrix<Float>, in set: CodeSet, order: ScoreOrder, k: Int
-  ) throws(TesseraError) -> Neighbors {
-    try Shapes.nearestCodes(tables, in: set, k: k)
-    guard let codes = (set as? ReferenceCodeSet)?.codes else {
-      throw TesseraError(.wrongDevice, "nearestCodes: the codes were prepared on another device")
-    }
-    let numbers = (0..<codes.count).flatMap { row in
-      (0..<codes.subspaceCount).map { UInt8(codes.number(row, $0)) }
-    }
-    let scores = try allocate(Float.self, rows: tables.rows, columns: codes.count)
-    try lookupScores(
-      tables, upload(numbers, rows: codes.count, columns: codes.subspaceCount), into: scores)
-    return try bestColumns(of: scores, order: order, k: k)
-  }
-
   /// Checks all row numbers, then copies row by row.
   public func gather(
     _ source: Matrix<Float>, rows: Matrix<Int32>, into target: Matrix<Float>
@@ -226,16 +203,4 @@ extension ReferenceDevice {
       }
     }
   }
-}
-
-/// Codes as they came.
-private final class ReferenceCodeSet: CodeSet, @unchecked Sendable {
-  let codes: ProductCodes
-
-  override init(_ codes: ProductCodes) {
-    self.codes = codes
-    super.init(codes)
-  }
-
-  override var residentBytes: Int { codes.bytes.count }
 }

@@ -64,27 +64,40 @@ public final class ReferenceDevice: Device {
   ) throws(TesseraError) -> Neighbors {
     try Shapes.nearest(queries, in: set, probing: probes, within: limit)
     try Shapes.requireFinite(queries, "nearest: queries")
-    let ids = set.lists.ids
-    let isSelected = (0..<set.count).map { selector?.contains(ids[$0]) ?? true }
-    let all = (0..<Int32(set.lists.count))[...]
+    let rows = (0..<queries.count).map { queries.row($0) }
+    return try ranked(
+      set.lists, probes, queryCount: queries.count, set.metric.order, limit, selector
+    ) { query, _, row in
+      CanonicalScore.score(set.metric, rows[query], set.vectors.row(row))
+    }
+  }
+
+  /// Scores every selected row of the lists that queries look at, and sorts all scores.
+  ///
+  /// - Parameter score: The score of a query with a row that is found by an entry of the probes.
+  func ranked(
+    _ lists: RowLists, _ probes: Probes?, queryCount: Int, _ order: ScoreOrder, _ limit: Limit,
+    _ selector: IDSelector?, score: (_ query: Int, _ entry: Int, _ row: Int) -> Float
+  ) throws(TesseraError) -> Neighbors {
+    let ids = lists.ids
+    let isSelected = (0..<ids.count).map { selector?.contains(ids[$0]) ?? true }
+    let all = Probes.all(of: lists.count, queryCount: 1)
     var found = Neighbors.none(
-      queryCount: 0,
-      hitCount: limit.hitCount(of: isSelected.count { $0 }, probing: probes))
-    for index in 0..<queries.count {
-      let query = queries.row(index)
+      queryCount: 0, hitCount: limit.hitCount(of: isSelected.count { $0 }, probing: probes))
+    for query in 0..<queryCount {
+      let own = probes?[query] ?? all[0]
       var ranked: [(score: Float, id: Int64)] = []
-      for list in probes?[index] ?? ArraySlice(all) {
-        for row in set.lists[Int(list)] where isSelected[row] {
+      for (entry, list) in zip(own.indices, own) {
+        for row in lists[Int(list)] where isSelected[row] {
           if row % 256 == 0 { try StopSignal.check() }
-          ranked.append((CanonicalScore.score(set.metric, query, set.vectors.row(row)), ids[row]))
+          ranked.append((score(query, entry, row), ids[row]))
         }
       }
       let scored = ranked.count
-      ranked.sort { set.metric.order.ranks($0, ahead: $1) }
+      ranked.sort { order.ranks($0, ahead: $1) }
       switch limit {
       case .k(let k): ranked.removeLast(max(0, ranked.count - k))
-      case .score(let score):
-        ranked.removeAll { !set.metric.order.ranks($0.score, ahead: score) }
+      case .score(let score): ranked.removeAll { !order.ranks($0.score, ahead: score) }
       }
       found.append(
         Neighbors(

@@ -1,19 +1,22 @@
 /// Places the rows of lists in panels: each list begins with a panel of its own, so that only the last
 /// panel of a list has room to spare.
 package struct PanelLayout: Sendable {
-  /// Rows of a full panel.
+  /// Rows of a full panel of vectors.
   package static let panelRows = 32
 
   package let lists: RowLists
+  /// Rows of a full panel.
+  package let panelRows: Int
   /// List l has the panels `starts[l]..<starts[l + 1]`.
   private let starts: [Int]
 
-  package init(_ lists: RowLists) {
+  package init(_ lists: RowLists, panelRows: Int = panelRows) {
     self.lists = lists
+    self.panelRows = panelRows
     var starts = [0]
     starts.reserveCapacity(lists.count + 1)
     for list in 0..<lists.count {
-      starts.append(starts[list] + Self.panelCount(lists[list].count))
+      starts.append(starts[list] + (lists[list].count + panelRows - 1) / panelRows)
     }
     self.starts = starts
   }
@@ -36,14 +39,14 @@ package struct PanelLayout: Sendable {
     for list in lists {
       var rows = self.lists[list]
       for panel in panels(of: list) {
-        body(panel, rows.prefix(Self.panelRows))
-        rows = rows.dropFirst(Self.panelRows)
+        body(panel, rows.prefix(panelRows))
+        rows = rows.dropFirst(panelRows)
       }
     }
   }
 
   /// The number of places: of all panels, or of the rows where they lie close together.
-  package var placeCount: Int { hasGaps ? panelCount * Self.panelRows : lists.ids.count }
+  package var placeCount: Int { hasGaps ? panelCount * panelRows : lists.ids.count }
 
   /// The rows of a panel.
   package func rows(of panel: Int) -> Range<Int> {
@@ -53,16 +56,16 @@ package struct PanelLayout: Sendable {
       let middle = (first + end) / 2
       if starts[middle] <= panel { first = middle } else { end = middle }
     }
-    let start = lists.starts[first] + (panel - starts[first]) * Self.panelRows
-    return start..<min(start + Self.panelRows, lists.starts[first + 1])
+    let start = lists.starts[first] + (panel - starts[first]) * panelRows
+    return start..<min(start + panelRows, lists.starts[first + 1])
   }
 
   /// The row at a place; nil where the place is empty or there is no such panel.
   package func row(at place: Int) -> Int? {
-    let panel = place / Self.panelRows
+    let panel = place / panelRows
     guard place >= 0, panel < panelCount else { return nil }
     let rows = rows(of: panel)
-    let row = rows.lowerBound + place % Self.panelRows
+    let row = rows.lowerBound + place % panelRows
     return row < rows.upperBound ? row : nil
   }
 

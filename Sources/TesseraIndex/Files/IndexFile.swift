@@ -8,7 +8,10 @@ internal import TesseraQuantization
 /// The metadata say what it is: `content` is `index`, `version` that of the layout, then
 /// `specification`, `metric` and `dimension`. Arrays: `ids` and `rows` or `codes` in the order of
 /// lists, whose beginnings are `starts`; `centroids`, `radius` and `recall` where there are lists; what
-/// belongs to the quantizer is named `quantizer.*`.
+/// belongs to the quantizer is named `quantizer.*`. Transforms, of which the specification tells the
+/// kinds, have a `transform.<n>.mean` that is taken off and a `transform.<n>.map` that rows are
+/// multiplied by, n from 0; `rows`, `codes` and `centroids` are of transformed rows, `originals` of rows
+/// as they were given.
 public enum IndexFile {
   /// The layout that is written, and the newest that is read.
   public static let version = 1
@@ -33,6 +36,9 @@ public enum IndexFile {
       WrittenArray("starts", index.lists.starts.map { Int64($0) }),
       WrittenArray("ids", (0..<index.count).map { index.lists.ids[$0] }),
     ]
+    for (place, transform) in index.transforms.enumerated() {
+      arrays += transform.arrays("transform.\(place)")
+    }
     if let coarse = index.coarse {
       arrays += [
         WrittenArray("centroids", coarse.centroids), WrittenArray("radius", [coarse.radius]),
@@ -87,17 +93,39 @@ public enum IndexFile {
     let lists = try malformed { () throws(TesseraError) in
       try RowLists(starts: starts, ids: IDMap(ids))
     }
-    let coarse = file["centroids"] == nil ? nil : try coarse(file, lists, dimension)
+    let parsed = try malformed { () throws(TesseraError) in try IndexSpecification(specification) }
+    let transforms = try transforms(parsed, metric, file, dimension)
+    let kept = transforms.last?.outputs ?? dimension
+    let coarse = file["centroids"] == nil ? nil : try coarse(file, lists, kept)
     guard coarse != nil || lists.count == 1 else {
       throw TesseraError(.malformedFile, "has lists without centroids")
     }
+    guard !parsed.refines || file["originals"] != nil else {
+      throw TesseraError(.malformedFile, "has no originals to score hits again by")
+    }
     return Index(
-      try malformed { () throws(TesseraError) in try IndexSpecification(specification) },
-      metric: metric, dimension: dimension, lists: lists,
-      coarse: coarse, content: try content(file, lists.ids.count, dimension),
+      parsed, metric: metric, dimension: dimension, transforms: transforms, lists: lists,
+      coarse: coarse, content: try content(file, lists.ids.count, kept),
       originals: file["originals"] == nil
         ? nil : try rows("originals", file, lists.ids.count, dimension),
       file: file)
+  }
+
+  private static func transforms(
+    _ specification: IndexSpecification, _ metric: Metric, _ file: MappedArrays, _ dimension: Int
+  ) throws(TesseraError) -> [Transform] {
+    _ = try malformed { () throws(TesseraError) in
+      try specification.keptDimension(of: dimension)
+    }
+    var inputs = dimension
+    var transforms: [Transform] = []
+    for (place, recipe) in specification.transforms.enumerated() {
+      let transform = try Transform(
+        recipe, inputs: inputs, metric: metric, "transform.\(place)", in: file)
+      inputs = transform.outputs
+      transforms.append(transform)
+    }
+    return transforms
   }
 
   private static func coarse(

@@ -7,15 +7,18 @@ struct SearchHits {
   private let hitCounts: [Int]
   /// The ids of all rows of the set.
   private let rowIDs: IDMap
+  /// True if the device found scores that are negated.
+  private let isNegated: Bool
   private var starts = [0]
   private var ids: [Int64] = []
   private var scores: [Float] = []
   private var statistics = SearchStatistics.none
 
-  init(_ operation: String, hitCounts: [Int], ids rowIDs: IDMap) {
+  init(_ operation: String, hitCounts: [Int], ids rowIDs: IDMap, isNegated: Bool = false) {
     self.operation = operation
     self.hitCounts = hitCounts
     self.rowIDs = rowIDs
+    self.isNegated = isNegated
     let count = hitCounts.reduce(0, +)
     starts.reserveCapacity(hitCounts.count + 1)
     ids.reserveCapacity(count)
@@ -42,8 +45,10 @@ struct SearchHits {
         }
         ids.append(rowIDs.id(ofRank: Int(rank)))
       }
-      scores += report.scores.dropFirst(query * report.hitCount).prefix(count).lazy.map(
-        Float.init(bitPattern:))
+      scores += report.scores.dropFirst(query * report.hitCount).prefix(count).lazy.map {
+        let score = Float(bitPattern: $0)
+        return isNegated ? 0 - score : score
+      }
       starts.append(ids.count)
     }
     statistics = statistics + report.statistics

@@ -43,7 +43,7 @@ enum FixedOrder {
 }
 
 /// Scaling to unit length, in Float64 and a fixed order.
-enum UnitLength {
+package enum UnitLength {
   static func squares(_ values: ArraySlice<Float>) -> Double {
     values.withUnsafeBufferPointer { Self.squares($0) }
   }
@@ -67,7 +67,7 @@ enum UnitLength {
   }
 
   /// Returns every row of `values` divided by its length; rows of length 0 stay as they are.
-  static func scaled(_ values: [Float], dimension: Int) -> [Float] {
+  package static func scaled(_ values: [Float], dimension: Int) -> [Float] {
     var values = values
     scale(&values, dimension: dimension)
     return values

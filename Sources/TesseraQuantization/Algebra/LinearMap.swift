@@ -1,20 +1,21 @@
-import TesseraCompute
+package import TesseraCompute
 
 /// A matrix that rows are multiplied by: row i of the result is the inner product with each of the
 /// map's rows, canonical ones, so that codes made from them are the same everywhere.
-struct LinearMap: Sendable, Hashable {
-  let outputs: Int
-  let inputs: Int
+package struct LinearMap: Sendable, Hashable {
+  package let outputs: Int
+  package let inputs: Int
   /// `outputs` x `inputs`, row-major.
-  let rows: [Float]
+  package let rows: [Float]
 
-  init(_ rows: [Float], outputs: Int, inputs: Int) {
+  package init(_ rows: [Float], outputs: Int, inputs: Int) {
     self.rows = rows
     self.outputs = outputs
     self.inputs = inputs
   }
 
-  var transposed: LinearMap {
+  /// The map that undoes one whose rows are at right angles, as far as it can be undone.
+  package var transposed: LinearMap {
     var values = [Float](repeating: 0, count: rows.count)
     for output in 0..<outputs {
       for input in 0..<inputs { values[input * outputs + output] = rows[output * inputs + input] }
@@ -25,7 +26,7 @@ struct LinearMap: Sendable, Hashable {
   /// Multiplies every row of `vectors`, some rows at a time.
   ///
   /// - Parameter operation: Said in messages and in progress.
-  func apply(
+  package func apply(
     to vectors: Vectors, on device: any Device, _ operation: String,
     control: RunControl = RunControl()
   ) throws(TesseraError) -> [Float] {

@@ -1,20 +1,20 @@
-import TesseraHost
+package import TesseraHost
 
 /// All eigenvalues and eigenvectors of a symmetric matrix: Householder reduction to three diagonals,
 /// then QL steps with implicit shifts (the EISPACK routines tred2 and tql2). Float64 in a fixed
 /// order, so the same bits everywhere.
 ///
 /// Cost: about 9 count^3 operations; 400 dimensions take a second or less.
-struct SymmetricEigen {
-  let count: Int
+package struct SymmetricEigen {
+  package let count: Int
   /// Largest first.
-  let values: [Double]
+  package let values: [Double]
   /// `count` x `count`, row-major: row i is the unit vector of `values[i]`.
-  let vectors: [Double]
+  package let vectors: [Double]
 
   /// - Precondition: `matrix` is `count` x `count`, symmetric and finite.
   /// - Throws: `.cancelled` or `.deadlineExceeded` if the call under way should end.
-  init(_ matrix: [Double], count: Int) throws(TesseraError) {
+  package init(_ matrix: [Double], count: Int) throws(TesseraError) {
     precondition(matrix.count == count * count, "a symmetric matrix is square")
     var diagonal = [Double](repeating: 0, count: count)
     var beside = diagonal

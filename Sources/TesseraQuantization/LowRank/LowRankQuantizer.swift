@@ -137,14 +137,14 @@ public struct LowRankQuantizer: Quantizer {
 
 extension [Float] {
   /// Rows less `row`.
-  func subtracting(_ row: [Float]) throws(TesseraError) -> [Float] {
+  package func subtracting(_ row: [Float]) throws(TesseraError) -> [Float] {
     var result = self
     try result.forEachRow(row) { $0 -= $1 }
     return result
   }
 
   /// Rows plus `row`.
-  func adding(_ row: [Float]) throws(TesseraError) -> [Float] {
+  package func adding(_ row: [Float]) throws(TesseraError) -> [Float] {
     var result = self
     try result.forEachRow(row) { $0 += $1 }
     return result

@@ -1,12 +1,12 @@
 public import TesseraCompute
 
-extension ProductQuantizer: TableScored {
+extension ProductQuantizer: ScannedQuantizer {
   /// Returns asymmetric scores by tables: for each query, the score of each codeword with the
   /// query's subspace (Float64, rounded once), and for each code the Float32 sum of its codewords'
-  /// entries in rising order of subspaces.
+  /// entries in rising order of subspaces. Under cosine the query is scaled to unit length first, and
+  /// the sum is divided by the length of what the code stands for.
   ///
-  /// Under cosine, whose lengths do not add up from tables without leaving Float32, and with more
-  /// than 256 codewords a subspace, codes are decoded.
+  /// With more than 256 codewords a subspace, codes are decoded.
   ///
   /// - Throws: `.nonFinite` for a query whose scores would be beyond Float32.
   public func scores(
@@ -14,35 +14,118 @@ extension ProductQuantizer: TableScored {
   ) throws(TesseraError) -> [Float] {
     try requireQueries(queries)
     try requireOwn(codes)
-    guard bits <= 8, addsUp(metric) else {
+    guard canScan else {
       return try decodedScores(of: queries, against: codes, metric: metric, on: device)
     }
-    let codeMatrix = try device.upload(
-      packing.byteNumbers(codes.bytes), rows: codes.count, columns: subspaceCount)
-    let maker = codewordTables
-    var scores: [Float] = []
-    scores.reserveCapacity(queries.count * codes.count)
-    let blockRows = max(1, (16 << 20) / max(1, codes.count + subspaceCount * codewordCount))
-    for start in stride(from: 0, to: queries.count, by: blockRows) {
-      let rows = queries.rows(start..<min(start + blockRows, queries.count))
-      scores += try lookup(
-        maker.tables(of: rows, metric: metric, on: device, firstRow: start), codeMatrix, device)
+    return try scannedScores(of: queries, against: codes, metric: metric, on: device)
+  }
+
+  package var canScan: Bool { bits <= 8 }
+  package var scanEntries: Int { subspaceCount * codewordCount }
+  package var scanCenter: [Float]? { nil }
+
+  package func scanCodes(
+    _ codes: Codes, metric: Metric, around centroids: ListedCentroids?
+  ) throws(TesseraError) -> ProductCodes {
+    try scanCodes(codes, metric: metric, around: centroids, after: nil)
+  }
+
+  /// - Parameter rotation: What vectors and centroids go through first; nil if nothing.
+  func scanCodes(
+    _ codes: Codes, metric: Metric, around centroids: ListedCentroids?, after rotation: LinearMap?
+  ) throws(TesseraError) -> ProductCodes {
+    try requireOwn(codes)
+    let numbers = bits == 8 ? codes.bytes : packing.unpack(codes.bytes).map { UInt8($0) }
+    var scales: [Float]?
+    var offsets: [Float]?
+    switch (metric, centroids) {
+    case (.cosine, nil):
+      // Shorter by what sums are rounded: a cosine is never above 1.
+      let one = 1 - Double(subspaceCount + 16) * 0x1p-24
+      scales = lengths(numbers).map { $0 > 0 ? Float(one / $0.squareRoot()) : 0 }
+    case (.squaredL2, let centroids?):
+      // |q - c - r|^2 = |q - c|^2 + |r|^2 + 2 c.r - 2 q.r
+      let products = try products(numbers, centroids, rotation)
+      offsets = zip(lengths(numbers), products).map { Float($0 + 2 * $1) }
+    default: break
     }
-    return scores
+    return bits == 4
+      ? try ProductCodes(
+        codes.bytes, subspaceCount: subspaceCount, bits: 4, scales: scales, offsets: offsets)
+      : try ProductCodes(
+        numbers, subspaceCount: subspaceCount, bits: 8, scales: scales, offsets: offsets)
   }
 
-  private func lookup(
-    _ tables: [Float], _ codes: Matrix<UInt8>, _ device: any Device
-  ) throws(TesseraError) -> [Float] {
-    let width = subspaceCount * codewordCount
-    let tables = try device.upload(tables, rows: tables.count / width, columns: width)
-    let scores = try device.allocate(Float.self, rows: tables.rows, columns: codes.rows)
-    try device.lookupScores(tables, codes, into: scores)
-    return try device.download(scores)
+  /// The squared length of what each code stands for.
+  private func lengths(_ numbers: [UInt8]) -> [Double] {
+    let squares = (0..<subspaceCount * codewordCount).map { codeword in
+      FixedOrder.squares(codewords.span.extracting(.row(codeword, of: width)))
+    }
+    return sums(numbers, of: 0..<numbers.count / subspaceCount, squares)
   }
 
-  /// Tells whether scores are sums of one entry a subspace: cosine needs lengths, too.
-  func addsUp(_ metric: Metric) -> Bool { metric != .cosine }
+  /// The product of what each code stands for with its list's centroid.
+  private func products(
+    _ numbers: [UInt8], _ lists: ListedCentroids, _ rotation: LinearMap?
+  ) throws(TesseraError) -> [Double] {
+    var products: [Double] = []
+    products.reserveCapacity(numbers.count / subspaceCount)
+    for list in 0..<lists.lists.count where !lists.lists[list].isEmpty {
+      var centroid = lists.centroids.row(list)
+      if let rotation {
+        centroid = (0..<rotation.outputs).map { output in
+          Float(
+            FixedOrder.product(
+              centroid.span, rotation.rows.span.extracting(.row(output, of: rotation.inputs))))
+        }
+      }
+      let padded = try layout.padded(centroid)
+      let entries = (0..<subspaceCount * codewordCount).map { codeword in
+        let start = codeword / codewordCount * width
+        return FixedOrder.product(
+          codewords.span.extracting(.row(codeword, of: width)),
+          padded.span.extracting(start..<start + width))
+      }
+      products += sums(numbers, of: lists.lists[list], entries)
+    }
+    return products
+  }
 
-  var codewordTables: CodewordTables { CodewordTables(self) }
+  /// The Float64 sum of each code's entries, in rising subspaces.
+  private func sums(_ numbers: [UInt8], of rows: Range<Int>, _ entries: [Double]) -> [Double] {
+    rows.map { row in
+      var sum = 0.0
+      for subspace in 0..<subspaceCount {
+        sum += entries[subspace * codewordCount + Int(numbers[row * subspaceCount + subspace])]
+      }
+      return sum
+    }
+  }
+
+  package func scanQueries(
+    _ queries: Vectors, metric: Metric, aroundCentroids: Bool, on device: any Device, firstRow: Int
+  ) throws(TesseraError) -> ScanQueries {
+    try scanQueries(
+      queries, metric: metric, aroundCentroids: aroundCentroids, CodewordTables(self), on: device,
+      firstRow: firstRow)
+  }
+
+  func scanQueries(
+    _ queries: Vectors, metric: Metric, aroundCentroids: Bool, _ maker: CodewordTables,
+    on device: any Device, firstRow: Int
+  ) throws(TesseraError) -> ScanQueries {
+    let own =
+      metric == .cosine
+      ? try Vectors(
+        UnitLength.scaled(queries.widened(), dimension: queries.dimension),
+        dimension: queries.dimension) : queries
+    let isDistance = metric == .squaredL2
+    var tables = try maker.tables(
+      of: own, metric: isDistance && !aroundCentroids ? .squaredL2 : .innerProduct, on: device,
+      firstRow: firstRow)
+    if isDistance, aroundCentroids {
+      for index in tables.indices { tables[index] *= -2 }
+    }
+    return ScanQueries(tables)
+  }
 }

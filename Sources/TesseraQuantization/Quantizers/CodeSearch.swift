@@ -5,10 +5,10 @@ import TesseraHost
 /// and otherwise exact, the same bytes on every device.
 ///
 /// Hits are what sorting ``Quantizer/scores(of:against:metric:on:)`` gives, ties by lower id.
-/// Scores by tables (`PQ`, `OPQ`) need no score for every code; those of 4 bits (`PQ48x4`) are
-/// scanned by shuffles of bytes, which rule out nearly all codes by a proven bound. Where scores
-/// are those of decoded vectors, as all are under cosine but RaBitQ's, these are searched, some at
-/// a time, as any vectors are.
+/// Scores by tables (`PQ`, `OPQ`, `RaBitQ`) need no score for every code; those of 4 bits (`PQ48x4`,
+/// and all of RaBitQ's) are scanned by shuffles of bytes, which rule out nearly all codes by a proven
+/// bound. Where scores are those of decoded vectors, these are searched, some at a time, as any
+/// vectors are.
 ///
 ///     let search = try CodeSearch(codes, of: quantizer, metric: .squaredL2, on: device)
 ///     let hits = try search.nearest(queries, k: 10)
@@ -22,9 +22,8 @@ public struct CodeSearch: Sendable {
   private let way: Way
 
   private enum Way: Sendable {
-    case tables(CodewordTables, CodeSet)
+    case scan(any ScannedQuantizer, CodeSet)
     case decoded
-    case scores
   }
 
   /// Makes codes ready to be searched. Cost: one pass over the codes.
@@ -39,14 +38,14 @@ public struct CodeSearch: Sendable {
     self.metric = metric
     self.codes = codes
     self.device = device
-    if let scored = quantizer as? any TableScored, scored.addsUp(metric), scored.packing.bits <= 8 {
-      way = .tables(
-        scored.codewordTables, try device.prepare(scored.packing.productCodes(codes)))
-    } else {
-      let isDecoded =
-        quantizer is any DecodedScored || metric == .cosine && quantizer is any TableScored
-      way = isDecoded ? .decoded : .scores
-    }
+    way =
+      if let scanned = quantizer as? any ScannedQuantizer, scanned.canScan {
+        .scan(
+          scanned,
+          try device.prepare(scanned.scanCodes(codes, metric: metric, around: nil)))
+      } else {
+        .decoded
+      }
   }
 
   /// The number of codes.
@@ -55,8 +54,8 @@ public struct CodeSearch: Sendable {
   /// Bytes kept for the search, on the device and on the host together.
   public var residentBytes: Int {
     switch way {
-    case .tables(_, let set): set.residentBytes + codes.bytes.count
-    case .decoded, .scores: codes.bytes.count
+    case .scan(_, let set): set.residentBytes + codes.bytes.count
+    case .decoded: codes.bytes.count
     }
   }
 
@@ -86,37 +85,29 @@ public struct CodeSearch: Sendable {
       let whole =
         isPrepared ? self : try CodeSearch(codes, of: quantizer, metric: metric, on: device)
       isPrepared = false
-      guard let selector else { return try whole.found(queries, k, control) }
-      let (some, ids) = try codes.selected(by: selector)
-      guard ids.count < codes.count else { return try whole.found(queries, k, control) }
-      let hits = try CodeSearch(some, of: quantizer, metric: metric, on: device)
-        .found(queries, k, control)
-      // Ids rise with rows, so ties stay in order.
-      return Neighbors(
-        queryCount: hits.queryCount, hitCount: hits.hitCount, ids: hits.ids.map { ids[Int($0)] },
-        scores: hits.scores, statistics: hits.statistics)
+      return try whole.found(queries, k, selector, control)
     }
   }
 
   /// Searches all codes, some queries at a time.
   private func found(
-    _ queries: Vectors, _ k: Int, _ control: RunControl
+    _ queries: Vectors, _ k: Int, _ selector: IDSelector?, _ control: RunControl
   ) throws(TesseraError) -> Neighbors {
     // Tables of 16 MB at a time: more is not faster, and new memory has to be cleared.
     let perQuery =
       switch way {
-      case .tables(let tables, _): tables.perQuery
+      case .scan(let scanned, _): scanned.scanEntries
       case .decoded: quantizer.dimension
-      case .scores: 1 << 14
       }
     let step = max(1, (1 << 22) / max(1, perQuery))
-    var found = Neighbors.none(queryCount: 0, hitCount: min(k, codeCount))
+    var found = Neighbors.none(
+      queryCount: 0, hitCount: min(k, selector?.count(in: 0..<Int64(codeCount)) ?? codeCount))
     for start in stride(from: 0, to: queries.count, by: step) {
       try StopSignal.check()
       let range = start..<min(start + step, queries.count)
       found.append(
         try nearest(
-          block: queries.rows(range), k, firstRow: start,
+          block: queries.rows(range), k, selector, firstRow: start,
           control.stage(
             "",
             Double(start) / Double(queries.count)...Double(range.upperBound)
@@ -126,15 +117,15 @@ public struct CodeSearch: Sendable {
   }
 
   private func nearest(
-    block queries: Vectors, _ k: Int, firstRow: Int, _ control: RunControl
+    block queries: Vectors, _ k: Int, _ selector: IDSelector?, firstRow: Int, _ control: RunControl
   ) throws(TesseraError) -> Neighbors {
     switch way {
-    case .tables(let maker, let set):
-      let tables = try maker.tables(
-        of: queries, metric: metric, on: device, firstRow: firstRow)
+    case .scan(let scanned, let set):
+      let own = try scanned.scanQueries(
+        queries, metric: metric, aroundCentroids: false, on: device, firstRow: firstRow)
       let found = try device.nearestCodes(
-        device.upload(tables, rows: queries.count, columns: maker.perQuery), in: set,
-        order: metric.order, k: k)
+        own.queries(queries.count, on: device), in: set, probing: own.probes, order: metric.order,
+        within: .k(k), only: selector)
       try control.report("search", done: 1)
       return found
     case .decoded:
@@ -146,67 +137,11 @@ public struct CodeSearch: Sendable {
           Vectors(decoded, dimension: quantizer.dimension), metric: metric,
           firstID: Int64(range.lowerBound))
         found = found.merged(
-          with: try device.nearest(queries, in: set, k: k), k: k, order: metric.order)
-        try control.report("search", done: Double(range.upperBound) / Double(codeCount))
-      }
-      return found
-    case .scores:
-      // Each block of codes is read once for all queries.
-      let step = max(1, (1 << 22) / queries.count)
-      var found = Neighbors.none(queryCount: queries.count)
-      for start in stride(from: 0, to: codeCount, by: step) {
-        try StopSignal.check()
-        let range = start..<min(start + step, codeCount)
-        let block = try codes.rows(range)
-        let scores = try device.upload(
-          quantizer.scores(of: queries, against: block, metric: metric, on: device),
-          rows: queries.count, columns: block.count)
-        found = found.merged(
-          with: try device.bestColumns(of: scores, order: metric.order, k: k, firstID: start),
-          k: k, order: metric.order)
+          with: try device.nearest(queries, in: set, k: k, only: selector), k: k,
+          order: metric.order)
         try control.report("search", done: Double(range.upperBound) / Double(codeCount))
       }
       return found
     }
-  }
-}
-
-extension Codes {
-  /// Returns the codes that `selector` selects, and their ids in rising order.
-  fileprivate func selected(
-    by selector: IDSelector
-  ) throws(TesseraError) -> (codes: Codes, ids: [Int64]) {
-    var ids: [Int64] = []
-    var selected: [UInt8] = []
-    let span = selector.span.clamped(to: 0..<Int64(count))
-    for start in stride(from: Int(span.lowerBound), to: Int(span.upperBound), by: 32) {
-      var mask = selector.mask32(from: Int64(start))
-      while mask != 0 {
-        let row = start + mask.trailingZeroBitCount
-        mask &= mask - 1
-        guard row < count else { break }
-        ids.append(Int64(row))
-        selected += bytes[row * byteCount..<(row + 1) * byteCount]
-      }
-    }
-    return (try Codes(selected, byteCount: byteCount), ids)
-  }
-}
-
-extension BitPacking {
-  /// Returns the codes as devices read them, those of other than 4 bits unpacked to bytes.
-  ///
-  /// - Precondition: at most 8 bits.
-  fileprivate func productCodes(_ codes: Codes) throws(TesseraError) -> ProductCodes {
-    bits == 4
-      ? try ProductCodes(codes.bytes, subspaceCount: perRow, bits: 4)
-      : try ProductCodes(byteNumbers(codes.bytes), subspaceCount: perRow, bits: 8)
-  }
-
-  /// One byte a number.
-  ///
-  /// - Precondition: at most 8 bits.
-  func byteNumbers(_ bytes: [UInt8]) -> [UInt8] {
-    bits == 8 ? bytes : unpack(bytes).map(UInt8.init(truncatingIfNeeded:))
   }
 }

@@ -118,23 +118,3 @@ public struct Codes: Sendable, Hashable {
       byteCount: byteCount)
   }
 }
-
-/// A quantizer whose scores are sums of table entries, one for each number of a code.
-protocol TableScored: Quantizer {
-  /// The order of a code's numbers in its bytes.
-  var packing: BitPacking { get }
-
-  /// Tells whether scores under `metric` are such sums and nothing else.
-  func addsUp(_ metric: Metric) -> Bool
-
-  /// Makes the tables of queries. Cost: one pass over the codebook.
-  var codewordTables: CodewordTables { get }
-}
-
-/// A quantizer whose scores are the canonical ones of decoded vectors, so that what is exact for
-/// vectors is exact for its codes.
-protocol DecodedScored: Quantizer {}
-
-extension ScalarQuantizer: DecodedScored {}
-extension ResidualQuantizer: DecodedScored {}
-extension LowRankQuantizer: DecodedScored {}

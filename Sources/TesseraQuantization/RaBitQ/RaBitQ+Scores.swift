@@ -15,7 +15,8 @@ extension RaBitQ {
   public func scores(
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float] {
-    try estimates(queries, codes, metric, confidence: nil, on: device).scores
+    try require(queries, "scores")
+    return try scannedScores(of: queries, against: codes, metric: metric, on: device)
   }
 
   /// Unbiased estimates of the scores between exact queries and coded vectors, and bounds on their
@@ -30,55 +31,30 @@ extension RaBitQ {
   /// The codes of one quantizer share a rotation: vectors that lie close together have nearly the
   /// same error, and leave their bounds together.
   ///
-  /// The product (x, q) is taken in whole numbers, with q rounded to 8 bits more than x has, or
-  /// more, and that rounding is part of the bound. Under inner product and cosine q is what the query
+  /// The product (x, q) is a Float32 sum of table entries (``CodeQueries``), the same bits on every
+  /// device, and its rounding is part of the bound. Under inner product and cosine q is what the query
   /// has at right angles to the center, so neither the rounding nor the error depends on whether the
-  /// query is long or short. Whole numbers make the same sums in any order,
-  /// so a device's fast products give the same bits everywhere.
+  /// query is long or short.
   ///
   /// - Parameter confidence: Standard deviations, about: 1.9 as in the paper leaves out 6 in 100
   ///   rotations, 3 less than 3 in 1000.
-  /// - Complexity: O(queries * codes * dimension) by ``Device/innerProducts(_:_:into:)``.
+  /// - Complexity: O(queries * codes * numbers of a code) look-ups.
   /// - Throws: `.invalidShape` for queries or codes that do not fit, `.nonFinite`,
   ///   `.invalidArgument` for a code that no vector has, and what the device throws.
   public func estimates(
     of queries: Vectors, against codes: Codes, metric: Metric, confidence: Double = 3,
     on device: any Device
   ) throws(TesseraError) -> ScoreEstimates {
-    try estimates(queries, codes, metric, confidence: confidence, on: device)
-  }
-
-  /// - Parameter confidence: nil for no bounds.
-  private func estimates(
-    _ queries: Vectors, _ codes: Codes, _ metric: Metric, confidence: Double?,
-    on device: any Device
-  ) throws(TesseraError) -> ScoreEstimates {
-    try require(queries, "scores")
+    let scores = try scores(of: queries, against: codes, metric: metric, on: device)
     let factors = try factors(of: codes)
-    let prepared = try RaBitQQueries(queries, metric, quantizer: self)
-    var scores = [Float](repeating: 0, count: queries.count * codes.count)
-    var bounds = confidence == nil ? [] : scores
-    // Products of about 16 MB at a time, and at most as many grid points.
-    let blockCodes = max(
-      1, min((4 << 20) / max(1, queries.count * prepared.limbs.count), (4 << 20) / dimension))
-    for start in stride(from: 0, to: codes.count, by: blockCodes) {
-      try StopSignal.check()
-      let block = start..<min(start + blockCodes, codes.count)
-      let products = try prepared.products(with: codes, block, of: self, on: device)
-      let workers = device.hostWorkers
-      try workers.updateEachRow(of: &scores, width: codes.count, minimum: 1) { query, scores in
-        prepared.forEachProduct(of: query, in: products) { offset, product in
-          scores[start + offset] = prepared.score(
-            metric, query, product, factors[start + offset])
-        }
-      }
-      guard let confidence else { continue }
-      try workers.updateEachRow(of: &bounds, width: codes.count, minimum: 1) { query, bounds in
-        for offset in 0..<block.count {
-          bounds[start + offset] = prepared.bound(
-            metric, query, factors[start + offset], squares: products.squares[offset],
-            confidence: confidence)
-        }
+    let prepared = (0..<queries.count).map { RaBitQQuery(queries.row($0), metric, self) }
+    let (_, squares) = try gridPoints(codes, 0..<codes.count, on: device)
+    let bounds: [Float] = try device.hostWorkers.makeEachRow(
+      queries.count, of: codes.count, minimum: 1
+    ) { query, bounds in
+      for code in factors.indices {
+        bounds[code] = prepared[query].bound(
+          metric, factors[code], squares: squares[code], confidence: confidence, self)
       }
     }
     return ScoreEstimates(scores: scores, bounds: bounds)

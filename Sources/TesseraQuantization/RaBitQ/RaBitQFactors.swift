@@ -45,6 +45,12 @@ struct RaBitQFactors: Sendable {
     scale > 0 ? min(1, Double(length) / (Double(scale) * squares.squareRoot())) : 1
   }
 
+  /// The length of the vector.
+  func vectorLength(centerSquares: Double) -> Double {
+    let length = Double(length)
+    return max(0, length * length + 2 * Double(centerProduct) + centerSquares).squareRoot()
+  }
+
   /// The multiple of the grid point that lies nearest to the vector.
   func nearestScale(squares: Double) -> Double {
     guard scale > 0 else { return 0 }

@@ -66,7 +66,7 @@ public struct RaBitQRecipe: QuantizerRecipe, Hashable {
 
 extension Vectors {
   /// Returns the mean of the rows: Float64 sums in row order, rounded once.
-  func mean() throws(TesseraError) -> [Float] {
+  package func mean() throws(TesseraError) -> [Float] {
     var sums = [Double](repeating: 0, count: dimension)
     let step = Swift.max(1, (64 << 10) / Swift.max(1, dimension))
     for start in stride(from: 0, to: count, by: step) {

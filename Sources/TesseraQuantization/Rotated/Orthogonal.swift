@@ -1,14 +1,17 @@
 import TesseraCompute
-import TesseraHost
+package import TesseraHost
 
 /// Matrices whose rows are at right angles and of unit length: rotations, and rotations that keep
 /// only some dimensions. Float64 in a fixed order. Throws where the call under way should end.
-enum Orthogonal {
-  /// A random rotation: `count` x `count`, row-major, every direction equally likely.
-  static func random(_ count: Int, seed: UInt64) throws(TesseraError) -> [Double] {
+package enum Orthogonal {
+  /// The first rows of a random rotation: `rows` x `columns`, row-major, every direction equally
+  /// likely.
+  package static func random(
+    rows: Int, columns: Int, seed: UInt64
+  ) throws(TesseraError) -> [Double] {
     var random = SplitMix64(seed: seed)
-    let rows = (0..<count * count).map { _ in Double(random.nextGaussian()) }
-    return try orthonormalized(rows, rows: count, columns: count)
+    let values = (0..<rows * columns).map { _ in Double(random.nextGaussian()) }
+    return try orthonormalized(values, rows: rows, columns: columns)
   }
 
   /// The matrix with orthonormal rows that is nearest to `matrix`, `rows` x `columns` with
@@ -61,7 +64,7 @@ enum Orthogonal {
   }
 
   /// a * b; a is `rows` x `inner`, b is `inner` x `columns`.
-  static func multiply(
+  package static func multiply(
     _ a: [Double], _ b: [Double], _ rows: Int, _ inner: Int, _ columns: Int
   ) throws(TesseraError) -> [Double] {
     var result: [Double] = []

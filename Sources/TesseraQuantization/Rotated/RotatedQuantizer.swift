@@ -4,7 +4,7 @@ public import TesseraCompute
 /// and equally hard, learnt together with the codewords, and a ``ProductQuantizer`` behind it.
 ///
 /// Rotations are canonical inner products, so codes are the same bits on every device.
-public struct RotatedQuantizer: TableScored {
+public struct RotatedQuantizer: ScannedQuantizer {
   /// `rotated-product`.
   public static let kind = "rotated-product"
 
@@ -54,37 +54,49 @@ public struct RotatedQuantizer: TableScored {
     }
   }
 
-  /// Returns asymmetric scores by tables, of rotated queries. Where the rotation drops dimensions,
-  /// what a query has there is added to distances. Under cosine codes are decoded.
+  /// Returns asymmetric scores by tables, of rotated queries, as ``product`` has them. Where the
+  /// rotation drops dimensions, what a query has there is added to distances.
   public func scores(
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float] {
     try requireQueries(queries)
-    guard metric != .cosine else {
+    try requireOwn(codes)
+    guard canScan else {
       return try decodedScores(of: queries, against: codes, metric: metric, on: device)
     }
-    let rotated = try rotation.apply(to: queries, on: device, "scores: queries")
-    var scores = try product.scores(
-      of: Vectors(rotated, dimension: rotatedDimension), against: codes, metric: metric, on: device)
-    guard rotatedDimension < dimension, metric == .squaredL2 else { return scores }
-    for query in 0..<queries.count {
+    return try scannedScores(of: queries, against: codes, metric: metric, on: device)
+  }
+
+  package var canScan: Bool { product.canScan }
+  package var scanEntries: Int { product.scanEntries }
+  package var scanCenter: [Float]? { nil }
+
+  package func scanCodes(
+    _ codes: Codes, metric: Metric, around centroids: ListedCentroids?
+  ) throws(TesseraError) -> ProductCodes {
+    try product.scanCodes(codes, metric: metric, around: centroids, after: rotation)
+  }
+
+  package func scanQueries(
+    _ queries: Vectors, metric: Metric, aroundCentroids: Bool, on device: any Device, firstRow: Int
+  ) throws(TesseraError) -> ScanQueries {
+    let rotated = try Vectors(
+      rotation.apply(to: queries, on: device, "scores: queries"), dimension: rotatedDimension)
+    let own =
+      metric == .cosine
+      ? try Vectors(
+        UnitLength.scaled(queries.widened(), dimension: dimension), dimension: dimension) : queries
+    let maker = CodewordTables(product, after: rotation)
+    let scan = try product.scanQueries(
+      metric == .cosine ? own : queries, metric: metric == .cosine ? .innerProduct : metric,
+      aroundCentroids: aroundCentroids, maker, on: device, firstRow: firstRow)
+    guard rotatedDimension < dimension, metric == .squaredL2, !aroundCentroids else { return scan }
+    let terms = (0..<queries.count).map { query in
       let whole = FixedOrder.squares(queries.row(query).span)
-      let kept = FixedOrder.squares(rotated.span.extracting(.row(query, of: rotatedDimension)))
-      for index in query * codes.count..<(query + 1) * codes.count {
-        scores[index] = Float(Double(scores[index]) + max(0, whole - kept))
-      }
+      return Float(max(0, whole - FixedOrder.squares(rotated.row(query).span)))
     }
-    return scores
+    return ScanQueries(scan.tables, terms: terms)
   }
-
-  var packing: BitPacking { product.packing }
-
-  /// Distances need what the query has where the rotation drops dimensions.
-  func addsUp(_ metric: Metric) -> Bool {
-    product.addsUp(metric) && (metric == .innerProduct || rotatedDimension == dimension)
-  }
-
-  var codewordTables: CodewordTables { CodewordTables(product, after: rotation) }
 
   /// Holds the rotation and the arrays of the inner quantizer.
   public var arrays: [String: StoredArray] {

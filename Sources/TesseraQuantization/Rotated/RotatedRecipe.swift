@@ -65,6 +65,29 @@ public struct RotatedRecipe: CodewordRecipe, Hashable {
   private func trained(
     _ points: Vectors, on device: any Device, _ control: RunControl
   ) throws(TesseraError) -> TrainedQuantizer {
+    let (search, sample) = try search(points, on: device, control.stage("", 0...0.8))
+    let layout = layout(points)
+    let rotated = try search.rotation.apply(
+      to: Vectors(sample.rows, dimension: points.dimension), on: device, "train")
+    let codewords = try product.codewords(
+      layout.padded(rotated), layout, from: search.codewordsOfWholePoints(),
+      iterations: options.iterations, on: device, control.stage("", 0.8...0.95))
+    let quantizer = RotatedQuantizer(
+      self, ProductQuantizer(product, layout, codewords: codewords), search.rotation)
+    return try TrainedQuantizer.measured(quantizer, on: points, device, control, sample.notes)
+  }
+
+  /// Finds the rotation alone, as ``train(_:on:control:)`` does before it finds the codewords.
+  package func rotation(
+    of points: Vectors, on device: any Device, control: RunControl
+  ) throws(TesseraError) -> (map: LinearMap, notes: [TrainingNote]) {
+    let (search, sample) = try search(points, on: device, control)
+    return (search.rotation, sample.notes)
+  }
+
+  private func search(
+    _ points: Vectors, on device: any Device, _ control: RunControl
+  ) throws(TesseraError) -> (RotationSearch, sample: (rows: [Float], notes: [TrainingNote])) {
     let kept = rotatedDimension ?? points.dimension
     guard kept <= points.dimension, kept >= product.subspaceCount, rotationCount >= 1 else {
       throw .badSpecification(
@@ -74,22 +97,21 @@ public struct RotatedRecipe: CodewordRecipe, Hashable {
     }
     let sample = try options.sample(
       points, codewordCount: 1 << product.bits, for: specification)
-    let layout = SubspaceLayout(dimension: kept, count: product.subspaceCount)
     let rows = try Vectors(sample.rows, dimension: points.dimension)
     var search = try RotationSearch(
-      product, layout, rows.everyNth(max(1, rows.count / Self.rotationSample)), on: device)
+      product, layout(points), rows.everyNth(max(1, rows.count / Self.rotationSample)), on: device)
     for round in 1...rotationCount {
       try search.improve()
       try control.report(
-        "rotation \(round) of \(rotationCount)", done: 0.8 * Double(round) / Double(rotationCount))
+        "rotation \(round) of \(rotationCount)", done: Double(round) / Double(rotationCount))
     }
-    let rotated = try search.rotation.apply(to: rows, on: device, "train")
-    let codewords = try product.codewords(
-      layout.padded(rotated), layout, from: search.codewordsOfWholePoints(),
-      iterations: options.iterations, on: device, control.stage("", 0.8...0.95))
-    let quantizer = RotatedQuantizer(
-      self, ProductQuantizer(product, layout, codewords: codewords), search.rotation)
-    return try TrainedQuantizer.measured(quantizer, on: points, device, control, sample.notes)
+    return (search, sample)
+  }
+
+  /// The subspaces of rotated points.
+  private func layout(_ points: Vectors) -> SubspaceLayout {
+    SubspaceLayout(
+      dimension: rotatedDimension ?? points.dimension, count: product.subspaceCount)
   }
 
   /// A rotation has fewer numbers to find than the codewords; this many points are plenty.

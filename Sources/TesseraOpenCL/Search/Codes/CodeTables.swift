@@ -45,8 +45,7 @@ struct CodeTables {
   ) {
     let columns = subspaceCount * codewords
     var entries = [UInt8](
-      repeating: 0, count: CodeGroups(count: 0, subspaceCount: subspaceCount, bits: bits).tableBytes
-    )
+      repeating: 0, count: CodeGroups.tableBytes(subspaceCount: subspaceCount, bits: bits))
     tables.withUnsafeBufferPointer { tables in
       while (queryCount + 1) * columns <= tables.count,
         let rounded = entries.withUnsafeMutableBufferPointer({ entries in

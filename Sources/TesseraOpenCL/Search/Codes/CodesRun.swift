@@ -18,6 +18,7 @@ struct CodesRun: CertifiedSearch {
   var growth: Int { LaunchKnob.growth.defaultValue }
   var visitedPanels: [Int] { codes.segments.map(\.panelCount) }
   var scoresOnDevice: Bool { true }
+  var ranks: RowRanks? { codes.ranks }
 
   /// Finds the hits of every query, which `rounded` has.
   func search(_ rounded: CodeTables) throws(TesseraError) -> BatchReport {
@@ -105,7 +106,8 @@ struct CodesMemory {
       // launch lets several times as many pass as the hits it adds.
       lists = SearchLists.Size(
         device, queryCount: queryCount, queryBytes: tableBytes + 2 * 4,
-        rowCount: scan.layout.count, hitCount: hitCount, entriesPerHit: 32, limits: limits)
+        rowCount: scan.layout.layout.placeCount, hitCount: hitCount, entriesPerHit: 32,
+        limits: limits)
       // Tables fill blocks of queries.
       byteCount =
         lists.byteCount + scan.tableBytes(queryCount: lists.queryCount)

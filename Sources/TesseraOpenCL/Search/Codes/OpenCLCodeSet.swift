@@ -5,23 +5,28 @@ internal import TesseraCompute
 /// Safe to share: nothing changes after `init`.
 final class OpenCLCodeSet: CodeSet, @unchecked Sendable {
   struct Segment: Sendable {
-    /// The rows it holds, of the whole set; the first is one of a group.
+    /// The places it holds, of the whole set; the first is one of a group.
     let rows: Range<Int>
     let bytes: OpenCLStorage
+    /// A scale and an offset for each place; nil where codes have neither.
+    let factors: OpenCLStorage?
 
     var panelCount: Int { SearchPanels.panelCount(rows.count) }
   }
 
+  /// The order in which rows are stored.
+  let layout: CodeGroups
   let segments: [Segment]
   /// Two zeros for each 32 rows, which all have the same bound.
   let panelLengths: OpenCLStorage
+  /// The ranks of the rows at all places; nil if those are the places.
+  let ranks: RowRanks?
 
   /// Cost: one pass over the codes, and a run of them at a time in the host's memory.
   init(
-    _ codes: ProductCodes, on device: OpenCLDevice, limits: SearchLimits
+    _ codes: ProductCodes, in lists: RowLists, on device: OpenCLDevice, limits: SearchLimits
   ) throws(TesseraError) {
-    let layout = CodeGroups(
-      count: codes.count, subspaceCount: codes.subspaceCount, bits: codes.bits)
+    let layout = CodeGroups(lists, subspaceCount: codes.subspaceCount, bits: codes.bits)
     let groupBytes = layout.groupBytes
     let segmentGroups = max(1, device.segmentBytes(limits) / groupBytes)
     let stagedGroups = max(1, limits.stagingBytes / groupBytes)
@@ -38,20 +43,48 @@ final class OpenCLCodeSet: CodeSet, @unchecked Sendable {
         }
         try device.context.write(packed, to: bytes, from: (start - first) * groupBytes)
       }
-      let rows = first * layout.rows..<min(groups.upperBound * layout.rows, codes.count)
-      segments.append(Segment(rows: rows, bytes: bytes))
+      let rows =
+        first * layout.rows..<min(groups.upperBound * layout.rows, layout.layout.placeCount)
+      segments.append(
+        Segment(
+          rows: rows, bytes: bytes, factors: try layout.factors(of: codes, groups, on: device)))
     }
-    let lengths = 2 * SearchPanels.panelCount(codes.count)
+    let lengths = 2 * SearchPanels.panelCount(layout.layout.placeCount)
     panelLengths = try device.reserve(lengths, of: Float.self)
     try device.context.write([Float](repeating: 0, count: lengths), to: panelLengths)
+    ranks =
+      layout.layout.hasGaps || lists.ids.ranks != nil
+      ? try RowRanks(layout.layout, on: device) : nil
+    self.layout = layout
     self.segments = segments
-    super.init(codes)
+    super.init(codes, in: lists)
   }
 
   override var residentBytes: Int {
-    segments.reduce(panelLengths.byteCount) { $0 + $1.bytes.byteCount }
+    segments.reduce(panelLengths.byteCount + (ranks?.byteCount ?? 0)) {
+      $0 + $1.bytes.byteCount + ($1.factors?.byteCount ?? 0)
+    }
   }
 
-  /// The order in which rows are stored.
-  var layout: CodeGroups { CodeGroups(count: count, subspaceCount: subspaceCount, bits: bits) }
+  var hasFactors: Bool { segments.contains { $0.factors != nil } }
+}
+
+extension CodeGroups {
+  /// A scale and an offset for each place of some groups; nil where codes have neither.
+  fileprivate func factors(
+    of codes: ProductCodes, _ groups: Range<Int>, on device: OpenCLDevice
+  ) throws(TesseraError) -> OpenCLStorage? {
+    guard codes.scales != nil || codes.offsets != nil else { return nil }
+    var numbers = [Float](repeating: 0, count: 2 * groups.count * rows)
+    for group in groups {
+      let first = (group - groups.lowerBound) * rows
+      for (place, row) in layout.rows(of: group).enumerated() {
+        numbers[2 * (first + place)] = codes.scales?[row] ?? 1
+        numbers[2 * (first + place) + 1] = codes.offsets?[row] ?? 0
+      }
+    }
+    let factors = try device.reserve(numbers.count, of: Float.self)
+    try device.context.write(numbers, to: factors)
+    return factors
+  }
 }

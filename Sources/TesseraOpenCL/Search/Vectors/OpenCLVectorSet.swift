@@ -63,7 +63,7 @@ struct RowRanks: Sendable {
     var ranks = [UInt32](repeating: 0, count: placeCount)
     var places = [UInt32](repeating: 0, count: rowCount)
     for list in 0..<layout.lists.count {
-      let first = layout.panels(of: list).lowerBound * PanelLayout.panelRows
+      let first = layout.panels(of: list).lowerBound * layout.panelRows
       for (index, row) in layout.lists[list].enumerated() {
         let rank = ids.rank(of: row)
         ranks[first + index] = UInt32(rank)
