@@ -51,6 +51,14 @@ struct FAISSFixture {
     "pq4": "PQ4x4", "ivf-pq4": "IVF4,PQ4x4", "ivf-pq4-ip": "IVF4,PQ4x4",
     "refined-sq8": "SQ8,RFlat", "refined-ivf-pq4-ip": "IVF4,PQ4x4,RFlat",
   ]
+  /// Files with transforms.
+  static let ofTransforms = [
+    "pca-flat": "PCA4,Flat", "pca-flat-ip": "Center,PCA4,Flat", "pcar-ivf-flat": "PCAR6,IVF4,Flat",
+    "rr-norm-flat-ip": "RR4,L2norm,Flat", "center-flat-ip": "Center,Flat",
+    "opq-pq4": "OPQ4_4,PQ4x4", "map-opq-ivf-pq4": "OPQ2,IVF4,PQ2x4",
+    "refined-opq-ivf-pq4": "OPQ4,IVF4,PQ4x4,RFlat",
+  ]
   static let all = ofRows.merging(ofCodes) { first, _ in first }
+    .merging(ofTransforms) { first, _ in first }
   static var names: [String] { all.keys.sorted() }
 }

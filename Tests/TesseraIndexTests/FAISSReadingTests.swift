@@ -41,7 +41,8 @@ struct FAISSReadingTests {
   @Test(
     "with parts that Tessera has no word for are refused by name",
     arguments: [
-      ("pretransform", "IxPT"), ("pq-fast-scan", "IPfs"), ("ivf-pq-fast-scan", "IwPf"),
+      ("whitened", "PCAW"), ("hadamard", "HRot"),
+      ("itq", "Viqt"), ("pq-fast-scan", "IPfs"), ("ivf-pq-fast-scan", "IwPf"),
       ("hnsw", "IHNf"), ("rabitq", "Ixrq"), ("ivf-rabitq", "Iwrq"), ("residual", "IxRq"),
       ("ivf-sq8-rows", "by_residual"), ("l1", "metric 2"), ("untrained", "not trained"),
       ("binary", "IBxF"),

@@ -53,7 +53,11 @@ struct FAISSWritingTests {
   @Test(
     "hold indexes that were built here",
     arguments: [Metric.squaredL2, .innerProduct],
-    ["Flat", "IVF24,Flat", "IVF24,SQ8", "SQ4", "IVF24,PQ6x4fs,RFlat", "PQ6x8", "SQ8,RFlat"])
+    [
+      "Flat", "IVF24,Flat", "IVF24,SQ8", "SQ4", "IVF24,PQ6x4fs,RFlat", "PQ6x8", "SQ8,RFlat",
+      "PCA6,IVF24,Flat", "PCAR6,Flat,RFlat", "OPQ3_6,IVF24,PQ3x4,RFlat", "RR,SQ8",
+      "Center,L2norm,Flat",
+    ])
   func built(_ metric: Metric, _ specification: String) throws {
     let input = try IndexCase(metric, rows: 700)
     let device = try Subject.cpu()
@@ -63,6 +67,7 @@ struct FAISSWritingTests {
     let back = try IndexFile.open(folder("built.faiss"))
     let want = try IndexSearch(index, on: device).nearest(input.queries, k: 10, effort: .all)
     let found = try IndexSearch(back, on: device).nearest(input.queries, k: 10, effort: .all)
+    #expect(back.specification.description == index.specification.description)
     #expect(found.neighbors.ids == want.neighbors.ids)
     #expect(found.neighbors.scores == want.neighbors.scores)
   }

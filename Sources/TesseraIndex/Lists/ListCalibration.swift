@@ -30,16 +30,22 @@ extension Index {
     guard let coarse, count > 0, !isMeasured else { return self }
     return try control.steer(on: device) { device throws(TesseraError) -> Index in
       let rows: Vectors
-      if let originals { rows = originals } else { rows = try decoded(0..<count, on: device) }
+      if let originals {
+        rows = try transforms.apply(to: originals, on: device, "measure lists")
+      } else {
+        rows = try decoded(0..<count, on: device)
+      }
       try control.report("measure lists", done: 0.1)
       let lists = ListCalibration(
-        rows: rows, lists: lists, centroids: coarse.centroids, metric: metric)
+        rows: rows, given: originals ?? rows, lists: lists, centroids: coarse.centroids,
+        metric: metric)
       let radius = try lists.radius(on: device)
       try control.report("measure lists", done: 0.3)
       let recall = try lists.recall(on: device)
       try control.report("measure lists", done: 1)
       return Index(
-        specification, metric: metric, dimension: dimension, lists: self.lists,
+        specification, metric: metric, dimension: dimension, transforms: transforms,
+        lists: self.lists,
         coarse: CoarseLists(centroids: coarse.centroids, radius: radius, recall: recall),
         content: content, originals: originals, file: file)
     }
@@ -49,6 +55,8 @@ extension Index {
 /// Measures lists by the rows in them.
 private struct ListCalibration {
   let rows: Vectors
+  /// The rows as they were given, as far as the index still has them.
+  let given: Vectors
   let lists: RowLists
   let centroids: Vectors
   let metric: Metric
@@ -81,7 +89,7 @@ private struct ListCalibration {
     let places = Set((0..<Self.sampleSize).map { $0 * rows.count / Self.sampleSize }).sorted()
     let queries = try rows.gathered(places)
     let found = try device.nearest(
-      queries, in: device.prepare(rows, metric: metric), k: Self.neighbors + 1)
+      given.gathered(places), in: device.prepare(given, metric: metric), k: Self.neighbors + 1)
     let coarse = try device.nearest(
       queries, in: device.prepare(centroids, metric: metric), k: centroids.count)
     var listOfRow = [Int](repeating: 0, count: rows.count)

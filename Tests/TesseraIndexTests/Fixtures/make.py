@@ -53,6 +53,10 @@ def sparse_lists():
     return index
 
 
+def centered(metric):
+    return faiss.IndexPreTransform(faiss.CenteringTransform(DIMENSION), coarse(metric))
+
+
 def mapped(kind):
     index = factory("IVF4,Flat")
     index.train(ROWS)
@@ -72,8 +76,15 @@ def fill(index, ids=None, rows=ROWS):
     return index
 
 
-def refined(specification, metric="l2"):
-    index = fill(factory(specification, metric))
+def rotated(specification):
+    """The rotation is trained with codes of 8 bits, which takes more rows."""
+    index = factory(specification)
+    index.train(points(300, 4))
+    return index
+
+
+def refined(index):
+    fill(index)
     index.k_factor = 12  # all rows are scored again
     return index
 
@@ -109,13 +120,23 @@ INDEXES = {
     "pq4": lambda: fill(factory("PQ4x4np")),
     "ivf-pq4": lambda: fill(factory("IVF4,PQ4x4np"), IDS),
     "ivf-pq4-ip": lambda: fill(factory("IVF4,PQ4x4np", "ip")),
-    "refined-sq8": lambda: refined("SQ8,RFlat"),
-    "refined-ivf-pq4-ip": lambda: refined("IVF4,PQ4x4np,RFlat", "ip"),
+    "pca-flat": lambda: fill(factory("PCA4,Flat")),
+    "pca-flat-ip": lambda: fill(factory("PCA4,Flat", "ip")),
+    "pcar-ivf-flat": lambda: fill(factory("PCAR6,IVF4,Flat"), IDS),
+    "rr-norm-flat-ip": lambda: fill(factory("RR4,L2norm,Flat", "ip")),
+    "center-flat-ip": lambda: fill(centered("ip")),
+    "opq-pq4": lambda: fill(rotated("OPQ4_4,PQ4x4np")),
+    "map-opq-ivf-pq4": lambda: fill(rotated("IDMap,OPQ2,IVF4,PQ2x4np"), IDS),
+    "refined-opq-ivf-pq4": lambda: refined(rotated("OPQ4,IVF4,PQ4x4np,RFlat")),
+    "refined-sq8": lambda: refined(factory("SQ8,RFlat")),
+    "refined-ivf-pq4-ip": lambda: refined(factory("IVF4,PQ4x4np,RFlat", "ip")),
 }
 
 # Of these only the refusal is of interest.
 REFUSED = {
-    "pretransform": lambda: fill(factory("PCA4,Flat")),
+    "whitened": lambda: fill(factory("PCAW4,Flat")),
+    "hadamard": lambda: fill(factory("HR,Flat")),
+    "itq": lambda: fill(factory("ITQ4,Flat")),
     "pq-fast-scan": lambda: fill(factory("PQ4x4fs")),
     "ivf-pq-fast-scan": lambda: fill(factory("IVF4,PQ4x4fs")),
     "hnsw": lambda: fill(factory("HNSW4,Flat")),
@@ -135,6 +156,8 @@ def widen(index):
         inner = faiss.downcast_index(inner.index)
     if isinstance(inner, faiss.IndexRefine):
         inner = faiss.downcast_index(inner.base_index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        inner = faiss.downcast_index(inner.index)
     if isinstance(inner, faiss.IndexIVF):
         inner.nprobe = inner.nlist
 

@@ -8,7 +8,8 @@ package import TesseraHost
 ///     try FAISSFile(index).write(to: "new.faiss")
 ///
 /// Rows (`IxF2`, `IxFI`), scalar and product codes (`IxSQ`, `IxPq`), lists of each (`IwFl`, `IwSq`,
-/// `IwPQ`), ids (`IxMp`, `IxM2`) and refinement by rows (`IxRF`) are read and written, as faiss-cpu
+/// `IwPQ`), ids (`IxMp`, `IxM2`), refinement by rows (`IxRF`) and transforms (`IxPT` of `Pcam`, `LTra`,
+/// `rrot`, `VCnt` and `VNrm`) are read and written, as faiss-cpu
 /// 1.15.1 writes them; everything else is refused by name.
 public struct FAISSFile: Sendable {
   /// The index. Where it has lists, nobody has measured them: ``Index/measured(on:control:)``.

@@ -23,30 +23,37 @@ extension FAISSPart {
       originals = flat.rows
       part = base
     }
+    var chain: [FAISSTransform] = []
+    if case .transformed(_, let transforms, let inner) = part {
+      chain = transforms
+      part = inner
+    }
+    let surroundings = Surroundings(
+      dimension: header.dimension, chain: chain, ids: given, originals: originals)
     switch part {
     case .flat(let flat):
-      return try Self.index(flat.header, .rows, flat.rows, ids: given, originals)
+      return try Self.index(flat.header, .rows, flat.rows, surroundings)
     case .codes(let codes):
-      return try Self.index(codes.header, codes.coder, codes.codes, ids: given, originals)
-    case .lists(let lists): return try lists.index(ids: given, originals)
-    case .idMap, .refined:
+      return try Self.index(codes.header, codes.coder, codes.codes, surroundings)
+    case .lists(let lists): return try lists.index(surroundings)
+    case .idMap, .transformed, .refined:
       throw Self.unsupported(
-        "\(part.header.name) lies inside \(header.name); put the ids outside and RFlat inside: "
-          + "IDMap(Refine(index))")
+        "\(part.header.name) lies inside \(header.name); put the ids outside, then RFlat, then "
+          + "transforms: IDMap(Refine(PreTransform(index)))")
     }
   }
 
   private static func index(
-    _ header: FAISSHeader, _ coder: FAISSCoder, _ rows: Vectors, ids: [Int64]?,
-    _ originals: Vectors?
+    _ header: FAISSHeader, _ coder: FAISSCoder, _ rows: Vectors, _ around: Surroundings
   ) throws(TesseraError) -> Index {
     let (content, kept) = try coder.content(rows)
-    let map = try ids.map { ids throws(TesseraError) in try own(ids) }
+    let map = try around.ids.map { ids throws(TesseraError) in try own(ids) }
+    let transforms = try around.transforms(header.metric, before: coder)
+    let specification = try around.specification(transforms, lists: nil, kept)
     return Index(
-      IndexSpecification(content: kept, refines: originals != nil && kept.isOfCodes),
-      metric: header.metric, dimension: header.dimension,
+      specification, metric: header.metric, dimension: around.dimension, transforms: transforms,
       lists: RowLists(one: map ?? .consecutive(count: header.count)), coarse: nil,
-      content: content, originals: kept.isOfCodes ? originals : nil)
+      content: content, originals: specification.refines ? around.originals : nil)
   }
 
   static func unsupported(_ problem: String) -> TesseraError {
@@ -63,22 +70,48 @@ extension FAISSPart {
   }
 }
 
-extension IndexSpecification.Content {
-  var isOfCodes: Bool { if case .codes = self { true } else { false } }
+/// What lies around rows, codes or lists.
+struct Surroundings {
+  /// Numbers of a row as it was given.
+  let dimension: Int
+  let chain: [FAISSTransform]
+  /// The id of each row; nil where rows are numbered, or lists hold ids.
+  let ids: [Int64]?
+  /// The rows as they were given, by their numbers.
+  let originals: Vectors?
+
+  func transforms(
+    _ metric: Metric, before coder: FAISSCoder
+  ) throws(TesseraError) -> [Transform] {
+    var all: [Transform] = []
+    for next in chain { all += try next.transforms(metric, before: coder) }
+    return all
+  }
+
+  /// The specification of the whole. Hits among rows as they were given are not scored again.
+  func specification(
+    _ transforms: [Transform], lists: Int?, _ kept: IndexSpecification.Content
+  ) throws(TesseraError) -> IndexSpecification {
+    let specification = IndexSpecification(
+      transforms: transforms.map(\.recipe), listCount: lists, content: kept,
+      refines: originals != nil
+    ).canonical
+    _ = try specification.keptDimension(of: dimension)
+    return specification
+  }
 }
 
 extension FAISSLists {
-  /// - Parameters:
-  ///   - given: The id of each row that the lists number from 0; nil where they hold the ids themselves.
-  ///   - originals: The rows by those numbers.
-  func index(ids given: [Int64]?, _ originals: Vectors?) throws(TesseraError) -> Index {
+  func index(_ around: Surroundings) throws(TesseraError) -> Index {
     guard case .flat(let coarse) = coarse else {
       throw FAISSPart.unsupported("lists without centroids")
     }
     let (content, kept) = try keptContent()
+    let transforms = try around.transforms(header.metric, before: coder)
+    let specification = try around.specification(transforms, lists: sizes.count, kept)
     var map = try FAISSPart.own(ids)
     var order: [Int] = []
-    if given != nil || originals != nil {
+    if around.ids != nil || around.originals != nil {
       guard map.areRowNumbers else {
         throw FAISSPart.unsupported(
           "the lists of \(header.name) do not number their rows from 0, as the part around them needs; "
@@ -86,17 +119,15 @@ extension FAISSLists {
       }
       order = ids.map { Int($0) }
     }
-    if let given { map = try FAISSPart.own(order.map { given[$0] }) }
+    if let given = around.ids { map = try FAISSPart.own(order.map { given[$0] }) }
     var starts = [0]
     for size in sizes { starts.append(starts[starts.count - 1] + size) }
+    let originals = specification.refines ? around.originals : nil
     return Index(
-      IndexSpecification(
-        listCount: sizes.count, content: kept, refines: originals != nil && kept.isOfCodes),
-      metric: header.metric, dimension: header.dimension,
+      specification, metric: header.metric, dimension: around.dimension, transforms: transforms,
       lists: try RowLists(starts: starts, ids: map),
       coarse: CoarseLists(unmeasured: coarse.rows), content: content,
-      originals: kept.isOfCodes
-        ? try originals.map { rows throws(TesseraError) in try rows.gathered(order) } : nil)
+      originals: try originals.map { rows throws(TesseraError) in try rows.gathered(order) })
   }
 
   /// What the lists keep. Codes of whole rows are read where a code is a row of numbers as they are.

@@ -13,7 +13,6 @@ extension FAISSPart {
         "FAISS has no cosine; scale the rows to unit length, build the index with --metric ip, and "
           + "scale queries alike")
     }
-    try Self.requireKnownParts(index)
     let ids = index.lists.ids
     // Rows that are looked up by their number need the numbers 0, 1, 2 and so on inside.
     let refines = index.originals != nil
@@ -21,6 +20,10 @@ extension FAISSPart {
     let isNumbered = index.coarse == nil ? ids.first == 0 || ids.count == 0 : ids.areRowNumbers
     let inner = numbersRows && !isNumbered ? IDMap.consecutive(count: ids.count) : ids
     var part = try Self.base(index, ids: inner, probes: probes)
+    if !index.transforms.isEmpty {
+      part = .transformed(
+        Self.header("IxPT", index), index.transforms.map(FAISSTransform.init), part)
+    }
     if let originals = index.originals {
       let rows =
         try inner.ranks == nil
@@ -36,21 +39,17 @@ extension FAISSPart {
     self = part
   }
 
-  /// Parts of a specification that are not read here have no counterpart in what is written.
-  private static func requireKnownParts(_ index: Index) throws(TesseraError) {
-    let known = IndexSpecification(
-      listCount: index.coarse == nil ? nil : index.listCount,
-      content: index.specification.content, refines: index.originals != nil)
-    guard known.description == index.specification.description else {
-      throw unsupported(
-        "\"\(index.specification)\" has parts before its lists that are not written to FAISS files; "
-          + "build \"\(known)\" from rows that were changed already")
-    }
-  }
-
+  /// The header of what takes rows as they were given.
   private static func header(_ name: String, _ index: Index) -> FAISSHeader {
     FAISSHeader(
       name: name, dimension: index.dimension, count: index.count, metric: index.metric)
+  }
+
+  /// The header of what takes transformed rows.
+  private static func innerHeader(_ name: String, _ index: Index) -> FAISSHeader {
+    var header = header(name, index)
+    header.dimension = index.keptDimension
+    return header
   }
 
   private static func flatHeader(_ metric: Metric, _ rows: Vectors) -> FAISSHeader {
@@ -68,14 +67,14 @@ extension FAISSPart {
       case .rows:
         return .flat(FAISSFlat(header: flatHeader(index.metric, rows), rows: rows))
       case .scalar:
-        return .codes(FAISSCodes(header: header("IxSQ", index), coder: coder, codes: rows))
+        return .codes(FAISSCodes(header: innerHeader("IxSQ", index), coder: coder, codes: rows))
       case .product(let quantizer):
         // As FAISS sets it: beyond the bits of a code, so that no code is left out.
         let search = FAISSCodes.ProductSearch(
           hammingThreshold: Int32(quantizer.bits * quantizer.subspaceCount + 1))
         return .codes(
           FAISSCodes(
-            header: header("IxPq", index), coder: coder, codes: rows, productSearch: search))
+            header: innerHeader("IxPq", index), coder: coder, codes: rows, productSearch: search))
       }
     }
     let name =
@@ -88,7 +87,7 @@ extension FAISSPart {
     let residuals = if case .rows = coder { false } else { true }
     return .lists(
       FAISSLists(
-        header: header(name, index), probes: probes,
+        header: innerHeader(name, index), probes: probes,
         coarse: .flat(
           FAISSFlat(
             header: flatHeader(index.metric, coarse.centroids), rows: coarse.centroids)),

@@ -11,6 +11,8 @@ indirect enum FAISSPart: Sendable {
   case lists(FAISSLists)
   /// `IxMp`, `IxM2`: an id for each row of another index.
   case idMap(FAISSHeader, [Int64], of: FAISSPart)
+  /// `IxPT`: changes of rows, and an index of changed rows.
+  case transformed(FAISSHeader, [FAISSTransform], FAISSPart)
   /// `IxRF`: an index, and the rows that its hits are scored by again.
   case refined(FAISSHeader, FAISSPart, by: FAISSPart, factor: Float)
 
@@ -20,6 +22,7 @@ indirect enum FAISSPart: Sendable {
     case .codes(let part): part.header
     case .lists(let part): part.header
     case .idMap(let header, _, _): header
+    case .transformed(let header, _, _): header
     case .refined(let header, _, _, _): header
     }
   }

@@ -4,9 +4,9 @@ extension FAISSReader {
   static func reason(_ name: String) -> String? {
     let flat = "rebuild it as IVF<lists>,Flat from its rows"
     return switch name {
-    case "IxPT":
-      "IndexPreTransform, is not read; apply the transform to rows and queries first, and write the "
-        + "index inside it (faiss.downcast_index(index.index))"
+    case "HRot", "RmDT", "Viqm", "Viqt", "PcAm", "PCAm":
+      "a transform, is not read; apply it to rows and queries first, and write the index inside it "
+        + "(faiss.downcast_index(index.index))"
     case "IPfs": "IndexPQFastScan, is not read; build PQ<m>x4 in the place of PQ<m>x4fs"
     case "IwPf": "IndexIVFPQFastScan, is not read; build IVF<lists>,PQ<m>x4 in its place"
     case "Ixrq", "Ixrr", "Irfn", "Iwrq", "Iwrr", "Iwrn":

@@ -4,7 +4,7 @@ internal import TesseraHost
 /// Reads the parts of a FAISS file. The layouts are those that faiss-cpu 1.15.1 writes; the format has
 /// no version of its own.
 struct FAISSReader: ~Copyable {
-  private var source: FAISSSource
+  var source: FAISSSource
 
   /// Reads the whole file.
   ///
@@ -41,6 +41,7 @@ struct FAISSReader: ~Copyable {
       }
       try requireAlike(header, inner.header)
       return .idMap(header, ids, of: inner)
+    case "IxPT": return try transformed(depth)
     case "IxRF":
       let header = try header(name)
       let base = try part(depth: depth + 1)
@@ -59,6 +60,34 @@ struct FAISSReader: ~Copyable {
       }
       throw source.unsupported("\(name), \(reason)")
     }
+  }
+
+  private mutating func transformed(_ depth: Int) throws(TesseraError) -> FAISSPart {
+    let header = try header("IxPT")
+    let count = try source.integer(Int32.self, "the number of transforms")
+    guard (0...Int32(Self.deepest)).contains(count) else {
+      throw source.malformed("there are \(count) transforms, more than \(Self.deepest)")
+    }
+    var chain: [FAISSTransform] = []
+    var dimension = header.dimension
+    for _ in 0..<count {
+      let next = try transform()
+      guard next.inputs == dimension else {
+        throw source.malformed(
+          "\(next.name) changes \(next.inputs) dimensions, and gets \(dimension)")
+      }
+      dimension = next.outputs
+      chain.append(next)
+    }
+    let inner = try part(depth: depth + 1)
+    var outer = header
+    outer.dimension = dimension
+    try requireAlike(outer, inner.header)
+    guard inner.header.count == header.count else {
+      throw source.malformed(
+        "there are \(inner.header.count) changed rows for \(header.count) rows")
+    }
+    return .transformed(header, chain, inner)
   }
 
   private func requireAlike(

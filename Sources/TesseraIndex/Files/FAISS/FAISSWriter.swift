@@ -37,11 +37,39 @@ struct FAISSWriter: ~Copyable {
     case .idMap(_, let ids, let inner):
       try write(inner)
       try sink.integers(ids)
+    case .transformed(_, let chain, let inner):
+      try sink.integer(Int32(chain.count))
+      for transform in chain { try write(transform) }
+      try write(inner)
     case .refined(_, let base, let rows, let factor):
       try write(base)
       try write(rows)
       try sink.float(factor)
     }
+  }
+
+  private mutating func write(_ transform: FAISSTransform) throws(TesseraError) {
+    try sink.name(transform.name)
+    switch transform.kind {
+    case .linear(let matrix, let bias, let axes):
+      if let axes {
+        try sink.float(axes.eigenPower)
+        try sink.float(axes.epsilon)
+        try sink.flag(axes.isRotated)
+        try sink.integer(axes.balancedBins)
+        try sink.floats(axes.mean)
+        try sink.floats(axes.eigenvalues)
+        try sink.floats(axes.axes)
+      }
+      try sink.flag(bias != nil)
+      try sink.floats(matrix)
+      try sink.floats(bias ?? [])
+    case .unitLength(let order): try sink.float(order)
+    case .center(let mean): try sink.floats(mean)
+    }
+    try sink.integer(Int32(transform.inputs))
+    try sink.integer(Int32(transform.outputs))
+    try sink.flag(true)
   }
 
   private mutating func write(_ codes: FAISSCodes) throws(TesseraError) {
