@@ -37,7 +37,7 @@ extension Index {
       }
       try control.report("measure lists", done: 0.1)
       let lists = ListCalibration(
-        rows: rows, given: originals ?? rows, lists: lists, centroids: coarse.centroids,
+        rows: rows, given: originals ?? rows, order: nil, lists: lists, centroids: coarse.centroids,
         metric: metric)
       let radius = try lists.radius(on: device)
       try control.report("measure lists", done: 0.3)
@@ -53,25 +53,32 @@ extension Index {
 }
 
 /// Measures lists by the rows in them.
-private struct ListCalibration {
+struct ListCalibration {
+  /// The rows in the order of lists, transformed.
   let rows: Vectors
-  /// The rows as they were given, as far as the index still has them.
+  /// The rows as they were given, as far as they are still there.
   let given: Vectors
+  /// Which of `given` each of `rows` was; nil where they are in the same order.
+  let order: [Int]?
   let lists: RowLists
   let centroids: Vectors
   let metric: Metric
 
-  /// The largest distance of a row from its list's centroid, for squared L2 and inner products.
+  /// The largest distance of a row from its list's centroid.
   func radius(on device: any Device) throws(TesseraError) -> Float {
+    let isCosine = metric == .cosine
     let largest: [Double] = try device.hostWorkers.makeEachRow(lists.count, of: 1, minimum: 1) {
       list, largest throws(TesseraError) in
       try StopSignal.check()
       var most = 0.0
-      let centroid = centroids.row(list)
+      let centroid = centroids.row(list).map(Double.init)
+      let centroidScale = isCosine ? Self.inverseLength(centroid) : 1
       for row in lists[list] {
+        let values = rows.row(row).map(Double.init)
+        let scale = isCosine ? Self.inverseLength(values) : 1
         var sum = 0.0
-        for (value, middle) in zip(rows.row(row), centroid) {
-          let difference = Double(value) - Double(middle)
+        for (value, middle) in zip(values, centroid) {
+          let difference = value * scale - middle * centroidScale
           sum += difference * difference
         }
         most = max(most, sum)
@@ -81,28 +88,39 @@ private struct ListCalibration {
     return Float((largest.max() ?? 0).squareRoot()).nextUp
   }
 
+  private static func inverseLength(_ values: [Double]) -> Double {
+    let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+    return length > 0 ? 1 / length : 0
+  }
+
+  /// Rows that are asked to measure recall, and neighbors that each should find.
   private static let sampleSize = 256
   private static let neighbors = 10
 
-  /// The share of the neighbors of some rows, but themselves, in the 1, 2, 3, ... nearest lists.
+  /// Asks some rows, as they were given, for their neighbors but themselves, and counts in how many of
+  /// the lists that are nearest to the transformed rows those lie.
   func recall(on device: any Device) throws(TesseraError) -> [Float] {
+    let order = order ?? Array(0..<rows.count)
     let places = Set((0..<Self.sampleSize).map { $0 * rows.count / Self.sampleSize }).sorted()
-    let queries = try rows.gathered(places)
+    let set = try device.prepare(given, metric: metric)
     let found = try device.nearest(
-      given.gathered(places), in: device.prepare(given, metric: metric), k: Self.neighbors + 1)
+      given.gathered(places.map { order[$0] }), in: set, k: Self.neighbors + 1)
     let coarse = try device.nearest(
-      queries, in: device.prepare(centroids, metric: metric), k: centroids.count)
-    var listOfRow = [Int](repeating: 0, count: rows.count)
-    for list in 0..<lists.count { for row in lists[list] { listOfRow[row] = list } }
+      rows.gathered(places), in: device.prepare(centroids, metric: metric), k: centroids.count)
+    var listOfRow = [Int32](repeating: 0, count: rows.count)
+    for list in 0..<lists.count {
+      for place in lists[list] { listOfRow[order[place]] = Int32(list) }
+    }
     var counts = [Int](repeating: 0, count: centroids.count)
+    var total = 0
+    var rankOfList = [Int](repeating: 0, count: centroids.count)
     for (query, place) in places.enumerated() {
-      var rankOfList = [Int](repeating: 0, count: centroids.count)
       for (rank, hit) in coarse[query].enumerated() { rankOfList[Int(hit.id)] = rank }
-      for hit in found[query].filter({ $0.id != Int64(place) }).prefix(Self.neighbors) {
-        counts[rankOfList[listOfRow[Int(hit.id)]]] += 1
+      for hit in found[query].filter({ $0.id != Int64(order[place]) }).prefix(Self.neighbors) {
+        counts[rankOfList[Int(listOfRow[Int(hit.id)])]] += 1
+        total += 1
       }
     }
-    let total = counts.reduce(0, +)
     var reached = 0
     return counts.map { count in
       reached += count
