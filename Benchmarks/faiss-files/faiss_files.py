@@ -17,9 +17,14 @@ import machine
 
 SPECIFICATIONS = [
     "Flat", "IDMap,Flat", "IVF64,Flat", "IDMap2,IVF64,Flat", "SQ8", "SQ4", "SQfp16", "IVF64,SQ8",
-    "PQ48x8np", "PQ48x4np", "IVF64,PQ48x8np", "IVF64,PQ48x4np", "SQ8,RFlat", "IVF64,PQ48x8np,RFlat",
+    "PQ24x8np", "IVF64,PQ48x4np", "IVF64,PQ24x8np,RFlat", "PCA64,Flat", "PCAR64,IVF64,SQ8",
+    "RR128,L2norm,Flat", "OPQ16_64,IVF64,PQ16x4np,RFlat",
 ]
-HERE = ["Flat", "IVF64,Flat", "SQ8", "IVF64,SQ6", "PQ48x8", "IVF64,PQ48x4fs", "IVF64,PQ48x8,RFlat"]
+HERE = [
+    "Flat", "IVF64,Flat", "SQ8", "IVF64,SQ6", "IVF64,PQ48x4fs", "IVF64,PQ48x4,RFlat", "PCA64,IVF64,Flat",
+    "RR128,SQ8", "Center,L2norm,Flat",
+]
+TRAINING_ROWS = 2000
 METRICS = {"ip": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
 K = 10
 PROBES = 8
@@ -87,7 +92,7 @@ def there_to_here(options, rows, queries, queries_file, folder):
     for metric, number in METRICS.items():
         for spec in SPECIFICATIONS:
             index = faiss.index_factory(rows.shape[1], spec, number)
-            index.train(rows)
+            index.train(rows[:TRAINING_ROWS])
             if spec.startswith("IDMap"):
                 index.add_with_ids(rows, np.arange(len(rows), dtype="int64") * 3 + 1_000_000_007)
             else:
