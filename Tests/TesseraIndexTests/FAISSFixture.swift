@@ -49,7 +49,9 @@ struct FAISSFixture {
     "sq8-uniform": "SQ8", "sq4-uniform": "SQ4", "sq8-direct": "Flat", "ivf-sq8": "IVF4,SQ8",
     "ivf-sq8-ip": "IVF4,SQ8", "ivf-sqfp16-rows": "IVF4,Flat", "ivf-sq8-direct-rows": "IVF4,Flat",
     "pq4": "PQ4x4", "ivf-pq4": "IVF4,PQ4x4", "ivf-pq4-ip": "IVF4,PQ4x4",
-    "refined-sq8": "SQ8,RFlat", "refined-ivf-pq4-ip": "IVF4,PQ4x4,RFlat",
+    "pq-fast-scan": "PQ4x4", "pq1-fast-scan": "PQ1x4", "ivf-pq-fast-scan": "IVF4,PQ4x4",
+    "refined-sq8": "SQ8,RFlat",
+    "refined-ivf-pq4-ip": "IVF4,PQ4x4,RFlat",
   ]
   /// Files with transforms.
   static let ofTransforms = [

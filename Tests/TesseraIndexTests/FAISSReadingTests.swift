@@ -42,7 +42,7 @@ struct FAISSReadingTests {
     "with parts that Tessera has no word for are refused by name",
     arguments: [
       ("whitened", "PCAW"), ("hadamard", "HRot"),
-      ("itq", "Viqt"), ("pq-fast-scan", "IPfs"), ("ivf-pq-fast-scan", "IwPf"),
+      ("itq", "Viqt"),
       ("hnsw", "IHNf"), ("rabitq", "Ixrq"), ("ivf-rabitq", "Iwrq"), ("residual", "IxRq"),
       ("ivf-sq8-rows", "by_residual"), ("l1", "metric 2"), ("untrained", "not trained"),
       ("binary", "IBxF"),

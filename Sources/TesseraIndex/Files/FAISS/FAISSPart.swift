@@ -5,9 +5,9 @@ internal import TesseraCompute
 indirect enum FAISSPart: Sendable {
   /// `IxF2`, `IxFI`: rows.
   case flat(FAISSFlat)
-  /// `IxSQ`, `IxPq`: codes of rows.
+  /// `IxSQ`, `IxPq`, `IPfs`: codes of rows.
   case codes(FAISSCodes)
-  /// `IwFl`, `IwSq`, `IwPQ`: lists of rows, or of codes.
+  /// `IwFl`, `IwSq`, `IwPQ`, `IwPf`: lists of rows, or of codes.
   case lists(FAISSLists)
   /// `IxMp`, `IxM2`: an id for each row of another index.
   case idMap(FAISSHeader, [Int64], of: FAISSPart)
@@ -70,8 +70,10 @@ struct FAISSCodes: Sendable {
   var coder: FAISSCoder
   /// The bytes of codes, as rows of whole numbers.
   var codes: Vectors
-  /// Nil for scalar quantizers.
+  /// Nil for scalar quantizers and for fast scans.
   var productSearch: ProductSearch?
+  /// What `IPfs` has in the place of codes.
+  var fastScan: FAISSFastScan?
 }
 
 /// What becomes of a row where it is kept.
@@ -133,4 +135,6 @@ struct FAISSLists: Sendable {
   var ids: [Int64]
   /// The rows, or the bytes of codes as rows of whole numbers, list after list.
   var rows: Vectors
+  /// What `IwPf` has in the place of codes.
+  var fastScan: FAISSFastScan?
 }

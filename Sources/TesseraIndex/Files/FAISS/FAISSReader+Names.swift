@@ -7,8 +7,6 @@ extension FAISSReader {
     case "HRot", "RmDT", "Viqm", "Viqt", "PcAm", "PCAm":
       "a transform, is not read; apply it to rows and queries first, and write the index inside it "
         + "(faiss.downcast_index(index.index))"
-    case "IPfs": "IndexPQFastScan, is not read; build PQ<m>x4 in the place of PQ<m>x4fs"
-    case "IwPf": "IndexIVFPQFastScan, is not read; build IVF<lists>,PQ<m>x4 in its place"
     case "Ixrq", "Ixrr", "Irfn", "Iwrq", "Iwrr", "Iwrn":
       "RaBitQ, is not read: Tessera rotates and scales in another way; build it from the rows with "
         + "tessera build --spec IVF<lists>,RaBitQ4"

@@ -31,7 +31,8 @@ struct FAISSReader: ~Copyable {
     switch name {
     case "IxF2", "IxFI", "IxFl": return .flat(try flat(name))
     case "IxSQ", "IxPq": return .codes(try codes(name))
-    case "IwFl", "IwSq", "IwPQ": return .lists(try lists(name, depth))
+    case "IPfs": return .codes(try fastScan())
+    case "IwFl", "IwSq", "IwPQ", "IwPf": return .lists(try lists(name, depth))
     case "IxMp", "IxM2":
       let header = try header(name)
       let inner = try part(depth: depth + 1)
@@ -100,7 +101,7 @@ struct FAISSReader: ~Copyable {
     }
   }
 
-  private mutating func header(_ name: String) throws(TesseraError) -> FAISSHeader {
+  mutating func header(_ name: String) throws(TesseraError) -> FAISSHeader {
     let dimension = Int(try source.integer(Int32.self, "the dimension"))
     // FAISS reads no more either.
     guard (1...1 << 20).contains(dimension) else {
@@ -190,7 +191,19 @@ struct FAISSReader: ~Copyable {
     var codesResiduals = false
     let coder: FAISSCoder
     let width: Int
+    var fastScan: FAISSFastScan?
     switch name {
+    case "IwPf":
+      codesResiduals = try source.flag("whether residuals are coded")
+      let size = try source.number("the size of a code")
+      let scan = try fastScanHead()
+      let quantizer = try productQuantizer(header.dimension)
+      (coder, width) = (.product(quantizer), quantizer.codeByteCount)
+      try require(scan, of: quantizer)
+      guard size == width else {
+        throw source.malformed("codes are of \(size) bytes, not \(width)")
+      }
+      fastScan = scan
     case "IwSq":
       let quantizer = try scalarQuantizer(header.dimension)
       (coder, width) = (.scalar(quantizer), quantizer.codeByteCount)
@@ -205,6 +218,16 @@ struct FAISSReader: ~Copyable {
         throw source.malformed("codes are of \(size) bytes, not \(width)")
       }
     default: (coder, width) = (.rows, 4 * header.dimension)
+    }
+    if let fastScan, case .product(let quantizer) = coder {
+      let (sizes, ids, codes, scan) = try blockLists(count, quantizer, fastScan)
+      guard ids.count == header.count else {
+        throw source.malformed("the lists hold \(ids.count) rows, the header says \(header.count)")
+      }
+      return FAISSLists(
+        header: header, probes: probes, coarse: coarse, directMap: directMap, coder: coder,
+        codesResiduals: codesResiduals, sizes: sizes, hasSparseSizes: false, ids: ids,
+        rows: codes, fastScan: scan)
     }
     let (sizes, isSparse) = try sizes(of: count, width)
     var ids: [Int64] = []
@@ -327,7 +350,7 @@ struct FAISSReader: ~Copyable {
       codeByteCount: width, trained: trained)
   }
 
-  private mutating func productQuantizer(
+  mutating func productQuantizer(
     _ dimension: Int
   ) throws(TesseraError) -> FAISSProductQuantizer {
     guard try source.number("the quantizer's dimension") == dimension else {

@@ -74,6 +74,17 @@ struct FAISSWriter: ~Copyable {
 
   private mutating func write(_ codes: FAISSCodes) throws(TesseraError) {
     try write(codes.coder)
+    if let scan = codes.fastScan {
+      let count = (codes.header.count + 31) / FAISSFastScan.blockSize * FAISSFastScan.blockSize
+      try sink.integer(scan.implementation)
+      try sink.integer(Int32(FAISSFastScan.blockSize))
+      try sink.integer(Int32(scan.queryBlock))
+      try sink.number(count)
+      try sink.number(scan.paddedSubspaces)
+      try sink.number(scan.blocks.reduce(0) { $0 + $1.byteCount })
+      for blocks in scan.blocks { try sink.bytes(blocks) }
+      return
+    }
     try sink.number(codes.codes.byteCount)
     try sink.bytes(codes.codes)
     guard let search = codes.productSearch else { return }
@@ -110,6 +121,7 @@ struct FAISSWriter: ~Copyable {
       try sink.number(lists.directMap.entries.count / 2)
       try sink.integers(lists.directMap.entries, counted: false)
     }
+    if let scan = lists.fastScan { return try write(scan, lists) }
     let width: Int
     switch lists.coder {
     case .rows: width = 4 * lists.header.dimension
@@ -137,6 +149,30 @@ struct FAISSWriter: ~Copyable {
         try sink.bytes(lists.rows.rows(own))
       }
       try sink.integers(lists.ids[own], counted: false)
+      first += size
+    }
+  }
+
+  private mutating func write(
+    _ scan: FAISSFastScan, _ lists: FAISSLists
+  ) throws(TesseraError) {
+    try sink.flag(lists.codesResiduals)
+    try sink.number(lists.rows.dimension)
+    try sink.integer(Int32(FAISSFastScan.blockSize))
+    try sink.number(scan.paddedSubspaces)
+    try sink.integer(scan.implementation)
+    try sink.number(scan.queryBlock)
+    try write(lists.coder)
+    try sink.name("ilbl")
+    try sink.number(lists.sizes.count)
+    try sink.integer(UInt64.max)
+    try sink.number(FAISSFastScan.blockSize)
+    try sink.number(16 * scan.paddedSubspaces)
+    var first = 0
+    for (size, blocks) in zip(lists.sizes, scan.blocks) {
+      try sink.integers(lists.ids[first..<first + size])
+      try sink.number(blocks.byteCount)
+      try sink.bytes(blocks)
       first += size
     }
   }
