@@ -239,7 +239,8 @@ private struct IndexBuilder {
     return (.codes(codes, trained.quantizer), trainSeconds, encodeStart.secondsAgo)
   }
 
-  /// What is coded of some rows, which rise: their differences from their lists' centroids.
+  /// What is coded of some rows, which rise: their differences from their lists' centroids, under the
+  /// cosine those of their directions.
   private func coded(
     _ rows: Vectors, _ places: [Int], _ lists: RowLists, _ centroids: Vectors?
   ) throws(TesseraError) -> Vectors {
@@ -249,8 +250,13 @@ private struct IndexBuilder {
     var list = 0
     var centroid = centroids?.row(0)
     for place in places {
-      values += rows.row(place)
-      guard let centroids else { continue }
+      var row = rows.row(place)
+      guard let centroids else {
+        values += row
+        continue
+      }
+      if metric == .cosine { UnitLength.scale(&row, dimension: dimension) }
+      values += row
       while lists[list].upperBound <= place {
         list += 1
         centroid = nil

@@ -93,7 +93,7 @@ public final class Index: Sendable {
   }
 
   /// Returns a row as the index knows it: as it was given, or decoded, and what transforms did undone
-  /// as far as it can be. Where they drop dimensions it is the row nearest to the given one of those
+  /// as far as it can be. Under the cosine, codes in lists are of rows of unit length. Where they drop dimensions it is the row nearest to the given one of those
   /// that have none there; ``TransformRecipe/unitLength`` leaves it without its length.
   ///
   /// - Throws: `.invalidArgument` for an id that no row has, and what the device throws.
@@ -106,12 +106,29 @@ public final class Index: Sendable {
 
   /// The row that has an id; nil if none has.
   func row(of id: Int64) -> Int? {
-    guard let rank = lists.ids.rank(ofID: id) else { return nil }
-    guard lists.ids.ranks != nil else { return rank }
+    lists.ids.rank(ofID: id).map { rank in rowsByRank.map { Int($0[rank]) } ?? rank }
+  }
+
+  /// The rows that have ids.
+  ///
+  /// - Precondition: There is a row for each.
+  func rows(of ids: [Int64]) -> [Int32] {
+    let known = rowsByRank
+    return ids.map { id in
+      guard let rank = lists.ids.rank(ofID: id) else {
+        preconditionFailure("no row has the id \(id)")
+      }
+      return known?[rank] ?? Int32(rank)
+    }
+  }
+
+  /// The row of each rank; nil where those are the same.
+  private var rowsByRank: [Int32]? {
+    guard lists.ids.ranks != nil else { return nil }
     return order.withLock { order in
       let known = order ?? lists.ids.rowsByRank()
       order = known
-      return Int(known[rank])
+      return known
     }
   }
 

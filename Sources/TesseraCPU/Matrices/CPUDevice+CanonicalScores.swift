@@ -45,6 +45,44 @@ extension CPUDevice {
     }
   }
 
+  /// Adds in Float64 with SIMD kernels, queries divided among threads.
+  public func canonicalScores(
+    _ queries: Vectors, with rows: Vectors, listed: [Int32], starts: [Int], metric: Metric
+  ) throws(TesseraError) -> [Float] {
+    try Shapes.canonicalScores(queries, with: rows, listed: listed, starts: starts)
+    let prepared = try PreparedQueries(
+      queries, "canonicalScores: queries", kernels: kernels, workers: workers)
+    let longest = zip(starts, starts.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
+    let each = max(1, 4096 * queries.count / max(1, listed.count))
+    let scores = try HostStorage(allocating: listed.count * 4)
+    try workers.split(queries.count, minimum: each) { range throws(TesseraError) in
+      let sums = try HostStorage(allocating: longest * MemoryLayout<Double>.stride)
+      var scorer = csimd_scorer()
+      scorer.rows = rows.kernelRows
+      scorer.metric = metric.kernelMetric
+      for query in range {
+        if query % 64 == 0 { try StopSignal.check() }
+        let own = starts[query]..<starts[query + 1]
+        scorer.query = prepared.row(query)
+        listed.withUnsafeBufferPointer { listed in
+          kernels.table.pointee.canonical_sums(
+            &scorer, listed.baseAddress.map { $0 + own.lowerBound }, own.count, sums.doubles)
+        }
+        for (place, entry) in own.enumerated() {
+          var squares = 0.0
+          if metric == .cosine {
+            kernels.table.pointee.widen_rows(
+              scorer.rows, Int(listed[entry]), 1, nil, &squares)
+          }
+          scores.floats[entry] = CanonicalScore.finish(
+            metric, sum: sums.doubles[place], querySquares: prepared.squares[query],
+            vectorSquares: squares)
+        }
+      }
+    }
+    return Array(UnsafeBufferPointer(start: scores.floats, count: listed.count))
+  }
+
   /// The canonical sum of squares of each row.
   ///
   /// - Throws: `.nonFinite`, naming rows of `name`.

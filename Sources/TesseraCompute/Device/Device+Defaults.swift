@@ -209,6 +209,19 @@ extension Device {
     try upload(host.download(result), to: scores)
   }
 
+  /// Computes the scores on the host, queries divided among threads.
+  public func canonicalScores(
+    _ queries: Vectors, with rows: Vectors, listed: [Int32], starts: [Int], metric: Metric
+  ) throws(TesseraError) -> [Float] {
+    try Shapes.canonicalScores(queries, with: rows, listed: listed, starts: starts)
+    return try hostWorkers.makeRagged(starts) { query, scores throws(TesseraError) in
+      let values = queries.row(query)
+      for (place, entry) in (starts[query]..<starts[query + 1]).enumerated() {
+        scores[place] = CanonicalScore.score(metric, values, rows.row(Int(listed[entry])))
+      }
+    }
+  }
+
   /// Keeps the codes on the host, as the reference device does.
   public func prepare(
     _ codes: ProductCodes, in lists: RowLists

@@ -59,6 +59,13 @@ public protocol Device: AnyObject, Sendable {
     only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors
 
+  /// The canonical score of each query with the rows listed for it: query q with
+  /// `listed[starts[q]..<starts[q + 1]]`, in these places. Bit-identical everywhere. Throws
+  /// `.invalidShape` and, for a row that is not there, `.invalidArgument`.
+  func canonicalScores(
+    _ queries: Vectors, with rows: Vectors, listed: [Int32], starts: [Int], metric: Metric
+  ) throws(TesseraError) -> [Float]
+
   // MARK: Codes
 
   /// Makes codes ready to be scanned, list by list. Throws `.invalidShape` unless there is an id for

@@ -99,6 +99,22 @@ package enum Shapes {
     try require(scores, is: queries.rows, by: vectors.rows, "canonicalScores: scores")
   }
 
+  package static func canonicalScores(
+    _ queries: Vectors, with rows: Vectors, listed: [Int32], starts: [Int]
+  ) throws(TesseraError) {
+    try require(
+      queries.dimension == rows.dimension,
+      "canonicalScores: queries have \(queries.dimension) dimensions, rows have \(rows.dimension)")
+    try require(
+      starts.count == queries.count + 1 && starts.first == 0 && starts.last == listed.count
+        && zip(starts, starts.dropFirst()).allSatisfy { $0 <= $1 },
+      "canonicalScores: starts have to rise from 0 to the \(listed.count) rows listed")
+    if let place = listed.firstIndex(where: { !(0..<rows.count).contains(Int($0)) }) {
+      throw outside(
+        "canonicalScores: row", value: Int(listed[place]), at: place, limit: rows.count)
+    }
+  }
+
   package static func topK(
     _ scores: Matrix<Float>, into values: Matrix<Float>, _ columns: Matrix<Int32>
   ) throws(TesseraError) {

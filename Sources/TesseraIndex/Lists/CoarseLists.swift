@@ -10,6 +10,20 @@ struct CoarseLists: Sendable {
   /// `recall[p]` is the share of true neighbors in the p + 1 nearest lists, of rows that were asked
   /// when the index was built.
   let recall: [Float]
+  /// The mean of the centroids.
+  let middle: [Float]
+
+  init(centroids: Vectors, radius: Float, recall: [Float]) {
+    self.centroids = centroids
+    self.radius = radius
+    self.recall = recall
+    var sums = [Double](repeating: 0, count: centroids.dimension)
+    for list in 0..<centroids.count {
+      for (d, value) in centroids.row(list).enumerated() { sums[d] += Double(value) }
+    }
+    let count = Double(max(1, centroids.count))
+    middle = sums.map { Float($0 / count) }
+  }
 
   var count: Int { centroids.count }
 

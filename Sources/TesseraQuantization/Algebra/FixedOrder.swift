@@ -56,7 +56,7 @@ package enum UnitLength {
 
   /// Divides every row of `values` by its length; rows of length 0 stay as they are, and so do
   /// those whose squared length differs from 1 by less than `tolerance`.
-  static func scale(_ values: inout [Float], dimension: Int, tolerance: Double = 0) {
+  package static func scale(_ values: inout [Float], dimension: Int, tolerance: Double = 0) {
     for start in stride(from: 0, to: values.count, by: dimension) {
       let row = start..<start + dimension
       let squares = squares(values[row])

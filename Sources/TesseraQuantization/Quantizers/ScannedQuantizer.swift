@@ -71,7 +71,7 @@ package struct ScanQueries: Sendable {
   }
 
   /// Says that every query looks at the only list, with its term; nil where there are no terms.
-  var probes: Probes? {
+  package var probes: Probes? {
     terms.map { terms in
       Probes(
         checked: Array(0...terms.count), lists: [Int32](repeating: 0, count: terms.count),

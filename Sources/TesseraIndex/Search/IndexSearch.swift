@@ -1,6 +1,7 @@
 internal import Synchronization
 public import TesseraCompute
 internal import TesseraHost
+internal import TesseraQuantization
 
 /// Searches an index on a device.
 ///
@@ -86,7 +87,7 @@ public final class IndexSearch: Sendable {
     let device: any Device
     let centroids: CoarseMatrix?
     /// All rows; nil where they do not fit together.
-    let rows: VectorSet?
+    let rows: KeptRows?
     /// Rows that fit together, where all do not.
     let chunks: [Chunk]
   }
@@ -183,10 +184,11 @@ public final class IndexSearch: Sendable {
     let prepared = try prepared(on: device)
     let prepareSeconds = start.secondsAgo
     var pass = Pass()
-    for first in stride(from: 0, to: max(1, queries.count), by: options.batchSize) {
-      let range = first..<min(first + options.batchSize, queries.count)
+    let step = min(options.batchSize, index.queriesTogether)
+    for first in stride(from: 0, to: max(1, queries.count), by: step) {
+      let range = first..<min(first + step, queries.count)
       try search(
-        queries.rows(range), limit, probes, path, selector, prepared, &pass)
+        queries.rows(range), firstRow: first, limit, probes, path, selector, prepared, &pass)
       try control.report(
         "search", done: Double(range.upperBound) / Double(max(1, queries.count)))
     }
@@ -213,7 +215,8 @@ public final class IndexSearch: Sendable {
   }
 
   private func search(
-    _ asked: Vectors, _ limit: Limit, _ probes: Int, _ path: Path, _ selector: IDSelector?,
+    _ asked: Vectors, firstRow: Int, _ limit: Limit, _ probes: Int, _ path: Path,
+    _ selector: IDSelector?,
     _ prepared: Prepared, _ pass: inout Pass
   ) throws(TesseraError) {
     let start = ContinuousClock.now
@@ -230,7 +233,9 @@ public final class IndexSearch: Sendable {
       let (product, overflow) = k.multipliedReportingOverflow(by: options.refineFactor)
       wanted = .k(overflow ? .max : product)
     }
-    var found = try scan(queries, wanted, coarse?.probes, selector, prepared)
+    let (tables, probed) = try index.asked(
+      queries, coarse?.probes, firstRow: firstRow, on: prepared.device)
+    var found = try scan(tables, queries.count, wanted, probed, selector, prepared)
     pass.scanSeconds += scanStart.secondsAgo
     if refines {
       let refineStart = ContinuousClock.now
@@ -243,28 +248,28 @@ public final class IndexSearch: Sendable {
 
   /// Searches the lists on the device, all at once or some at a time.
   private func scan(
-    _ queries: Vectors, _ limit: Limit, _ probes: Probes?, _ selector: IDSelector?,
-    _ prepared: Prepared
+    _ queries: AskedQueries, _ queryCount: Int, _ limit: Limit, _ probes: Probes?,
+    _ selector: IDSelector?, _ prepared: Prepared
   ) throws(TesseraError) -> Neighbors {
+    let (order, device) = (index.metric.order, prepared.device)
     if let rows = prepared.rows {
-      return try prepared.device.nearest(
-        queries, in: rows, probing: probes, within: limit, only: selector)
+      return try rows.nearest(
+        queries, probing: probes, within: limit, order: order, only: selector, on: device)
     }
     var found: Neighbors?
     for chunk in prepared.chunks {
       try StopSignal.check()
       let own = probes?.within(chunk.lists)
       if let own, own.lists.isEmpty { continue }
-      let rows = try rows(of: chunk, on: prepared.device)
-      let next = try prepared.device.nearest(
-        queries, in: rows, probing: own, within: limit, only: selector)
-      found = found?.merged(with: next, within: limit, order: index.metric.order) ?? next
+      let next = try index.kept(chunk.rows, of: chunk.lists, on: device).nearest(
+        queries, probing: own, within: limit, order: order, only: selector, on: device)
+      found = found?.merged(with: next, within: limit, order: order) ?? next
     }
-    guard let found else {
+    if let found { return found }
+    if case .vectors(let queries) = queries {
       try Shapes.requireFinite(queries, "search: queries")
-      return .none(queryCount: queries.count)
     }
-    return found
+    return .none(queryCount: queryCount)
   }
 
   /// Scores hits again by the rows themselves.
@@ -272,29 +277,26 @@ public final class IndexSearch: Sendable {
     _ found: Neighbors, _ queries: Vectors, _ limit: Limit, on device: any Device
   ) throws(TesseraError) -> Neighbors {
     guard let originals = index.originals else { return found }
-    let scores: [Float] = try device.hostWorkers.makeRagged(found.starts) {
-      query, scores throws(TesseraError) in
-      let values = queries.row(query)
-      for (place, hit) in found[query].enumerated() {
-        guard let row = index.row(of: hit.id) else { continue }
-        scores[place] = CanonicalScore.score(index.metric, values, originals.row(row))
-      }
-    }
+    let scores = try device.canonicalScores(
+      queries, with: originals, listed: index.rows(of: found.ids), starts: found.starts,
+      metric: index.metric)
     let order = index.metric.order
-    return (0..<found.queryCount).reduce(into: .none(queryCount: 0)) { all, query in
-      var hits = zip(found[query], scores[found.starts[query]..<found.starts[query + 1]]).map {
-        Hit(id: $0.id, score: $1)
-      }
-      hits.sort { order.ranks(($0.score, $0.id), ahead: ($1.score, $1.id)) }
+    var starts = [0]
+    var ids: [Int64] = []
+    var best: [Float] = []
+    for query in 0..<found.queryCount {
+      let own = found.starts[query]..<found.starts[query + 1]
+      var hits = own.map { (score: scores[$0], id: found.ids[$0]) }
+      hits.sort { order.ranks($0, ahead: $1) }
       switch limit {
-      case .k(let k): hits = Array(hits.prefix(k))
+      case .k(let k): hits.removeLast(max(0, hits.count - k))
       case .score(let score): hits.removeAll { !order.ranks($0.score, ahead: score) }
       }
-      all.append(
-        Neighbors(
-          starts: [0, hits.count], ids: hits.map(\.id), scores: hits.map(\.score),
-          statistics: query == 0 ? found.statistics : .none))
+      ids += hits.lazy.map(\.id)
+      best += hits.lazy.map(\.score)
+      starts.append(ids.count)
     }
+    return Neighbors(starts: starts, ids: ids, scores: best, statistics: found.statistics)
   }
 
   /// Counts what a batch looked at, and the queries whose hits nothing can better.
@@ -342,16 +344,11 @@ public final class IndexSearch: Sendable {
     try index.verify()
     let made = Prepared(
       device: device, centroids: centroids,
-      rows: chunks.count > 1 ? nil : try rows(of: chunks[0], on: device),
+      rows: chunks.count > 1
+        ? nil : try index.kept(chunks[0].rows, of: chunks[0].lists, on: device),
       chunks: chunks)
     prepared.withLock { $0 = made }
     return made
-  }
-
-  private func rows(of chunk: Chunk, on device: any Device) throws(TesseraError) -> VectorSet {
-    try device.prepare(
-      index.decoded(chunk.rows, on: device),
-      in: index.lists.lists(chunk.lists, rows: chunk.rows), metric: index.metric)
   }
 
   /// Cuts the rows so that each chunk fits: between lists, or where there is one, within it.
@@ -361,7 +358,10 @@ public final class IndexSearch: Sendable {
     let budget = min(
       options.memoryBudget ?? .max, device.searchableBytes(within: .current))
     let isDecoded = if case .codes = index.content { true } else { false }
+    let codeBytes = index.scannedCodes?.codes.byteCount
     func bytes(_ rows: Int) -> Int {
+      // Whole groups, and for each code a scale, an offset and a rank.
+      if let codeBytes { return (rows + 64) * (codeBytes + 12) }
       let shape = SearchShape(
         rows: rows, dimension: index.keptDimension, element: .float32, metric: index.metric,
         queryCount: 1, k: 1)

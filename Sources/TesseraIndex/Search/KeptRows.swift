@@ -1,0 +1,136 @@
+internal import TesseraCompute
+internal import TesseraHost
+internal import TesseraQuantization
+
+/// What an index keeps of some of its rows, on a device: rows to be scored, or codes to be scanned.
+enum KeptRows: Sendable {
+  case rows(VectorSet)
+  case codes(CodeSet)
+
+  var residentBytes: Int {
+    switch self {
+    case .rows(let set): set.residentBytes
+    case .codes(let set): set.residentBytes
+    }
+  }
+
+  /// The best rows of every query, as many as `limit` says.
+  func nearest(
+    _ queries: AskedQueries, probing probes: Probes?, within limit: Limit, order: ScoreOrder,
+    only selector: IDSelector?, on device: any Device
+  ) throws(TesseraError) -> Neighbors {
+    switch (self, queries) {
+    case (.rows(let set), .vectors(let vectors)):
+      return try device.nearest(
+        vectors, in: set, probing: probes, within: limit, only: selector)
+    case (.codes(let set), .tables(let tables)):
+      return try device.nearestCodes(
+        tables, in: set, probing: probes, order: order, within: limit, only: selector)
+    default: preconditionFailure("an index has one kind of rows")
+    }
+  }
+}
+
+/// The queries of a batch, as what is kept of rows is asked for hits.
+enum AskedQueries {
+  case vectors(Vectors)
+  case tables(CodeQueries)
+}
+
+extension Index {
+  /// The codes that are scanned as they are, and their quantizer; nil where rows are kept, or codes
+  /// have to be decoded first.
+  var scannedCodes: (codes: Codes, quantizer: any ScannedQuantizer)? {
+    guard case .codes(let codes, let quantizer) = content,
+      let scanned = quantizer as? any ScannedQuantizer, scanned.canScan
+    else { return nil }
+    return (codes, scanned)
+  }
+
+  /// Brings rows, all those of some lists or a part of the only list, to a device.
+  func kept(
+    _ rows: Range<Int>, of lists: Range<Int32>, on device: any Device
+  ) throws(TesseraError) -> KeptRows {
+    let own = self.lists.lists(lists, rows: rows)
+    guard let (codes, quantizer) = scannedCodes else {
+      return .rows(
+        try device.prepare(decoded(rows, on: device), in: own, metric: metric))
+    }
+    let centroids = try coarse.map { coarse throws(TesseraError) in
+      ListedCentroids(
+        own,
+        try coarse.shifted(
+          coarse.centroids.rows(Int(lists.lowerBound)..<Int(lists.upperBound)), metric))
+    }
+    return .codes(
+      try device.prepare(
+        quantizer.scanCodes(codes.rows(rows), metric: metric, around: centroids), in: own))
+  }
+
+  /// Queries that are asked together, so that their tables take 16 MB.
+  var queriesTogether: Int {
+    scannedCodes.map { max(1, (1 << 22) / max(1, $0.quantizer.scanEntries)) } ?? .max
+  }
+
+  /// Makes queries ready to be asked, and the lists they look at with what those add to scores.
+  ///
+  /// - Parameters:
+  ///   - probes: The lists that queries look at; nil for all.
+  ///   - firstRow: The number of the first query, for messages.
+  func asked(
+    _ queries: Vectors, _ probes: Probes?, firstRow: Int, on device: any Device
+  ) throws(TesseraError) -> (AskedQueries, Probes?) {
+    guard let (_, quantizer) = scannedCodes else { return (.vectors(queries), probes) }
+    try Shapes.requireFinite(queries, "search: queries")
+    let scan = try quantizer.scanQueries(
+      coarse?.shifted(queries, metric) ?? queries, metric: metric,
+      aroundCentroids: coarse != nil, on: device, firstRow: firstRow)
+    let tables = AskedQueries.tables(try scan.queries(queries.count, on: device))
+    guard let coarse else { return (tables, scan.probes) }
+    let all = probes ?? .all(of: listCount, queryCount: queries.count)
+    return (
+      tables,
+      try coarse.probes(all, of: queries, metric, plus: quantizer.scanCenter, on: device)
+    )
+  }
+}
+
+extension CoarseLists {
+  /// Takes the centroids' mean off for distances, where it changes nothing but leaves smaller numbers to
+  /// be rounded.
+  fileprivate func shifted(_ rows: Vectors, _ metric: Metric) throws(TesseraError) -> Vectors {
+    guard metric == .squaredL2 else { return rows }
+    let dimension = rows.dimension
+    var values = rows.widened()
+    for start in stride(from: 0, to: values.count, by: dimension) {
+      for d in 0..<dimension { values[start + d] -= middle[d] }
+    }
+    return try Vectors(values, dimension: dimension)
+  }
+
+  /// Adds to probes what each list adds to the scores of its codes for a query: the canonical score of
+  /// its centroid and `center`.
+  fileprivate func probes(
+    _ probes: Probes, of queries: Vectors, _ metric: Metric, plus center: [Float]?,
+    on device: any Device
+  ) throws(TesseraError) -> Probes {
+    var points = centroids
+    if let center {
+      var values = centroids.widened()
+      for start in stride(from: 0, to: values.count, by: center.count) {
+        for d in center.indices { values[start + d] += center[d] }
+      }
+      points = try Vectors(values, dimension: center.count)
+    }
+    // Codes stand for rows of unit length, and their score is the product with the query's direction.
+    let own =
+      metric == .cosine
+      ? try Vectors(
+        UnitLength.scaled(queries.widened(), dimension: queries.dimension),
+        dimension: queries.dimension) : queries
+    let terms = try device.canonicalScores(
+      own, with: points, listed: probes.lists, starts: probes.starts,
+      metric: metric == .cosine ? .innerProduct : metric)
+    return Probes(checked: probes.starts, lists: probes.lists, terms: terms)
+  }
+}
