@@ -132,6 +132,7 @@ let package = Package(
         "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraFormats", "TesseraHost",
         "TesseraIndex", "TesseraQuantization",
       ],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraBenchmark", "TesseraCommand"],

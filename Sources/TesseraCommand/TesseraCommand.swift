@@ -35,7 +35,8 @@ struct TesseraCommand: ParsableCommand {
     version: TesseraVersion.current,
     subcommands: [
       DevicesCommand.self, DoctorCommand.self, GenerateCommand.self, SearchCommand.self,
-      BuildCommand.self, InfoCommand.self, KMeansCommand.self, QuantizerCommand.self,
+      BuildCommand.self, InfoCommand.self, ConvertCommand.self, KMeansCommand.self,
+      QuantizerCommand.self,
       TokensCommand.self, EvalCommand.self,
       DemoCommand.self,
       BenchCommand.self, TuneCommand.self, TrialCommand.self,

@@ -151,9 +151,13 @@ private struct IndexBuilder {
       try Vectors(found.centroids, dimension: base.dimension)
     }
     let coarse = try centroids.map { centroids throws(TesseraError) in
-      CoarseLists(
-        centroids: centroids, radius: try radius(rows, lists, centroids),
-        recall: try recall(rows, order ?? Array(0..<rows.count), lists, centroids))
+      let calibration = ListCalibration(
+        rows: rows, given: originals, order: order, lists: lists, centroids: centroids,
+        metric: metric)
+      let radius = try calibration.radius(on: device)
+      try control.report("recall", done: 0.65)
+      return CoarseLists(
+        centroids: centroids, radius: radius, recall: try calibration.recall(on: device))
     }
     let arrangeSeconds = addStart.secondsAgo
 
@@ -205,74 +209,6 @@ private struct IndexBuilder {
     guard !transforms.isEmpty else { return rows }
     return try order.map { order throws(TesseraError) in try originals.gathered(order) }
       ?? originals
-  }
-
-  /// The largest distance of a row from its list's centroid.
-  private func radius(
-    _ rows: Vectors, _ lists: RowLists, _ centroids: Vectors
-  ) throws(TesseraError) -> Float {
-    let isCosine = metric == .cosine
-    let largest: [Double] = try device.hostWorkers.makeEachRow(lists.count, of: 1, minimum: 1) {
-      list, largest throws(TesseraError) in
-      try StopSignal.check()
-      var most = 0.0
-      let centroid = centroids.row(list).map(Double.init)
-      let centroidScale = isCosine ? Self.inverseLength(centroid) : 1
-      for row in lists[list] {
-        let values = rows.row(row).map(Double.init)
-        let scale = isCosine ? Self.inverseLength(values) : 1
-        var sum = 0.0
-        for (value, middle) in zip(values, centroid) {
-          let difference = value * scale - middle * centroidScale
-          sum += difference * difference
-        }
-        most = max(most, sum)
-      }
-      largest[0] = most
-    }
-    return Float((largest.max() ?? 0).squareRoot()).nextUp
-  }
-
-  private static func inverseLength(_ values: [Double]) -> Double {
-    let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
-    return length > 0 ? 1 / length : 0
-  }
-
-  /// Rows that are asked to measure recall, and neighbors that each should find.
-  private static let sampleSize = 256
-  private static let neighbors = 10
-
-  /// Asks some rows, as they were given, for their neighbors but themselves, and counts in how many of
-  /// the lists that are nearest to the transformed rows those lie.
-  private func recall(
-    _ rows: Vectors, _ order: [Int], _ lists: RowLists, _ centroids: Vectors
-  ) throws(TesseraError) -> [Float] {
-    let places = Set((0..<Self.sampleSize).map { $0 * rows.count / Self.sampleSize }).sorted()
-    try control.report("recall", done: 0.65)
-    let set = try device.prepare(originals, metric: metric)
-    let found = try device.nearest(
-      originals.gathered(places.map { order[$0] }), in: set, k: Self.neighbors + 1)
-    let coarse = try device.nearest(
-      rows.gathered(places), in: device.prepare(centroids, metric: metric), k: centroids.count)
-    var listOfRow = [Int32](repeating: 0, count: rows.count)
-    for list in 0..<lists.count {
-      for place in lists[list] { listOfRow[order[place]] = Int32(list) }
-    }
-    var counts = [Int](repeating: 0, count: centroids.count)
-    var total = 0
-    var rankOfList = [Int](repeating: 0, count: centroids.count)
-    for (query, place) in places.enumerated() {
-      for (rank, hit) in coarse[query].enumerated() { rankOfList[Int(hit.id)] = rank }
-      for hit in found[query].filter({ $0.id != Int64(order[place]) }).prefix(Self.neighbors) {
-        counts[rankOfList[Int(listOfRow[Int(hit.id)])]] += 1
-        total += 1
-      }
-    }
-    var reached = 0
-    return counts.map { count in
-      reached += count
-      return total > 0 ? Float(reached) / Float(total) : 1
-    }
   }
 
   /// What is kept of the rows, and the seconds for training and for coding.

@@ -88,7 +88,8 @@ struct Fault: Sendable, CustomTestStringConvertible {
     ("search_results", .nearest), ("pack_panels", .innerProducts), ("sum_runs", .cluster),
     ("gather", .gather), ("find", .cluster), ("multiply", .innerProducts), ("write_best", .topK),
     ("encode", .encode), ("codes_scan", .nearestCodes), ("codes_scan_bytes", .nearestCodes),
-    ("codes_rescore", .nearestCodes),
+    ("codes_rescore", .nearestCodes), ("codes_listed", .nearestCodes),
+    ("codes_listed_keys", .nearestCodes),
   ].map { (kernel: String, work: Work) in
     Fault(
       "\(kernel) does nothing", [.launch], .doesNothing, kernel: kernel, of: work, isTried: false,
@@ -101,7 +102,8 @@ struct Fault: Sendable, CustomTestStringConvertible {
     ("search_filter", Work.nearest, 0), ("search_filter", .nearest, 1),
     ("search_rescore", .nearest, 0), ("search_sort", .nearest, 0), ("search_filter", .cluster, 0),
     ("codes_scan", .nearestCodes, 1), ("codes_scan_bytes", .nearestCodes, 0),
-    ("codes_rescore", .nearestCodes, 0),
+    ("codes_rescore", .nearestCodes, 0), ("codes_listed", .nearestCodes, 0),
+    ("codes_listed_keys", .nearestCodes, 0),
   ].map { (kernel: String, work: Work, skipped: Int) in
     Fault(
       "\(kernel) leaves out launch \(skipped) of \(work)", [.launch], .doesNothing,

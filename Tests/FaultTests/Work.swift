@@ -112,7 +112,16 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
         k: 8)
       bits += hits.ids.map { UInt32($0) } + hits.scores.map(\.bitPattern)
     }
-    return bits
+    // In lists, where every code that is looked at has its score.
+    let lists = try RowLists(starts: [0, 100, 133, 300], ids: .consecutive(count: 300))
+    let hits = try device.nearestCodes(
+      CodeQueries(
+        device.upload(Self.numbers(6 * 96, seed: 11), rows: 6, columns: 96)),
+      in: device.prepare(ProductCodes(bytes, subspaceCount: 6, bits: 4), in: lists),
+      probing: Probes(
+        starts: [0, 2, 3, 4, 5, 6, 7], lists: [2, 0, 1, 2, 0, 1, 2],
+        terms: Self.numbers(7, seed: 12)), order: .largestFirst, within: .k(8), only: nil)
+    return bits + hits.ids.map { UInt32($0) } + hits.scores.map(\.bitPattern)
   }
 
   private func gather(_ device: any Device) throws(TesseraError) -> [UInt32] {

@@ -21,7 +21,37 @@ let codeChecks: [Check] = [
   nearestCodesCheck(count: 50, subspaceCount: 3, queries: 5, k: 4, .smallestFirst, spike: 1e38),
   nearestCodesCheck(
     count: 70, subspaceCount: 3, bits: 8, queries: 5, k: 4, .largestFirst, spike: 1e38),
+  // Lists that some queries look at, scales, offsets and terms, ids in no order, and a selection.
+  listedCodesCheck(bits: 4, k: 7, .smallestFirst, isSelected: false),
+  listedCodesCheck(bits: 8, k: 7, .largestFirst, isSelected: true),
+  // More hits than a list holds at once, and all lists.
+  listedCodesCheck(bits: 4, k: 300, .largestFirst, isSelected: true),
 ]
+
+private func listedCodesCheck(
+  bits: Int, k: Int, _ order: ScoreOrder, isSelected: Bool
+) -> Check {
+  Check("nearestCodes \(k) in lists, \(bits) bits, \(order)\(isSelected ? ", selected" : "")") {
+    device in
+    let (count, subspaceCount, queries) = (300, 5, 3)
+    let bytes = (0..<count * ((subspaceCount * bits + 7) / 8)).map { UInt8($0 * 37 % 251) }
+    let codes = try ProductCodes(
+      bytes, subspaceCount: subspaceCount, bits: bits,
+      scales: numbers(count, seed: 2).map { abs($0) }, offsets: numbers(count, seed: 3))
+    let lists = try RowLists(
+      starts: [0, 31, 31, 64, 129, 300], ids: IDMap((0..<count).map { Int64($0 * 7 % count) }))
+    let probes = try Probes(
+      starts: [0, 2, 2, 7], lists: [3, 0, 4, 2, 1, 0, 3], terms: numbers(7, seed: 4))
+    let tables = try CodeQueries(
+      device.upload(
+        numbers(queries * subspaceCount << bits, seed: 1), rows: queries,
+        columns: subspaceCount << bits), offsetWeights: [1, -0.5, 2])
+    let found = try device.nearestCodes(
+      tables, in: device.prepare(codes, in: lists), probing: probes, order: order, within: .k(k),
+      only: isSelected ? .range(20..<280) : nil)
+    return [found.ids.map(Float.init), found.scores, found.starts.map(Float.init)]
+  }
+}
 
 /// - Parameter spike: An entry of the third query's tables.
 private func nearestCodesCheck(

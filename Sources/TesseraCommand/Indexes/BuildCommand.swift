@@ -173,7 +173,7 @@ struct BuildCommand: ParsableCommand {
 extension Index {
   /// The lists that held so much of the true neighbors, for shares that people ask for.
   var probesForRecall: [String: Int] {
-    guard listCount > 1 else { return [:] }
+    guard listCount > 1, isMeasured else { return [:] }
     return ["0.90": 0.9, "0.95": 0.95, "0.99": 0.99].mapValues { probes(forRecall: $0) }
   }
 }

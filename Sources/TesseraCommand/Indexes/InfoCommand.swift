@@ -10,6 +10,7 @@ struct InfoCommand: ParsableCommand {
         tessera info words.index
         tessera info words.index --json
         tessera info words.index --verify
+        tessera info old.faiss
       """)
 
   @Argument(help: "The index.", completion: .file())
@@ -21,14 +22,25 @@ struct InfoCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let opened = try IndexFile.open(index)
-    if verify { try opened.verify() }
-    let summary = Summary(of: opened, verified: verify)
+    let summary: Summary
+    if try FAISSFile.isOne(index) {
+      let file = try FAISSFile.open(index)
+      if verify {
+        output.note("\(index): FAISS's files have no checksums; its counts and sizes fit")
+      }
+      summary = Summary(of: file.index, format: "faiss", bytes: file.byteCount, verified: false)
+    } else {
+      let opened = try IndexFile.open(index)
+      if verify { try opened.verify() }
+      summary = Summary(
+        of: opened, format: "tessera", bytes: opened.fileByteCount ?? 0, verified: verify)
+    }
     if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
   }
 
   /// The result that `info` prints: as JSON under these names, or as a table.
   struct Summary: Encodable {
+    let format: String
     let spec: String
     let metric: String
     let rows: Int
@@ -40,7 +52,8 @@ struct InfoCommand: ParsableCommand {
     let bytes: Int
     let verified: Bool
 
-    init(of index: Index, verified: Bool) {
+    init(of index: Index, format: String, bytes: Int, verified: Bool) {
+      self.format = format
       spec = index.specification.description
       metric = index.metric.rawValue
       rows = index.count
@@ -49,7 +62,7 @@ struct InfoCommand: ParsableCommand {
       emptyLists = (0..<index.listCount).count { index.lists[$0].isEmpty }
       listImbalance = index.listImbalance
       probesForRecall = index.probesForRecall
-      bytes = index.fileByteCount ?? 0
+      self.bytes = bytes
       self.verified = verified
     }
 
@@ -63,7 +76,8 @@ struct InfoCommand: ParsableCommand {
           table.add("recall \(share)", "\(probes) lists")
         }
       }
-      table.add("file", bytes.asBytes + (verified ? ", every checksum is right" : ""))
+      table.add(
+        "file", "\(bytes.asBytes), \(format)" + (verified ? ", every checksum is right" : ""))
       return table
     }
   }

@@ -6,11 +6,12 @@ extension SearchCommand {
   /// Searches an index, or a base for all rows beyond a score: an index of one list.
   func searchIndex() throws {
     let loadStart = ContinuousClock.now
-    let searched = try openIndex()
+    var searched = try openIndex()
     let name = index ?? base ?? ""
     let queries = try openQueries(dimension: searched.dimension, of: name)
     let truth = try openTruth(queryCount: queries.count)
     let selector = try selector(of: searched, name)
+    if index != nil, probes == nil { searched = try measured(searched, by: devices, name, output) }
     let loadSeconds = loadStart.secondsAgo
     let files = try search.out.map { prefix throws(TesseraError) in
       try OutputFiles(outputs(prefix), inputs: inputs)

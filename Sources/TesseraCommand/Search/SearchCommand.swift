@@ -26,13 +26,14 @@ struct SearchCommand: ParsableCommand {
         tessera search --base big.fbin --queries q.fbin -k 10 --plan
         tessera search --index words.index --queries q.npy -k 10 --recall 0.95
         tessera search --index words.index --queries q.npy -k 10 --probes 64
+        tessera search --index old.faiss --queries q.npy -k 10 --device opencl
         tessera search --base base.npy --queries q.npy --within 0.8 --out near
       """)
 
   @Option(help: "The vectors to search.", completion: .file())
   var base: String?
 
-  @Option(help: "The index to search, as tessera build wrote it.", completion: .file())
+  @Option(help: "The index to search: of tessera build, or a file of FAISS.", completion: .file())
   var index: String?
 
   @Option(help: "The vectors to find neighbors of.", completion: .file())

@@ -63,11 +63,12 @@ public enum IndexFile {
   }
 
   /// Opens the index in the file at `path`. Rows stay in the file; they are checked when they are first
-  /// searched.
+  /// searched. A file of FAISS is read whole (``FAISSFile``).
   ///
   /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for a file that is no index or
-  ///   damaged, `.unsupported` for a newer version.
+  ///   damaged, `.unsupported` for a newer version and for parts of FAISS that are not read.
   public static func open(_ path: String) throws(TesseraError) -> Index {
+    if try FAISSFile.isOne(path) { return try FAISSFile.open(path).index }
     let file = try MappedArrays(path)
     do throws(TesseraError) {
       return try index(file)

@@ -201,8 +201,27 @@ struct SelfTest: Sendable {
         let hits = try device.nearestCodes(tables, in: set, order: order, k: k)
         bits += hits.ids.map { UInt32(truncatingIfNeeded: $0) } + hits.scores.map(\.bitPattern)
       }
-      return bits
+      return try bits + listed(bytes, tables.rows(0..<3), subspaceCount, on: device)
     }
+  }
+
+  /// Codes with scales and offsets in lists, ids in another order than rows, and terms.
+  private static func listed(
+    _ bytes: [UInt8], _ tables: Matrix<Float>, _ subspaceCount: Int, on device: any Device
+  ) throws(TesseraError) -> [UInt32] {
+    let bits = tables.columns / subspaceCount == 16 ? 4 : 8
+    let count = bytes.count / ((subspaceCount * bits + 7) / 8)
+    let codes = try ProductCodes(
+      bytes, subspaceCount: subspaceCount, bits: bits,
+      scales: numbers(count, seed: 3).map { abs($0) }, offsets: numbers(count, seed: 4))
+    let lists = try RowLists(
+      starts: [0, 33, 700, 700, count], ids: IDMap((0..<Int64(count)).reversed()))
+    let hits = try device.nearestCodes(
+      CodeQueries(tables, offsetWeights: [1, -0.5, 2]), in: device.prepare(codes, in: lists),
+      probing: Probes(
+        starts: [0, 2, 3, 5], lists: [1, 0, 3, 3, 1], terms: numbers(5, seed: 5)),
+      order: .smallestFirst, within: .k(40), only: .range(5..<900))
+    return hits.ids.map { UInt32(truncatingIfNeeded: $0) } + hits.scores.map(\.bitPattern)
   }
 
   // MARK: Numbers

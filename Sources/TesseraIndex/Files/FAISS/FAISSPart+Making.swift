@@ -1,0 +1,140 @@
+internal import TesseraCompute
+internal import TesseraHost
+internal import TesseraQuantization
+
+extension FAISSPart {
+  /// Makes the parts that an index is in FAISS.
+  ///
+  /// - Parameter probes: The lists that FAISS looks at where it is not told otherwise.
+  /// - Throws: `.unsupported` for what FAISS has no part for.
+  init(_ index: Index, probes: Int) throws(TesseraError) {
+    guard FAISSHeader.number(of: index.metric) != nil else {
+      throw Self.unsupported(
+        "FAISS has no cosine; scale the rows to unit length, build the index with --metric ip, and "
+          + "scale queries alike")
+    }
+    let ids = index.lists.ids
+    // Rows that are looked up by their number need the numbers 0, 1, 2 and so on inside.
+    let refines = index.originals != nil
+    let numbersRows = index.coarse == nil || refines
+    let isNumbered = index.coarse == nil ? ids.first == 0 || ids.count == 0 : ids.areRowNumbers
+    let inner = numbersRows && !isNumbered ? IDMap.consecutive(count: ids.count) : ids
+    var part = try Self.base(index, ids: inner, probes: probes)
+    if !index.transforms.isEmpty {
+      part = .transformed(
+        Self.header("IxPT", index), index.transforms.map(FAISSTransform.init), part)
+    }
+    if let originals = index.originals {
+      let rows =
+        try inner.ranks == nil
+        ? originals : originals.gathered(inner.rowsByRank().lazy.map { Int($0) })
+      part = .refined(
+        Self.header("IxRF", index), part,
+        by: .flat(FAISSFlat(header: Self.flatHeader(index.metric, rows), rows: rows)), factor: 1)
+    }
+    if numbersRows, !isNumbered {
+      part = .idMap(
+        Self.header("IxMp", index), (0..<ids.count).map { ids[$0] }, of: part)
+    }
+    self = part
+  }
+
+  /// The header of what takes rows as they were given.
+  private static func header(_ name: String, _ index: Index) -> FAISSHeader {
+    FAISSHeader(
+      name: name, dimension: index.dimension, count: index.count, metric: index.metric)
+  }
+
+  /// The header of what takes transformed rows.
+  private static func innerHeader(_ name: String, _ index: Index) -> FAISSHeader {
+    var header = header(name, index)
+    header.dimension = index.keptDimension
+    return header
+  }
+
+  private static func flatHeader(_ metric: Metric, _ rows: Vectors) -> FAISSHeader {
+    FAISSHeader(
+      name: metric == .innerProduct ? "IxFI" : "IxF2", dimension: rows.dimension,
+      count: rows.count, metric: metric)
+  }
+
+  private static func base(
+    _ index: Index, ids: IDMap, probes: Int
+  ) throws(TesseraError) -> FAISSPart {
+    let (coder, rows) = try FAISSCoder.made(of: index)
+    guard let coarse = index.coarse else {
+      switch coder {
+      case .rows:
+        return .flat(FAISSFlat(header: flatHeader(index.metric, rows), rows: rows))
+      case .scalar:
+        return .codes(FAISSCodes(header: innerHeader("IxSQ", index), coder: coder, codes: rows))
+      case .product(let quantizer):
+        // As FAISS sets it: beyond the bits of a code, so that no code is left out.
+        let search = FAISSCodes.ProductSearch(
+          hammingThreshold: Int32(quantizer.bits * quantizer.subspaceCount + 1))
+        return .codes(
+          FAISSCodes(
+            header: innerHeader("IxPq", index), coder: coder, codes: rows, productSearch: search))
+      }
+    }
+    let name =
+      switch coder {
+      case .rows: "IwFl"
+      case .scalar: "IwSq"
+      case .product: "IwPQ"
+      }
+    let sizes = (0..<index.listCount).map { index.lists[$0].count }
+    let residuals = if case .rows = coder { false } else { true }
+    return .lists(
+      FAISSLists(
+        header: innerHeader(name, index), probes: probes,
+        coarse: .flat(
+          FAISSFlat(
+            header: flatHeader(index.metric, coarse.centroids), rows: coarse.centroids)),
+        coder: coder, codesResiduals: residuals, sizes: sizes,
+        // FAISS's rule.
+        hasSparseSizes: sizes.count { $0 > 0 } <= sizes.count / 2,
+        ids: (0..<ids.count).map { ids[$0] }, rows: rows))
+  }
+}
+
+extension FAISSCoder {
+  /// The coder of an index, and the rows or the bytes of codes that it keeps.
+  static func made(of index: Index) throws(TesseraError) -> (FAISSCoder, Vectors) {
+    guard case .codes(let codes, let quantizer) = index.content else {
+      guard case .rows(let rows) = index.content else {
+        throw FAISSPart.unsupported("\"\(index.specification)\" cannot be written to a FAISS file")
+      }
+      return (.rows, rows)
+    }
+    let bytes = try Vectors(
+      HostMemory(copying: codes.bytes), element: .uint8, count: codes.count,
+      dimension: codes.byteCount)
+    switch quantizer {
+    case let quantizer as ScalarQuantizer:
+      return (
+        .scalar(
+          FAISSScalarQuantizer(
+            type: FAISSScalarForm(quantizer.scalarKind).rawValue, dimension: quantizer.dimension,
+            codeByteCount: quantizer.codeByteCount,
+            trained: quantizer.minimums + quantizer.ranges)), bytes
+      )
+    case let quantizer as ProductQuantizer:
+      let (subspaces, dimension) = (quantizer.subspaceCount, quantizer.dimension)
+      guard dimension % subspaces == 0 else {
+        throw FAISSPart.unsupported(
+          "\(quantizer.specification) cuts \(dimension) dimensions unevenly, which FAISS does not do; "
+            + "build the index with a number of subspaces that divides them")
+      }
+      return (
+        .product(
+          FAISSProductQuantizer(
+            dimension: dimension, subspaceCount: subspaces, bits: quantizer.bits,
+            centroids: quantizer.codewords)), bytes
+      )
+    default:
+      throw FAISSPart.unsupported(
+        "codes of \(quantizer.specification) are not written to FAISS files; Flat, SQ and PQ are")
+    }
+  }
+}
