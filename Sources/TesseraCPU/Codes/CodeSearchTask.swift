@@ -11,7 +11,10 @@ struct CodeSearchTask: ~Copyable {
   private let shared: ScannedQuery.Shared
   private var queries: [ScannedQuery] = []
   private let storage: HostStorage
-  private var statistics = SearchStatistics.none
+  /// The queries that look at what is searched.
+  private var members: [Int] = []
+  /// Those that are scanned for at once.
+  private var scans: [UnsafeMutablePointer<csimd_code_query>?]
 
   private var kernels: csimd_kernels { scope.kernels.table.pointee }
   /// Queries that are scanned for at once.
@@ -30,6 +33,7 @@ struct CodeSearchTask: ~Copyable {
       order: scope.order, limit: scope.limit, largest: scope.set.largest)
     let room = CodeScope.Room(scope, rows: rows)
     storage = try HostStorage(allocating: range.count * room.byteCount)
+    scans = Array(repeating: nil, count: max(1, scope.kernels.table.pointee.scan_queries))
     queries.reserveCapacity(range.count)
     for (index, query) in range.enumerated() {
       let start = storage.bytes.baseAddress.map { $0 + index * room.byteCount }
@@ -49,11 +53,11 @@ struct CodeSearchTask: ~Copyable {
 
   /// Searches groups of a list for all queries.
   mutating func search(_ groups: Range<Int>, of list: Int) throws(TesseraError) {
-    let all = Array(queries.indices)
+    members = Array(queries.indices)
     // Groups that stay in the second-level cache while all queries pass by.
     let step = max(1, (256 << 10) / max(1, scope.set.groups.groupBytes))
     for first in stride(from: groups.lowerBound, to: groups.upperBound, by: step) {
-      try search(first..<min(first + step, groups.upperBound), of: list, for: all[...])
+      try searchForMembers(first..<min(first + step, groups.upperBound), of: list)
     }
   }
 
@@ -63,22 +67,24 @@ struct CodeSearchTask: ~Copyable {
   mutating func search(_ probes: Probes, _ range: Range<Int>) throws(TesseraError) {
     let visits = ListVisits(probes, range, listCount: scope.set.lists.count)
     for visit in visits.rounds.joined() {
+      members.removeAll(keepingCapacity: true)
+      for query in visit.queries { members.append(Int(query)) }
       if let terms = probes.terms {
-        for (query, entry) in zip(visit.queries, visit.entries) {
-          queries[Int(query)].enter(term: terms[Int(entry)], shared)
+        for (query, entry) in zip(members, visit.entries) {
+          queries[query].enter(term: terms[Int(entry)], shared)
         }
       }
-      try search(
-        scope.set.groups.layout.panels(of: visit.list), of: visit.list,
-        for: visit.queries.map { Int($0) }[...])
+      try searchForMembers(
+        scope.set.groups.layout.panels(of: visit.list), of: visit.list)
       if probes.terms != nil {
-        for query in visit.queries { queries[Int(query)].settleTerms() }
+        for query in members { queries[query].settleTerms() }
       }
     }
   }
 
-  private mutating func search(
-    _ groups: Range<Int>, of list: Int, for members: ArraySlice<Int>
+  /// Searches groups of a list for ``members``.
+  private mutating func searchForMembers(
+    _ groups: Range<Int>, of list: Int
   ) throws(TesseraError) {
     let end = scope.set.placeEnd(of: list)
     var rest = members[...]
@@ -105,26 +111,16 @@ struct CodeSearchTask: ~Copyable {
   private mutating func scan(_ block: ArraySlice<Int>, _ groups: Range<Int>, _ end: Int) {
     var codes = shared.codes
     let (kernels, bits, rows) = (kernels, scope.set.bits, scope.set.groups.rows)
-    let scans = block.map { queries[$0].scan as UnsafeMutablePointer<csimd_code_query>? }
+    for (place, query) in block.enumerated() { scans[place] = queries[query].scan }
     var next = groups.lowerBound
-    statistics.candidates -= count(block)
     while next < groups.upperBound {
       next =
         bits == 4
         ? kernels.scan_codes(&codes, next, groups.upperBound, end, scans, block.count)
         : kernels.scan_byte_codes(&codes, next, groups.upperBound, end, scans[0])
       guard next < groups.upperBound else { break }
-      for query in block where queries[query].room < rows {
-        statistics.candidates += count([query])
-        queries[query].flush(shared)
-      }
+      for query in block where queries[query].room < rows { queries[query].flush(shared) }
     }
-    statistics.candidates += count(block)
-  }
-
-  /// Rows that passed for some queries and have not been scored yet.
-  private func count(_ block: ArraySlice<Int>) -> Int {
-    block.reduce(0) { $0 + queries[$1].scan.pointee.count }
   }
 
   /// Scores every selected row of some groups.
@@ -135,7 +131,6 @@ struct CodeSearchTask: ~Copyable {
     for place in groups.lowerBound * rows..<min(groups.upperBound * rows, end)
     where scope.isSelected(place) {
       queries[query].append(place: place)
-      statistics.candidates += 1
       if queries[query].room == 0 {
         try StopSignal.check()
         queries[query].flush(shared)
@@ -145,8 +140,10 @@ struct CodeSearchTask: ~Copyable {
 
   /// Calls `give` with the keys of each query's hits, best first, and returns what it took.
   mutating func finish(_ give: (Int, [UInt64]) -> Void) -> SearchStatistics {
+    var statistics = SearchStatistics.none
     for index in queries.indices {
       give(index, queries[index].hits(shared))
+      statistics.candidates += queries[index].passed
       statistics.rescored += queries[index].scored
     }
     return statistics
@@ -209,7 +206,7 @@ struct CodeScope: @unchecked Sendable {
       let k = if case .k(let k) = scope.limit { min(k, rows) } else { 0 }
       let groupRows = scope.set.groups.rows
       // Room that holds every row never runs out. Scans take up to four groups at once.
-      capacity = max(4 * groupRows, min(rows + 4 * groupRows, 2 * k + 512))
+      capacity = max(4 * groupRows, min(rows + 4 * groupRows, 2 * k + 128))
       termStart = (capacity + (k > 0 ? k + capacity : 0)) * 8
       let hasTerms = scope.probes?.terms != nil
       scanStart = (termStart + (hasTerms ? capacity * 4 : 0) + 63) / 64 * 64

@@ -26,6 +26,8 @@ struct ScannedQuery {
 
   /// The query as the kernels see it.
   let scan: UnsafeMutablePointer<csimd_code_query>
+  /// Rows that passed, and rows that were scored.
+  private(set) var passed = 0
   private(set) var scored = 0
   private let bytes: RoundedTables?
   private let terms: UnsafeMutablePointer<Float>?
@@ -135,10 +137,11 @@ struct ScannedQuery {
   /// Scores the rows that passed: the k most promising first, whose worst then rules out others.
   mutating func flush(_ shared: Shared) {
     settleTerms()
+    passed += scan.pointee.count
     var first = 0
     if let k = shared.k, bytes != nil, scan.pointee.count > k {
-      let passed = CodeKeys(start: scan.pointee.keys, count: scan.pointee.count)
-      first = gather(upTo: CodeKeys.last(at: passed.place(ofAtLeast: k)), from: 0)
+      let keys = CodeKeys(start: scan.pointee.keys, count: scan.pointee.count)
+      first = gather(upTo: CodeKeys.last(at: keys.place(ofAtLeast: k)), from: 0)
       score(0..<first, shared)
       let limit = CodeKeys.key(Float(last + slack).nextUp, .smallestFirst, row: 0xFFFF_FFFF)
       scan.pointee.count = gather(upTo: limit, from: first)
