@@ -51,6 +51,43 @@ struct CanonicalScoresTests {
     #expect(difference(found, expected, columns: max(1, input.vectors)) == nil)
   }
 
+  @Test(
+    "of listed rows of every type are the same bits everywhere",
+    arguments: Subject.trials(
+      .canonicalScores,
+      Metric.allCases.flatMap { metric in
+        ElementType.allCases.map {
+          SearchCase(metric, $0, rows: 90, dimension: 19, queries: 5)
+        }
+      }))
+  func listed(_ trial: Trial<SearchCase>) throws {
+    let device = try trial.subject.device
+    let rows = try trial.input.makeRows()
+    let queries = try trial.input.makeQueries(rows).vectors
+    let listed: [Int32] = [89, 0, 0, 7, 33, 32, 31, 5]
+    let starts = [0, 3, 3, 7, 8, 8]
+    let found = try device.canonicalScores(
+      queries, with: rows.vectors, listed: listed, starts: starts, metric: trial.input.metric)
+    let want = (0..<5).flatMap { query in
+      listed[starts[query]..<starts[query + 1]].map {
+        CanonicalScore.score(
+          trial.input.metric, queries.row(query), rows.vectors.row(Int($0)))
+      }
+    }
+    #expect(found.map(\.bitPattern) == want.map(\.bitPattern))
+    for (listed, starts): ([Int32], [Int]) in [
+      ([90], [0, 1, 1, 1, 1, 1]), ([-1], [0, 1, 1, 1, 1, 1]), ([1], [0, 1]),
+      ([], [0, 1, 0, 0, 0, 0]),
+    ] {
+      #expect(
+        refusal {
+          try device.canonicalScores(
+            queries, with: rows.vectors, listed: listed, starts: starts,
+            metric: trial.input.metric)
+        } != nil)
+    }
+  }
+
   @Test("refuse NaN and infinity and name the rows", arguments: Subject.present)
   func nonFinite(_ subject: Subject) throws {
     let device = try subject.device

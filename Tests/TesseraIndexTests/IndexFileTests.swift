@@ -31,6 +31,22 @@ struct IndexFileTests {
       try Data(contentsOf: URL(filePath: path)) == Data(contentsOf: URL(filePath: again)))
   }
 
+  @Test("that are damaged are not written anew, with a checksum that is right")
+  func damagedCopy() throws {
+    let input = try IndexCase(.squaredL2, rows: 60)
+    let folder = try ScratchFolder()
+    let path = folder("an.index")
+    try IndexFile.write(input.build("IVF4,Flat", on: Subject.cpu()), to: path)
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    // The last bytes are those of rows.
+    bytes[bytes.count - 5] ^= 1
+    try bytes.write(to: URL(filePath: path))
+    let damaged = try IndexFile.open(path)
+    let error = refusal { try IndexFile.write(damaged, to: folder("copy.index")) }
+    #expect(error?.code == .malformedFile)
+    #expect(!FileManager.default.fileExists(atPath: folder("copy.index")))
+  }
+
   @Test("that were cut short or changed are refused, at the latest when they are searched")
   func damage() throws {
     let input = try IndexCase(.squaredL2, rows: 60)

@@ -101,6 +101,56 @@ struct IndexSearchTests {
     #expect(other.neighbors.ids.allSatisfy { many.contains($0) })
   }
 
+  @Test("of more rows than lists would hold find k of the selected ones all the same")
+  func selectedFew() throws {
+    let input = try IndexCase(.squaredL2)
+    let device = try Subject.cpu()
+    let search = try IndexSearch(input.build("IVF24,Flat", on: device), on: device)
+    // Half as many again as the rows of a list, of which a list would hold four.
+    let some = try IDSelector.ids(Array(input.ids.prefix(150)))
+    let report = try search.nearest(input.queries, k: 10, effort: .probes(1), only: some)
+    #expect(report.path == .selected)
+    #expect(report.neighbors.difference(from: try input.exact(.k(10), only: some)) == nil)
+  }
+
+  @Test(
+    "with scores beyond Float32 say so and name the query",
+    arguments: [Metric.squaredL2, .innerProduct])
+  func huge(_ metric: Metric) throws {
+    let device = try Subject.cpu()
+    let rows = try Vectors((0..<400).map { [Float($0) * 1e28, 3e30] })
+    let index = try Index.build("IVF4,Flat", rows, metric: metric, on: device).index
+    let queries = try Vectors([[1, 1], [2e30, 2e30]])
+    let search = try IndexSearch(index, on: device)
+    let error = refusal { try search.nearest(queries.rows(1..<2), k: 3) }
+    #expect(error?.code == .nonFinite)
+    #expect(error?.message.contains("row 0 ") == true, "\(error.debugDescription)")
+    if metric == .innerProduct {
+      #expect(refusal { try search.nearest(queries, k: 3) }?.message.contains("row 1 ") == true)
+    }
+  }
+
+  @Test(
+    "of rows of every type score hits again alike on every device",
+    arguments: Metric.allCases, ElementType.allCases)
+  func elements(_ metric: Metric, _ element: ElementType) throws {
+    let sample = SearchCase(metric, element, rows: 300, dimension: 19, queries: 9)
+    let rows = try sample.makeRows()
+    let queries = try sample.makeQueries(rows).vectors
+    var expected: Neighbors?
+    for subject in Subject.present {
+      let device = try subject.device
+      let index = try Index.build("PQ4x4,RFlat", rows.vectors, metric: metric, on: device).index
+      let found = try IndexSearch(index, on: device).nearest(queries, k: 5).neighbors
+      if let expected { #expect(found.difference(from: expected) == nil, "\(subject)") }
+      expected = found
+      let hit = found[0][0]
+      #expect(
+        hit.score
+          == CanonicalScore.score(metric, queries.row(0), rows.vectors.row(Int(hit.id))))
+    }
+  }
+
   @Test(
     "larger than their memory give the same hits",
     arguments: ["Flat", "IVF24,Flat", "IVF24,SQ8", "RR,IVF24,SQ8"])
@@ -120,7 +170,7 @@ struct IndexSearchTests {
       refusal {
         try IndexSearch(index, on: device, options: .init(memoryBudget: 100))
           .nearest(input.queries, k: 1)
-      }?.code == .outOfMemory)
+      }?.code == .invalidArgument)
   }
 
   @Test("of equal rows, and of fewer rows than neighbors, work")

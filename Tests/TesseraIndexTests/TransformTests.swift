@@ -375,3 +375,14 @@ struct TransformTests {
     }
   }
 }
+
+extension TransformTests {
+  @Test("of equal rows have axes, whatever the metric", arguments: Metric.allCases)
+  func constantRows(_ metric: Metric) throws {
+    let device = try Subject.cpu()
+    let rows = try Vectors([Float](repeating: 2.5, count: 64 * 200), dimension: 64)
+    let index = try Index.build("PCA16,Flat", rows, metric: metric, on: device).index
+    let found = try IndexSearch(index, on: device).nearest(rows.rows(0..<2), k: 3).neighbors
+    #expect(found.ids == [0, 1, 2, 0, 1, 2])
+  }
+}

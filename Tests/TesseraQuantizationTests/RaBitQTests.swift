@@ -214,6 +214,18 @@ import Testing
     }
   }
 
+  @Test("rows as small as Float32 has can be searched", arguments: Metric.allCases)
+  func tiny(_ metric: Metric) throws {
+    let points = try Vectors(
+      Self.vectors(300, 32).widened().map { $0 * 0x1p-140 }, dimension: 32)
+    let queries = try Self.vectors(3, 32, seed: 8)
+    let quantizer = try Self.train(points, bits: 1)
+    let codes = try quantizer.encode(points, on: Self.reference)
+    let found = try CodeSearch(codes, of: quantizer, metric: metric, on: Self.reference)
+      .nearest(queries, k: 3)
+    #expect(found.scores.allSatisfy(\.isFinite) && found.ids.count == 9)
+  }
+
   @Test("a file brings back the same quantizer")
   func files() throws {
     let points = try Self.vectors(50, 33)

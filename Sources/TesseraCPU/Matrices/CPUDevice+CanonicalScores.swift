@@ -57,6 +57,7 @@ extension CPUDevice {
     let scores = try HostStorage(allocating: listed.count * 4)
     try workers.split(queries.count, minimum: each) { range throws(TesseraError) in
       let sums = try HostStorage(allocating: longest * MemoryLayout<Double>.stride)
+      let row = try HostStorage(allocating: rows.dimension * MemoryLayout<Float>.stride)
       var scorer = csimd_scorer()
       scorer.rows = rows.kernelRows
       scorer.metric = metric.kernelMetric
@@ -72,7 +73,7 @@ extension CPUDevice {
           var squares = 0.0
           if metric == .cosine {
             kernels.table.pointee.widen_rows(
-              scorer.rows, Int(listed[entry]), 1, nil, &squares)
+              scorer.rows, Int(listed[entry]), 1, row.floats, &squares)
           }
           scores.floats[entry] = CanonicalScore.finish(
             metric, sum: sums.doubles[place], querySquares: prepared.squares[query],

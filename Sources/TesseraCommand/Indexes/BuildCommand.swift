@@ -97,7 +97,14 @@ struct BuildCommand: ParsableCommand {
         "\(path.printable): has \(table.rows) x \(table.columns) ids for \(count) vectors; give one "
           + "column with an id for each")
     }
-    return (0..<count).map { table[$0, 0] }
+    let ids = (0..<count).map { table[$0, 0] }
+    if let row = ids.firstIndex(of: -1) {
+      throw TesseraError(
+        .invalidArgument,
+        "\(path.printable): row \(row) has the id -1, by which files of hits say that there is none"
+      )
+    }
+    return ids
   }
 
   /// The result that `build` prints: as JSON under these names, or as a table.

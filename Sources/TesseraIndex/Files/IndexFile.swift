@@ -18,7 +18,8 @@ public enum IndexFile {
 
   /// Writes `index` to `path`: the whole file, or nothing.
   ///
-  /// - Throws: `.cannotCreate`, `.inputOutput`.
+  /// - Throws: `.cannotCreate`, `.inputOutput`, and `.malformedFile` where the index came from a file
+  ///   that is damaged.
   public static func write(_ index: Index, to path: String) throws(TesseraError) {
     let file = try AtomicFile(path)
     try write(index, into: file)
@@ -27,6 +28,8 @@ public enum IndexFile {
 
   /// Writes `index` as ``write(_:to:)`` does, and leaves the commit to the file's owner.
   package static func write(_ index: Index, into file: AtomicFile) throws(TesseraError) {
+    // What another file holds damaged must not get a good checksum here.
+    try index.verify()
     var metadata = [
       "content": "index", "version": String(version),
       "specification": index.specification.description, "metric": index.metric.rawValue,

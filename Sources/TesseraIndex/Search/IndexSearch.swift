@@ -50,7 +50,8 @@ public final class IndexSearch: Sendable {
     case lists
     /// All lists, as was asked for.
     case all
-    /// All lists, because fewer rows are selected than the nearest lists hold.
+    /// All lists, because about as few rows are selected as the nearest lists hold, or these would hold
+    /// too few of them.
     case selected
   }
 
@@ -128,11 +129,13 @@ public final class IndexSearch: Sendable {
   ///
   /// - Parameters:
   ///   - effort: The lists to look at; an index of one list is always searched whole.
-  ///   - selector: The rows that may be hits. Where they are fewer than the rows of the lists that a
-  ///     query would look at, all of them are searched.
+  ///   - selector: The rows that may be hits. Where they are fewer than twice the rows of the lists that
+  ///     a query would look at, or those lists would hold fewer than four times the hits wanted of them,
+  ///     on average, all of them are searched.
   ///   - control: Hears of progress, ends the search, and says who takes over if the device fails.
   /// - Throws: `.invalidShape` for queries of another dimension, `.invalidArgument` for a limit or an
-  ///   effort without a meaning, `.nonFinite`, `.malformedFile` where the index's file is damaged,
+  ///   effort without a meaning or a memory budget that the rows of one list exceed, `.nonFinite` also for
+  ///   scores beyond Float32, `.malformedFile` where the index's file is damaged,
   ///   `.cancelled`, `.deadlineExceeded`, and what the device throws.
   public func nearest(
     _ queries: Vectors, within limit: Limit, effort: Effort = .recall(0.95),
@@ -142,7 +145,7 @@ public final class IndexSearch: Sendable {
       queries.dimension == index.dimension,
       "search: queries have \(queries.dimension) dimensions, the index has \(index.dimension)")
     try Shapes.check(limit, "search")
-    let (probes, path) = try plan(effort, only: selector)
+    let (probes, path) = try plan(effort, limit, only: selector)
     return try control.steer(on: device) { device throws(TesseraError) in
       try search(queries, limit, probes, path, selector, on: device, control)
     }
@@ -150,7 +153,7 @@ public final class IndexSearch: Sendable {
 
   /// The lists of each query, and why.
   private func plan(
-    _ effort: Effort, only selector: IDSelector?
+    _ effort: Effort, _ limit: Limit, only selector: IDSelector?
   ) throws(TesseraError) -> (probes: Int, Path) {
     let all = index.listCount
     var probes = all
@@ -170,8 +173,16 @@ public final class IndexSearch: Sendable {
     }
     guard probes < all else { return (all, .all) }
     if let selector {
+      // Lists hold so many rows, and so many selected ones, on average. Where that would leave hits
+      // out, all selected rows cost little.
       let selected = index.lists.ids.count(of: selector)
-      if selected <= index.count / all * probes { return (all, .selected) }
+      let share = Double(probes) / Double(all)
+      let wanted = if case .k(let k) = limit { Double(min(k, selected)) } else { 0.0 }
+      if Double(selected) <= 2 * share * Double(index.count)
+        || Double(selected) * share < 4 * wanted
+      {
+        return (all, .selected)
+      }
     }
     return (probes, .lists)
   }
@@ -241,6 +252,12 @@ public final class IndexSearch: Sendable {
       let refineStart = ContinuousClock.now
       found = try refined(found, asked, limit, on: prepared.device)
       pass.refineSeconds += refineStart.secondsAgo
+    }
+    if let place = found.scores.firstIndex(where: { !$0.isFinite }) {
+      let query = (found.starts.firstIndex { $0 > place } ?? 1) - 1
+      throw TesseraError(
+        .nonFinite,
+        "search: row \(firstRow + query) has scores beyond Float32; scale the vectors down")
     }
     count(queries, coarse, found, limit, &pass)
     pass.neighbors.append(found)
@@ -370,7 +387,7 @@ public final class IndexSearch: Sendable {
     func requireFit(_ rows: Int) throws(TesseraError) {
       guard bytes(rows) > budget else { return }
       throw TesseraError(
-        .outOfMemory,
+        options.memoryBudget == nil ? .outOfMemory : .invalidArgument,
         "search: \(rows) rows that have to be together need \(bytes(rows)) bytes, \(budget) are "
           + "allowed; allow more, or build the index with more lists")
     }

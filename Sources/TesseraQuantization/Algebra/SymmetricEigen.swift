@@ -141,7 +141,7 @@ package struct SymmetricEigen {
         try StopSignal.check()
         var g = d[l]
         var p = (d[l + 1] - g) / (2 * e[l])
-        var r = (p * p + 1).squareRoot()
+        var r = length(p, 1)
         if p < 0 { r = -r }
         d[l] = e[l] / (p + r)
         d[l + 1] = e[l] * (p + r)
@@ -157,10 +157,9 @@ package struct SymmetricEigen {
           (c3, c2, s2) = (c2, c, s)
           g = c * e[i]
           h = c * p
-          r = (p * p + e[i] * e[i]).squareRoot()
+          r = length(p, e[i])
           e[i + 1] = s * r
-          s = e[i] / r
-          c = p / r
+          (s, c) = r > 0 ? (e[i] / r, p / r) : (0, 1)
           p = c * d[i] - s * g
           d[i + 1] = h + s * (c * g + s * d[i])
           let (row, below) = (i * n, (i + 1) * n)
@@ -170,12 +169,22 @@ package struct SymmetricEigen {
             v[row + k] = c * v[row + k] - s * h
           }
         }
-        p = -s * s2 * c3 * beside * e[l] / next
+        p = next == 0 ? 0 : -s * s2 * c3 * beside * e[l] / next
         e[l] = s * p
         d[l] = c * p
       }
       d[l] += shift
       e[l] = 0
     }
+  }
+
+  /// The length of (a, b), also where squares leave Float64.
+  private static func length(_ a: Double, _ b: Double) -> Double {
+    let squares = a * a + b * b
+    guard !squares.isFinite || squares < 0x1p-900 else { return squares.squareRoot() }
+    let largest = max(abs(a), abs(b))
+    guard largest > 0, largest.isFinite else { return largest }
+    let (x, y) = (a / largest, b / largest)
+    return largest * (x * x + y * y).squareRoot()
   }
 }

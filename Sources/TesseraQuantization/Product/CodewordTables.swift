@@ -1,3 +1,4 @@
+internal import Synchronization
 import TesseraCompute
 import TesseraHost
 
@@ -19,17 +20,7 @@ struct CodewordTables: Sendable {
   init(_ quantizer: ProductQuantizer, after rotation: LinearMap? = nil) {
     self.quantizer = quantizer
     self.rotation = rotation
-    let (width, count) = (quantizer.width, quantizer.codewordCount)
-    var columns = [Double](repeating: 0, count: quantizer.codewords.count)
-    for subspace in 0..<quantizer.subspaceCount {
-      for codeword in 0..<count {
-        for d in 0..<width {
-          columns[(subspace * width + d) * count + codeword] =
-            Double(quantizer.codewords[(subspace * count + codeword) * width + d])
-        }
-      }
-    }
-    self.columns = columns
+    columns = quantizer.columns.made(of: quantizer)
   }
 
   /// Returns one row a query, subspaces x codewords.
@@ -119,6 +110,30 @@ struct CodewordTables: Sendable {
       if d + 2 < width { lanes.2 += at(d + 2) }
       let sums = SIMD4<Float>((lanes.0 + lanes.2) + (lanes.1 + lanes.3))
       for lane in 0..<4 { target[unchecked: first + codeword + lane] = sums[lane] }
+    }
+  }
+}
+
+/// The coordinates of a product quantizer's codewords side by side, [subspace][width][codeword]. They are
+/// made when they are first asked for, so that a query alone need not wait for them each time.
+final class CodewordColumns: Sendable {
+  private let values = Mutex<[Double]?>(nil)
+
+  func made(of quantizer: ProductQuantizer) -> [Double] {
+    values.withLock { values in
+      if let values { return values }
+      let (width, count) = (quantizer.width, quantizer.codewordCount)
+      var columns = [Double](repeating: 0, count: quantizer.codewords.count)
+      for subspace in 0..<quantizer.subspaceCount {
+        for codeword in 0..<count {
+          for d in 0..<width {
+            columns[(subspace * width + d) * count + codeword] =
+              Double(quantizer.codewords[(subspace * count + codeword) * width + d])
+          }
+        }
+      }
+      values = columns
+      return columns
     }
   }
 }

@@ -18,6 +18,8 @@ public struct ProductQuantizer: Quantizer {
   /// `subspaceCount` x `codewordCount` x ``width``; the shorter subspaces end with a zero.
   public let codewords: [Float]
   let layout: SubspaceLayout
+  /// The codewords as tables are made of them, once they are.
+  let columns = CodewordColumns()
 
   /// Numbers of a vector.
   public var dimension: Int { layout.dimension }

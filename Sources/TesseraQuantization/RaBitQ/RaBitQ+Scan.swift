@@ -7,7 +7,7 @@ package import TesseraCompute
 /// part of the query:
 ///
 ///     squared L2      |q - x|^2 = |o|^2 + |q - c|^2 - 2 (q - c).o
-///     inner product   q.x = p.o + s (x.c), p = q - s c at right angles to c
+///     inner product   q.x = p.o + (q.u) (x.u), u = c / |c|, p = q - (q.u) u
 ///     cosine          the same over |q| |x|
 ///
 /// each product with o being `scale` times that with the grid point. Around the centroids of lists, c
@@ -18,20 +18,21 @@ package import TesseraCompute
 extension RaBitQ: ScannedQuantizer {
   package var canScan: Bool { true }
   package var scanCenter: [Float]? { center }
-  package var scanEntries: Int { numbers.count * 16 }
+  package var scanEntries: Int { 16 * numberCount }
+
+  /// Dimensions that a number has, or numbers that a dimension has.
+  private var together: Int { bits <= 2 ? 4 / bits : 1 }
+  private var parts: Int { (bits + 3) / 4 }
+  private var numberCount: Int { (dimension + together - 1) / together * parts }
 
   /// Which bits of which dimensions each number of 4 bits has.
   private var numbers: [Number] {
-    if bits <= 2 {
-      let together = 4 / bits
-      return stride(from: 0, to: dimension, by: together).map {
-        Number(dimensions: $0..<min($0 + together, dimension), shift: 0, bits: bits)
-      }
-    }
-    return (0..<dimension).flatMap { d in
-      stride(from: 0, to: bits, by: 4).map {
-        Number(dimensions: d..<d + 1, shift: $0, bits: min(4, bits - $0))
-      }
+    (0..<numberCount).map { index in
+      let first = index / parts * together
+      let shift = index % parts * 4
+      return Number(
+        dimensions: first..<min(first + together, dimension), shift: shift,
+        bits: min(4, bits - shift))
     }
   }
 
@@ -39,35 +40,40 @@ extension RaBitQ: ScannedQuantizer {
   private struct Number {
     let dimensions: Range<Int>
     let shift: Int
-    /// For each of the dimensions its level in each of sixteen values, less half the largest, so that
-    /// levels lie on both sides of 0.
-    private let levels: [SIMD16<Float>]
-
-    init(dimensions: Range<Int>, shift: Int, bits: Int) {
-      self.dimensions = dimensions
-      self.shift = shift
-      levels = dimensions.indices.map { d in
-        var levels = SIMD16<Float>()
-        for value in 0..<16 {
-          let level = value >> ((d - dimensions.lowerBound) * bits) & (1 << bits - 1)
-          levels[value] = Float(level) - Float(1 << bits - 1) / 2
-        }
-        return levels
-      }
-    }
+    let bits: Int
 
     /// What each of sixteen values adds to the product with a vector.
-    func entries(_ vector: Span<Float>) -> SIMD16<Float> {
+    func entries(_ vector: Span<Float>, _ levels: Levels) -> SIMD16<Float> {
       var sums = SIMD16<Float>()
       for (place, d) in dimensions.enumerated() {
-        sums += levels[place] * (vector[d] * Float(1 << shift))
+        sums += levels.of[4 * bits + place] * (vector[d] * Float(1 << shift))
       }
       return sums
     }
   }
 
+  /// For each number of bits and each dimension that shares a number, its level in each of sixteen
+  /// values, less half the largest, so that levels lie on both sides of 0.
+  private struct Levels {
+    let of: [SIMD16<Float>]
+
+    init() {
+      of = (0..<5).flatMap { bits in
+        (0..<4).map { place in
+          var levels = SIMD16<Float>()
+          for value in 0..<16 where bits > 0 {
+            let level = value >> (place * bits) & (1 << bits - 1)
+            levels[value] = Float(level) - Float(1 << bits - 1) / 2
+          }
+          return levels
+        }
+      }
+    }
+  }
+
   /// The codes' grid points as bytes of two numbers each.
   private func numberBytes(_ codes: Codes) -> [UInt8] {
+    let numbers = numbers
     let byteCount = (numbers.count + 1) / 2
     var bytes: [UInt8] = []
     bytes.reserveCapacity(codes.count * byteCount)
@@ -93,6 +99,11 @@ extension RaBitQ: ScannedQuantizer {
   ) throws(TesseraError) -> ProductCodes {
     let factors = try factors(of: codes)
     let squares = center.reduce(0) { $0 + Double($1) * Double($1) }
+    let centerLength = squares.squareRoot()
+    // The part of each vector along the center.
+    let along = factors.map {
+      centerLength > 0 ? (Double($0.centerProduct) + squares) / centerLength : 0
+    }
     let bytes = numberBytes(codes)
     var scales = factors.map(\.scale)
     var offsets: [Float]?
@@ -105,31 +116,29 @@ extension RaBitQ: ScannedQuantizer {
         Float(Double(own.length) * Double(own.length) + 2 * Double(own.scale) * product)
       }
     case (.innerProduct, nil):
-      offsets = factors.map { Float(Double($0.centerProduct) + squares) }
+      offsets = along.map { Float($0) }
     case (.cosine, nil):
       let lengths = factors.map { $0.vectorLength(centerSquares: squares) }
-      offsets = zip(factors, lengths).map { own, length in
-        length > 0 ? Float((Double(own.centerProduct) + squares) / length) : 0
-      }
+      offsets = zip(along, lengths).map { $1 > 0 ? Float($0 / $1) : 0 }
       scales = zip(factors, lengths).map { own, length in
         length > 0 ? Float(Double(own.scale) / length) : 0
       }
     case (.innerProduct, _?), (.cosine, _?): break
     }
     return try ProductCodes(
-      bytes, subspaceCount: numbers.count, bits: 4, scales: scales, offsets: offsets)
+      bytes, subspaceCount: numberCount, bits: 4, scales: scales, offsets: offsets)
   }
 
   /// The product of each grid point with its list's turned center.
   private func centerProducts(_ bytes: [UInt8], _ lists: ListedCentroids) -> [Double] {
-    let numbers = numbers
+    let (numbers, levels) = (numbers, Levels())
     let byteCount = (numbers.count + 1) / 2
     var products: [Double] = []
     products.reserveCapacity(bytes.count / byteCount)
     for list in 0..<lists.lists.count where !lists.lists[list].isEmpty {
       var turned = zip(lists.centroids.row(list), center).map { $0 + $1 }
       rotation.apply(&turned)
-      let entries = numbers.map { $0.entries(turned.span) }
+      let entries = numbers.map { $0.entries(turned.span, levels) }
       for row in lists.lists[list] {
         var sum = 0.0
         for (place, own) in entries.enumerated() {
@@ -145,7 +154,7 @@ extension RaBitQ: ScannedQuantizer {
   package func scanQueries(
     _ queries: Vectors, metric: Metric, aroundCentroids: Bool, on device: any Device, firstRow: Int
   ) throws(TesseraError) -> ScanQueries {
-    let numbers = numbers
+    let (numbers, levels) = (numbers, Levels())
     let whole = queries.widened()
     let prepared: [RaBitQQuery] =
       aroundCentroids
@@ -161,7 +170,7 @@ extension RaBitQ: ScannedQuantizer {
         rotation.apply(&turned)
         if metric == .squaredL2 { for d in turned.indices { turned[d] *= -2 } }
         for (place, number) in numbers.enumerated() {
-          let entries = number.entries(turned.span)
+          let entries = number.entries(turned.span, levels)
           for value in 0..<16 {
             tables[(index * numbers.count + place) * 16 + value] = entries[value]
           }
@@ -181,7 +190,8 @@ struct RaBitQQuery {
   let rest: [Float]
   /// The length of `rest`.
   let length: Double
-  /// How much of the product of vector and center belongs to the score: of distances nothing.
+  /// The part of the query along the center, which the vector's is multiplied by; of no use to
+  /// distances.
   let share: Double
 
   init(_ row: [Float], _ metric: Metric, _ quantizer: RaBitQ) {
@@ -197,7 +207,7 @@ struct RaBitQQuery {
     let rest = row.indices.map { Float((Double(row[$0]) - part * Double(center[$0])) * unit) }
     self.rest = rest
     length = FixedOrder.squares(rest.span).squareRoot()
-    share = part * unit
+    share = part * unit * centerSquares.squareRoot()
   }
 
   /// Returns how far the score may be from the exact one, at a given confidence.
