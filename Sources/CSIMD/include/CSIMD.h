@@ -238,14 +238,14 @@ typedef struct {
   const uint8_t *entries;
   /// Tables in Float32, [subspaces][codewords].
   const float *table;
-  /// What rows' offsets are multiplied by in scores, and in costs.
+  /// Multiply rows' offsets, in scores and in costs.
   float weight, cost_weight;
   float gain, base, rest;
   /// The largest sum that passes, of codes without scales and offsets; the largest cost without
   /// `rest`, of others.
   uint32_t most_sum;
   float most_cost;
-  /// Which rows of every 32 places may be hits; NULL if all may.
+  /// Marks the rows of every 32 places that may be hits; NULL if all may.
   const uint32_t *selected;
   /// The rows that passed: order of the least cost << 32 | place.
   uint64_t *keys;

@@ -66,18 +66,9 @@ final class CPUCodeSet: CodeSet, @unchecked Sendable {
   func selected(
     by selector: IDSelector, _ probes: Probes?
   ) throws(TesseraError) -> HostStorage {
-    let wordsEach = groups.rows / 32
-    let masks = try HostStorage(allocating: groups.groupCount * wordsEach * 4)
-    let words = masks.start(as: UInt32.self)
-    words.update(repeating: 0, count: groups.groupCount * wordsEach)
-    let probed = probes.map { Set($0.lists).map { Int($0) } } ?? Array(0..<lists.count)
-    groups.layout.forEachPanel(of: probed) { group, rows in
-      for word in 0..<wordsEach {
-        let first = min(rows.lowerBound + 32 * word, rows.upperBound)
-        words[group * wordsEach + word] = lists.ids.mask32(
-          of: first..<min(first + 32, rows.upperBound), only: selector)
-      }
-    }
+    let words = SelectedPlaces(groups.layout, only: selector, probes).masks
+    let masks = try HostStorage(allocating: words.count * 4)
+    masks.start(as: UInt32.self).update(from: words, count: words.count)
     return masks
   }
 }

@@ -9,7 +9,7 @@ internal import TesseraHost
 /// allow (``RoundedTables``) is not above that of the last hit; Float32 arithmetic makes both less sure
 /// by ``slack``.
 struct ScannedQuery {
-  /// What all queries of a search share.
+  /// Holds what all queries of a search share.
   struct Shared {
     let kernels: Kernels
     let codes: csimd_codes

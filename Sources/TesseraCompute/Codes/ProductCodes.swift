@@ -12,9 +12,9 @@ public struct ProductCodes: Sendable {
   public let bits: Int
   /// All codes, one after the other: `count * byteCount` bytes.
   public let bytes: [UInt8]
-  /// What the sum of each code is multiplied by; nil for 1.
+  /// Multiply the sum of each code; nil multiplies by 1.
   public let scales: [Float]?
-  /// What is added to each product; nil adds nothing.
+  /// Are added to each product; nil adds nothing.
   public let offsets: [Float]?
 
   /// Bytes of a code.

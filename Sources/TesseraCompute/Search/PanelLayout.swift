@@ -72,3 +72,40 @@ package struct PanelLayout: Sendable {
   /// True if a panel before the last has room to spare.
   package var hasGaps: Bool { lists.count > 1 }
 }
+
+/// Tells which rows of lists may be hits, in masks of 32 places each.
+package struct SelectedPlaces: Sendable {
+  /// Bit i of mask m is set if place 32 m + i has a row that may be a hit; 0 for lists that nobody looks
+  /// at.
+  package let masks: [UInt32]
+  /// The rows of each list that may be hits.
+  private let listCounts: [Int]
+
+  /// Marks the rows that `selector` selects (nil: all), of the lists that `probes` look at (nil: of all).
+  package init(_ layout: PanelLayout, only selector: IDSelector?, _ probes: Probes?) {
+    let (ids, width) = (layout.lists.ids, PanelLayout.panelRows)
+    let words = layout.panelRows / width
+    var masks = [UInt32](repeating: 0, count: layout.panelCount * words)
+    var counts = [Int](repeating: 0, count: layout.lists.count)
+    let probed = probes.map { Set($0.lists).map { Int($0) } } ?? Array(0..<layout.lists.count)
+    for list in probed {
+      layout.forEachPanel(of: CollectionOfOne(list)) { panel, rows in
+        for word in 0..<words {
+          let own = rows.dropFirst(word * width).prefix(width)
+          let mask = ids.mask32(of: own.startIndex..<own.endIndex, only: selector)
+          masks[panel * words + word] = mask
+          counts[list] += mask.nonzeroBitCount
+        }
+      }
+    }
+    self.masks = masks
+    listCounts = counts
+  }
+
+  /// The rows that may be hits of each query.
+  package func counts(of probes: Probes) -> [Int] {
+    (0..<probes.queryCount).map { query in
+      probes[query].reduce(0) { $0 + listCounts[Int($1)] }
+    }
+  }
+}

@@ -87,6 +87,8 @@ public final class IndexSearch: Sendable {
   private struct Prepared {
     let device: any Device
     let centroids: CoarseMatrix?
+    /// The points that codes in lists are relative to.
+    let codeCenters: Vectors?
     /// All rows; nil where they do not fit together.
     let rows: KeptRows?
     /// Rows that fit together, where all do not.
@@ -227,8 +229,7 @@ public final class IndexSearch: Sendable {
 
   private func search(
     _ asked: Vectors, firstRow: Int, _ limit: Limit, _ probes: Int, _ path: Path,
-    _ selector: IDSelector?,
-    _ prepared: Prepared, _ pass: inout Pass
+    _ selector: IDSelector?, _ prepared: Prepared, _ pass: inout Pass
   ) throws(TesseraError) {
     let start = ContinuousClock.now
     let queries = try index.transformed(asked, on: prepared.device)
@@ -245,7 +246,7 @@ public final class IndexSearch: Sendable {
       wanted = .k(overflow ? .max : product)
     }
     let (tables, probed) = try index.asked(
-      queries, coarse?.probes, firstRow: firstRow, on: prepared.device)
+      queries, coarse?.probes, prepared.codeCenters, firstRow: firstRow, on: prepared.device)
     var found = try scan(tables, queries.count, wanted, probed, selector, prepared)
     pass.scanSeconds += scanStart.secondsAgo
     if refines {
@@ -360,7 +361,7 @@ public final class IndexSearch: Sendable {
     let chunks = try chunks(on: device)
     try index.verify()
     let made = Prepared(
-      device: device, centroids: centroids,
+      device: device, centroids: centroids, codeCenters: try index.codeCenters(),
       rows: chunks.count > 1
         ? nil : try index.kept(chunks[0].rows, of: chunks[0].lists, on: device),
       chunks: chunks)

@@ -72,13 +72,27 @@ extension Index {
     scannedCodes.map { max(1, (1 << 22) / max(1, $0.quantizer.scanEntries)) } ?? .max
   }
 
+  /// The points that the codes of lists are relative to: their scores are what lists add to those of
+  /// codes. nil without such codes.
+  func codeCenters() throws(TesseraError) -> Vectors? {
+    guard let coarse, let (_, quantizer) = scannedCodes else { return nil }
+    guard let center = quantizer.scanCenter else { return coarse.centroids }
+    var values = coarse.centroids.widened()
+    for start in stride(from: 0, to: values.count, by: center.count) {
+      for d in center.indices { values[start + d] += center[d] }
+    }
+    return try Vectors(values, dimension: center.count)
+  }
+
   /// Makes queries ready to be asked, and the lists they look at with what those add to scores.
   ///
   /// - Parameters:
   ///   - probes: The lists that queries look at; nil for all.
+  ///   - centers: As ``codeCenters()`` makes them.
   ///   - firstRow: The number of the first query, for messages.
   func asked(
-    _ queries: Vectors, _ probes: Probes?, firstRow: Int, on device: any Device
+    _ queries: Vectors, _ probes: Probes?, _ centers: Vectors?, firstRow: Int,
+    on device: any Device
   ) throws(TesseraError) -> (AskedQueries, Probes?) {
     guard let (_, quantizer) = scannedCodes else { return (.vectors(queries), probes) }
     try Shapes.requireFinite(queries, "search: queries")
@@ -86,12 +100,15 @@ extension Index {
       coarse?.shifted(queries, metric) ?? queries, metric: metric,
       aroundCentroids: coarse != nil, on: device, firstRow: firstRow)
     let tables = AskedQueries.tables(try scan.queries(queries.count, on: device))
-    guard let coarse else { return (tables, scan.probes) }
+    guard let centers else { return (tables, scan.probes) }
     let all = probes ?? .all(of: listCount, queryCount: queries.count)
-    return (
-      tables,
-      try coarse.probes(all, of: queries, metric, plus: quantizer.scanCenter, on: device)
-    )
+    // Under the cosine codes stand for rows of unit length, and their score is the product with the
+    // query's direction.
+    let isCosine = metric == .cosine
+    let terms = try device.canonicalScores(
+      isCosine ? queries.unitLength() : queries, with: centers, listed: all.lists,
+      starts: all.starts, metric: isCosine ? .innerProduct : metric)
+    return (tables, Probes(checked: all.starts, lists: all.lists, terms: terms))
   }
 }
 
@@ -106,31 +123,5 @@ extension CoarseLists {
       for d in 0..<dimension { values[start + d] -= middle[d] }
     }
     return try Vectors(values, dimension: dimension)
-  }
-
-  /// Adds to probes what each list adds to the scores of its codes for a query: the canonical score of
-  /// its centroid and `center`.
-  fileprivate func probes(
-    _ probes: Probes, of queries: Vectors, _ metric: Metric, plus center: [Float]?,
-    on device: any Device
-  ) throws(TesseraError) -> Probes {
-    var points = centroids
-    if let center {
-      var values = centroids.widened()
-      for start in stride(from: 0, to: values.count, by: center.count) {
-        for d in center.indices { values[start + d] += center[d] }
-      }
-      points = try Vectors(values, dimension: center.count)
-    }
-    // Codes stand for rows of unit length, and their score is the product with the query's direction.
-    let own =
-      metric == .cosine
-      ? try Vectors(
-        UnitLength.scaled(queries.widened(), dimension: queries.dimension),
-        dimension: queries.dimension) : queries
-    let terms = try device.canonicalScores(
-      own, with: points, listed: probes.lists, starts: probes.starts,
-      metric: metric == .cosine ? .innerProduct : metric)
-    return Probes(checked: probes.starts, lists: probes.lists, terms: terms)
   }
 }

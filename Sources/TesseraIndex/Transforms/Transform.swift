@@ -33,8 +33,7 @@ struct Transform: Sendable {
     if let map {
       rows = try Vectors(map.apply(to: rows, on: device, operation), dimension: map.outputs)
     }
-    guard recipe == .unitLength else { return rows }
-    return try Vectors(UnitLength.scaled(rows.widened(), dimension: inputs), dimension: inputs)
+    return recipe == .unitLength ? try rows.unitLength() : rows
   }
 
   /// Changes rows back, as far as that can be: dropped dimensions are those of the mean, or 0, and

@@ -14,13 +14,6 @@ extension OpenCLDevice {
     }
     let codewords = tables.columns / codes.columns
     try requireInside(codes, limit: codewords, "lookupScores", "code")
-    try queueLookupScores(tables, codes, into: scores)
-  }
-
-  /// Queues `lookupScores` of codes that are known to be inside their tables.
-  func queueLookupScores(
-    _ tables: Matrix<Float>, _ codes: Matrix<UInt8>, into scores: Matrix<Float>
-  ) throws(TesseraError) {
     guard scores.count > 0 else { return }
     let (macro, perItem, subspacesMacro): (String, Int, [String: Int]) =
       body == .wideItem

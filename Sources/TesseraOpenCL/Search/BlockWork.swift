@@ -1,10 +1,10 @@
 internal import TesseraCompute
 
-/// The panels of one segment that each block of queries looks at.
+/// The panels of one segment that each block of queries looks at, or each query among codes.
 /// (`Kernels/cl/search/search_places.cl`)
 struct BlockWork {
   /// For each block, one after the other: a panel, the mask of its rows that may be hits, and the
-  /// mask of the queries that look at it.
+  /// mask of the queries that look at it; of codes the number of their term.
   let entries: OpenCLStorage
   /// The first entry of each block, and their number.
   let starts: OpenCLStorage
@@ -14,7 +14,18 @@ struct BlockWork {
   /// Bytes of an entry.
   static let entryBytes = 12
 
-  fileprivate init(
+  /// The most entries of a block.
+  var panelCount: Int { counts.max() ?? 0 }
+
+  /// The entries at some positions of the longest block, and the same share of the others'.
+  func pairs(_ positions: Range<Int>) -> Int {
+    let most = panelCount
+    return counts.reduce(0) {
+      $0 + positions.upperBound * $1 / most - positions.lowerBound * $1 / most
+    }
+  }
+
+  init(
     _ entries: [UInt32], counts: [Int], on device: OpenCLDevice
   ) throws(TesseraError) {
     let starts = counts.reduce(into: [UInt32(0)]) { $0.append($0[$0.count - 1] + UInt32($1)) }
@@ -30,27 +41,16 @@ struct BlockWork {
 struct ProbedRows {
   let probes: Probes
   private let layout: PanelLayout
-  /// For each panel of a list that is looked at, the mask of its rows that may be hits.
   private let masks: [UInt32]
   /// The rows of each query that may be hits.
   let counts: [Int]
 
   init(_ probes: Probes, _ layout: PanelLayout, only selector: IDSelector?) {
-    let ids = layout.lists.ids
-    var masks = [UInt32](repeating: 0, count: layout.panelCount)
-    var ofLists = [Int](repeating: 0, count: layout.lists.count)
-    for list in Set(probes.lists).map({ Int($0) }) {
-      layout.forEachPanel(of: CollectionOfOne(list)) { panel, rows in
-        masks[panel] = ids.mask32(of: rows, only: selector)
-        ofLists[list] += masks[panel].nonzeroBitCount
-      }
-    }
+    let selected = SelectedPlaces(layout, only: selector, probes)
     self.probes = probes
     self.layout = layout
-    self.masks = masks
-    counts = (0..<probes.queryCount).map { query in
-      probes[query].reduce(0) { $0 + ofLists[Int($1)] }
-    }
+    masks = selected.masks
+    counts = selected.counts(of: probes)
   }
 
   /// The most bytes that the work of a batch takes for each query.

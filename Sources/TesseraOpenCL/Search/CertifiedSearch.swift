@@ -40,6 +40,25 @@ protocol CertifiedSearch {
 extension CertifiedSearch {
   var ranks: RowRanks? { nil }
 
+  /// Empties the lists of a batch of codes, whose bounds are known, and finds the hits of every query:
+  /// a second time where lists overflow.
+  func search(bounds: [Float]) throws(TesseraError) -> BatchReport {
+    let context = device.context
+    try context.write(BatchReport.blank(queryCount), to: lists.report)
+    try context.write(bounds, to: lists.bounds)
+    try context.write([Float](repeating: 0, count: queryCount), to: lists.norms)
+    try context.write([Float](repeating: -.infinity, count: queryCount), to: lists.thresholds)
+    try context.write([UInt32](repeating: 0, count: queryCount), to: lists.counts)
+    let (rows, scores) = reportedHits
+    let report = try attempt(rows: rows, scores: scores, reportedHits: lists.hitCount) {
+      () throws(TesseraError) in try searchAll()
+    }
+    guard report.hasOverflow else { return report }
+    return try attempt(rows: rows, scores: scores, reportedHits: lists.hitCount) {
+      () throws(TesseraError) in try searchCrowded()
+    }
+  }
+
   /// Does `search`, and writes the hits of every query that was searched to `rows` and `scores`,
   /// `hitCount` each.
   ///

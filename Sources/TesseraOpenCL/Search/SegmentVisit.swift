@@ -55,16 +55,13 @@ struct SegmentVisit {
   init(_ segment: SearchPanels.Segment, _ work: BlockWork) {
     self.segment = segment
     self.work = work
-    panelCount = work.counts.max() ?? 0
+    panelCount = work.panelCount
     kept = nil
   }
 
   /// Pairs of a panel and a block of queries at some positions, of `blocks` blocks.
   func pairs(_ positions: Range<Int>, blocks: Int) -> Int {
-    guard let work else { return positions.count * blocks }
-    return work.counts.reduce(0) {
-      $0 + positions.upperBound * $1 / panelCount - positions.lowerBound * $1 / panelCount
-    }
+    work?.pairs(positions) ?? positions.count * blocks
   }
 
   /// The step between panels that are visited one after the other.

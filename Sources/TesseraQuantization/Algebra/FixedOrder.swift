@@ -1,3 +1,5 @@
+package import TesseraCompute
+
 /// Float64 sums over Float32 numbers in an order that is part of the code: four lanes, lane j taking
 /// the numbers i = j (mod 4) in rising order, added as (0 + 2) + (1 + 3). No fused operations, so
 /// the same bits everywhere, and fast without special instructions.
@@ -71,5 +73,12 @@ package enum UnitLength {
     var values = values
     scale(&values, dimension: dimension)
     return values
+  }
+}
+
+extension Vectors {
+  /// Returns every row divided by its length; rows of length 0 stay as they are.
+  package func unitLength() throws(TesseraError) -> Vectors {
+    try Vectors(UnitLength.scaled(widened(), dimension: dimension), dimension: dimension)
   }
 }

@@ -6,8 +6,6 @@ import TesseraHost
 /// ``FixedOrder``.
 struct CodewordTables: Sendable {
   private let quantizer: ProductQuantizer
-  /// The rotation that queries go through first; nil if there is none.
-  private let rotation: LinearMap?
   /// Coordinates side by side, [subspace][width][codeword], so that four codewords are compared at
   /// once.
   private let columns: [Double]
@@ -17,9 +15,8 @@ struct CodewordTables: Sendable {
   /// Entries of a query's tables.
   var perQuery: Int { quantizer.subspaceCount * codewordCount }
 
-  init(_ quantizer: ProductQuantizer, after rotation: LinearMap? = nil) {
+  init(_ quantizer: ProductQuantizer) {
     self.quantizer = quantizer
-    self.rotation = rotation
     columns = quantizer.columns.made(of: quantizer)
   }
 
@@ -30,8 +27,7 @@ struct CodewordTables: Sendable {
   func tables(
     of queries: Vectors, metric: Metric, on device: any Device, firstRow: Int = 0
   ) throws(TesseraError) -> [Float] {
-    let rotated = try rotation?.apply(to: queries, on: device, "scores: queries")
-    let rows = try quantizer.layout.padded(rotated ?? queries.widened())
+    let rows = try quantizer.layout.padded(queries.widened())
     let stride = quantizer.layout.paddedDimension
     let isDistance = metric == .squaredL2
     let tables: [Float] = try device.hostWorkers.makeRows(queries.count, of: perQuery, minimum: 4) {

@@ -12,12 +12,7 @@ extension ProductQuantizer: ScannedQuantizer {
   public func scores(
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float] {
-    try requireQueries(queries)
-    try requireOwn(codes)
-    guard canScan else {
-      return try decodedScores(of: queries, against: codes, metric: metric, on: device)
-    }
-    return try scannedScores(of: queries, against: codes, metric: metric, on: device)
+    try tableScores(of: queries, against: codes, metric: metric, on: device)
   }
 
   package var canScan: Bool { bits <= 8 }
@@ -105,22 +100,9 @@ extension ProductQuantizer: ScannedQuantizer {
   package func scanQueries(
     _ queries: Vectors, metric: Metric, aroundCentroids: Bool, on device: any Device, firstRow: Int
   ) throws(TesseraError) -> ScanQueries {
-    try scanQueries(
-      queries, metric: metric, aroundCentroids: aroundCentroids, CodewordTables(self), on: device,
-      firstRow: firstRow)
-  }
-
-  func scanQueries(
-    _ queries: Vectors, metric: Metric, aroundCentroids: Bool, _ maker: CodewordTables,
-    on device: any Device, firstRow: Int
-  ) throws(TesseraError) -> ScanQueries {
-    let own =
-      metric == .cosine
-      ? try Vectors(
-        UnitLength.scaled(queries.widened(), dimension: queries.dimension),
-        dimension: queries.dimension) : queries
+    let own = metric == .cosine ? try queries.unitLength() : queries
     let isDistance = metric == .squaredL2
-    var tables = try maker.tables(
+    var tables = try CodewordTables(self).tables(
       of: own, metric: isDistance && !aroundCentroids ? .squaredL2 : .innerProduct, on: device,
       firstRow: firstRow)
     if isDistance, aroundCentroids {

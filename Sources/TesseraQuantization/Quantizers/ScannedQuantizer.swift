@@ -81,6 +81,18 @@ package struct ScanQueries: Sendable {
 }
 
 extension ScannedQuantizer {
+  /// Returns the score of every code with every query, by tables where numbers are few enough for them,
+  /// else of what the codes stand for.
+  func tableScores(
+    of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
+  ) throws(TesseraError) -> [Float] {
+    try requireQueries(queries)
+    try requireOwn(codes)
+    return canScan
+      ? try scannedScores(of: queries, against: codes, metric: metric, on: device)
+      : try decodedScores(of: queries, against: codes, metric: metric, on: device)
+  }
+
   /// Returns the score of every code with every query: the same numbers that scans find.
   func scannedScores(
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device

@@ -193,6 +193,8 @@ struct RaBitQQuery {
   /// The part of the query along the center, which the vector's is multiplied by; of no use to
   /// distances.
   let share: Double
+  /// The squared length of the center.
+  private let centerSquares: Double
 
   init(_ row: [Float], _ metric: Metric, _ quantizer: RaBitQ) {
     let center = quantizer.center
@@ -208,6 +210,7 @@ struct RaBitQQuery {
     self.rest = rest
     length = FixedOrder.squares(rest.span).squareRoot()
     share = part * unit * centerSquares.squareRoot()
+    self.centerSquares = centerSquares
   }
 
   /// Returns how far the score may be from the exact one, at a given confidence.
@@ -227,7 +230,6 @@ struct RaBitQQuery {
     case .squaredL2: return Float(2 * bound)
     case .innerProduct: return Float(bound)
     case .cosine:
-      let centerSquares = quantizer.center.reduce(0) { $0 + Double($1) * Double($1) }
       let own = factors.vectorLength(centerSquares: centerSquares)
       return own > 0 ? Float(bound / own) : 0
     }

@@ -59,12 +59,7 @@ public struct RotatedQuantizer: ScannedQuantizer {
   public func scores(
     of queries: Vectors, against codes: Codes, metric: Metric, on device: any Device
   ) throws(TesseraError) -> [Float] {
-    try requireQueries(queries)
-    try requireOwn(codes)
-    guard canScan else {
-      return try decodedScores(of: queries, against: codes, metric: metric, on: device)
-    }
-    return try scannedScores(of: queries, against: codes, metric: metric, on: device)
+    try tableScores(of: queries, against: codes, metric: metric, on: device)
   }
 
   package var canScan: Bool { product.canScan }
@@ -80,16 +75,14 @@ public struct RotatedQuantizer: ScannedQuantizer {
   package func scanQueries(
     _ queries: Vectors, metric: Metric, aroundCentroids: Bool, on device: any Device, firstRow: Int
   ) throws(TesseraError) -> ScanQueries {
+    let isCosine = metric == .cosine
+    // Scaled before: what the rotation drops is a part of a query's length.
+    let whole = isCosine ? try queries.unitLength() : queries
     let rotated = try Vectors(
-      rotation.apply(to: queries, on: device, "scores: queries"), dimension: rotatedDimension)
-    let own =
-      metric == .cosine
-      ? try Vectors(
-        UnitLength.scaled(queries.widened(), dimension: dimension), dimension: dimension) : queries
-    let maker = CodewordTables(product, after: rotation)
+      rotation.apply(to: whole, on: device, "scores: queries"), dimension: rotatedDimension)
     let scan = try product.scanQueries(
-      metric == .cosine ? own : queries, metric: metric == .cosine ? .innerProduct : metric,
-      aroundCentroids: aroundCentroids, maker, on: device, firstRow: firstRow)
+      rotated, metric: isCosine ? .innerProduct : metric, aroundCentroids: aroundCentroids,
+      on: device, firstRow: firstRow)
     guard rotatedDimension < dimension, metric == .squaredL2, !aroundCentroids else { return scan }
     let terms = (0..<queries.count).map { query in
       let whole = FixedOrder.squares(queries.row(query).span)

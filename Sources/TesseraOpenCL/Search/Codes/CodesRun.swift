@@ -22,22 +22,9 @@ struct CodesRun: CertifiedSearch {
 
   /// Finds the hits of every query, which `rounded` has.
   func search(_ rounded: CodeTables) throws(TesseraError) -> BatchReport {
-    let context = device.context
-    try context.write(BatchReport.blank(queryCount), to: lists.report)
-    try context.write(rounded.bytes, to: memory.words)
-    try context.write(rounded.lines, to: memory.lines)
-    try context.write(rounded.bounds, to: lists.bounds)
-    try context.write([Float](repeating: 0, count: queryCount), to: lists.norms)
-    try context.write([Float](repeating: -.infinity, count: queryCount), to: lists.thresholds)
-    try context.write([UInt32](repeating: 0, count: queryCount), to: lists.counts)
-    let (rows, scores) = reportedHits
-    let report = try attempt(rows: rows, scores: scores, reportedHits: lists.hitCount) {
-      () throws(TesseraError) in try searchAll()
-    }
-    guard report.hasOverflow else { return report }
-    return try attempt(rows: rows, scores: scores, reportedHits: lists.hitCount) {
-      () throws(TesseraError) in try searchCrowded()
-    }
+    try device.context.write(rounded.bytes, to: memory.words)
+    try device.context.write(rounded.lines, to: memory.lines)
+    return try search(bounds: rounded.bounds)
   }
 
   func pass(visit index: Int, positions: Range<Int>) throws(TesseraError) {

@@ -10,7 +10,8 @@ struct ListedCodesRun: CertifiedSearch {
   let weights: OpenCLStorage?
   let terms: OpenCLStorage?
   let order: ScoreOrder
-  let work: [CodeWork]
+  /// What each query scores of each segment.
+  let work: [(segment: OpenCLCodeSet.Segment, work: BlockWork)]
   let lists: SearchLists
   let expected = ExpectedVisits()
 
@@ -20,45 +21,32 @@ struct ListedCodesRun: CertifiedSearch {
   var panelLengths: OpenCLStorage { codes.panelLengths }
   var square: Float { 0 }
   var growth: Int { LaunchKnob.growth.defaultValue }
-  var visitedPanels: [Int] { work.map(\.panelCount) }
+  var visitedPanels: [Int] { work.map(\.work.panelCount) }
   var scoresOnDevice: Bool { true }
   var ranks: RowRanks? { codes.ranks }
 
   /// Finds the hits of every query.
   func search() throws(TesseraError) -> BatchReport {
-    let context = device.context
-    try context.write(BatchReport.blank(queryCount), to: lists.report)
-    try context.write([Float](repeating: 0, count: 4 * queryCount), to: lists.bounds)
-    try context.write([Float](repeating: 0, count: queryCount), to: lists.norms)
-    try context.write([Float](repeating: -.infinity, count: queryCount), to: lists.thresholds)
-    try context.write([UInt32](repeating: 0, count: queryCount), to: lists.counts)
-    let (rows, scores) = reportedHits
-    let report = try attempt(rows: rows, scores: scores, reportedHits: lists.hitCount) {
-      () throws(TesseraError) in try searchAll()
-    }
-    guard report.hasOverflow else { return report }
-    return try attempt(rows: rows, scores: scores, reportedHits: lists.hitCount) {
-      () throws(TesseraError) in try searchCrowded()
-    }
+    try search(bounds: [Float](repeating: 0, count: 4 * queryCount))
   }
 
   func pass(visit index: Int, positions: Range<Int>) throws(TesseraError) {
-    let work = work[index]
+    let (segment, work) = work[index]
     // An item for each row that is looked at, or for a CPU a few that go over all.
     let local = min(PanelLayout.panelRows, device.workGroupSize)
     let entries = device.body == .wideItem ? 1 : positions.count
     let slots = entries * PanelLayout.panelRows
     var arguments: [KernelArgument] = [
-      .all(of: work.segment.bytes, as: UInt8.self), try device.argument(tables, "nearestCodes"),
+      .all(of: segment.bytes, as: UInt8.self), try device.argument(tables, "nearestCodes"),
       .all(of: work.entries, as: UInt32.self), .all(of: work.starts, as: UInt32.self), thresholds,
       self.entries, counts, tallies, .int(order == .largestFirst ? 0 : 1),
       .int(codes.subspaceCount), .int(codes.layout.blocks),
-      .int(tables.columns / codes.subspaceCount), .int(work.segment.rows.lowerBound),
+      .int(tables.columns / codes.subspaceCount), .int(segment.rows.lowerBound),
       .int(queryCount), .int(lists.capacity), .int(work.panelCount),
       .int(positions.lowerBound), .int(positions.upperBound), .int(slots),
     ]
     var macros = ["BITS": codes.bits]
-    if let factors = work.segment.factors, let weights {
+    if let factors = segment.factors, let weights {
       macros["FACTORS"] = 1
       arguments += [.all(of: factors, as: Float.self), .all(of: weights, as: Float.self)]
     }
