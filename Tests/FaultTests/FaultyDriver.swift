@@ -1,5 +1,5 @@
 import COpenCL
-import Dispatch
+import Foundation
 import Synchronization
 import TesseraCompute
 
@@ -44,7 +44,8 @@ enum FaultyDriver {
     var kernelOptions: [OpaquePointer: String] = [:]
     var latestKernel: OpaquePointer?
     var launchCount = 0
-    var hanging = 0
+    /// Grows whenever calls that hang are to come back.
+    var releases = 0
   }
 
   private struct Real: @unchecked Sendable {
@@ -61,7 +62,7 @@ enum FaultyDriver {
   // `OpaquePointer` is not Sendable; here it is only a name.
   private struct Box: @unchecked Sendable { var state = State() }
   private static let box = Mutex(Box())
-  private static let released = DispatchSemaphore(value: 0)
+  private static let gate = NSCondition()
 
   static func withState<Value: Sendable>(_ body: (inout State) -> Value) -> Value {
     box.withLock { body(&$0.state) }
@@ -98,56 +99,67 @@ enum FaultyDriver {
 
   /// Every call works again, and those that hang come back.
   static func clear() {
-    let hanging = withState { state in
-      defer { state.hanging = 0 }
+    withState { state in
+      state.releases += 1
       state.fault = nil
       state.lost = [:]
       state.lostDevice = nil
-      return state.hanging
     }
-    for _ in 0..<hanging { released.signal() }
+    gate.withLock { gate.broadcast() }
+  }
+
+  /// Comes back once calls that began to hang after `releases` releases are released; one that hangs
+  /// later must not take their place.
+  private static func hang(since releases: Int) {
+    // Longer than any test allows, so that one whose subject waits for ever fails.
+    let end = Date(timeIntervalSinceNow: 40)
+    let isReleased = gate.withLock {
+      while withState(\.releases) == releases {
+        guard gate.wait(until: end) else { return false }
+      }
+      return true
+    }
+    if !isReleased { clear() }
   }
 
   /// Returns the status of `call` without asking the driver; nil if the driver is to be asked.
   static func answer(
     _ call: Call, _ handle: OpaquePointer?, kernel: OpaquePointer? = nil
   ) -> Int32? {
-    let (status, hangs) = withState { state -> (Int32?, Bool) in
+    let (status, hangingSince) = withState { state -> (Int32?, Int?) in
       if call == .launch {
         state.launchCount += 1
         state.latestKernel = kernel
       }
-      if let status = state.lostDevice { return (status, false) }
-      if let handle, let status = state.lost[handle] { return (status, false) }
-      guard let fault = state.fault, fault.calls.contains(call) else { return (nil, false) }
+      if let status = state.lostDevice { return (status, nil) }
+      if let handle, let status = state.lost[handle] { return (status, nil) }
+      guard let fault = state.fault, fault.calls.contains(call) else { return (nil, nil) }
       if let name = fault.kernel {
         guard let kernel = state.latestKernel, state.kernelNames[kernel] == name else {
-          return (nil, false)
+          return (nil, nil)
         }
-        let options = state.kernelOptions[kernel] ?? ""
-        guard options.contains(fault.macro ?? "") else { return (nil, false) }
+        if let macro = fault.macro, state.kernelOptions[kernel]?.contains(macro) != true {
+          return (nil, nil)
+        }
       }
       state.matchingCalls += 1
       guard state.matchingCalls > fault.skipped, state.strikes < fault.count else {
-        return (nil, false)
+        return (nil, nil)
       }
       state.strikes += 1
       switch fault.effect {
-      case .fails(let status): return (status, false)
-      case .doesNothing: return (0, false)
-      case .hangs:
-        state.hanging += 1
-        return (nil, true)
+      case .fails(let status): return (status, nil)
+      case .doesNothing: return (0, nil)
+      case .hangs: return (nil, state.releases)
       case .losesContext(let status):
         for handle in state.known { state.lost[handle] = status }
-        return (status, false)
+        return (status, nil)
       case .losesDevice(let status):
         state.lostDevice = status
-        return (status, false)
+        return (status, nil)
       }
     }
-    // Longer than any test allows, so that one whose subject waits for ever fails.
-    if hangs, released.wait(timeout: .now() + .seconds(40)) == .timedOut { clear() }
+    if let hangingSince { hang(since: hangingSince) }
     return status
   }
 
@@ -190,7 +202,15 @@ enum FaultyDriver {
         status?.pointee = answer
         return nil
       }
-      return FaultyDriver.entryPoints.clCreateBuffer(context, flags, size, host, status)
+      guard host == nil else {
+        return FaultyDriver.entryPoints.clCreateBuffer(context, flags, size, host, status)
+      }
+      // New memory must not hold the right results of an earlier call by chance.
+      let rubbish = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
+      defer { rubbish.deallocate() }
+      rubbish.initializeMemory(as: UInt8.self, repeating: 0xFF, count: size)
+      return FaultyDriver.entryPoints.clCreateBuffer(
+        context, flags | cl_mem_flags(CL_MEM_COPY_HOST_PTR), size, rubbish, status)
     }
     api.clCreateProgramWithSource = { context, count, texts, lengths, status in
       if let answer = FaultyDriver.answer(.createProgram, context) {

@@ -79,8 +79,8 @@ struct SelfTest: Sendable {
   static let assignNearest = SelfTest(.assignNearest) { device throws(TesseraError) in
     let points = try device.upload(numbers(70 * 4, seed: 1), rows: 70, columns: 4)
     let centroids = try device.upload(numbers(37 * 4, seed: 2), rows: 37, columns: 4)
-    let labels = try device.allocate(Int32.self, rows: 70, columns: 1)
-    let scores = try device.allocate(Float.self, rows: 70, columns: 1)
+    let labels = try unwritten(Int32.self, rows: 70, columns: 1, on: device)
+    let scores = try unwritten(Float.self, rows: 70, columns: 1, on: device)
     try device.assignNearest(
       points, to: centroids, metric: .squaredL2, into: labels, scores)
     return try device.download(labels).map(UInt32.init(bitPattern:))
@@ -122,8 +122,8 @@ struct SelfTest: Sendable {
       for (rows, columns, k) in [(2, 300, 20), (1, 40_000, 3), (1, 2600, 2100)] {
         let scores = try device.upload(
           numbers(rows * columns, seed: 1), rows: rows, columns: columns)
-        let values = try device.allocate(Float.self, rows: rows, columns: k)
-        let places = try device.allocate(Int32.self, rows: rows, columns: k)
+        let values = try unwritten(Float.self, rows: rows, columns: k, on: device)
+        let places = try unwritten(Int32.self, rows: rows, columns: k, on: device)
         try device.topK(scores, order: order, into: values, places)
         bits += try device.download(values).map(\.bitPattern)
         bits += try device.download(places).map(UInt32.init(bitPattern:))
@@ -135,7 +135,7 @@ struct SelfTest: Sendable {
   static let gather = SelfTest(.gather) { device throws(TesseraError) in
     let source = try device.upload(numbers(35, seed: 1), rows: 7, columns: 5)
     let rows = try device.upload((0..<40).map { Int32($0 * 3 % 7) }, rows: 40, columns: 1)
-    let target = try device.allocate(Float.self, rows: 40, columns: 5)
+    let target = try unwritten(Float.self, rows: 40, columns: 5, on: device)
     try device.gather(source, rows: rows, into: target)
     return try device.download(target).map(\.bitPattern)
   }
@@ -144,8 +144,8 @@ struct SelfTest: Sendable {
 
   static let accumulateClusters = SelfTest(.accumulateClusters) { device throws(TesseraError) in
     let (points, columns, clusters) = (700, 3, 20)
-    let sums = try device.allocate(Double.self, rows: clusters, columns: columns)
-    let counts = try device.allocate(Int32.self, rows: clusters, columns: 1)
+    let sums = try unwritten(Double.self, rows: clusters, columns: columns, on: device)
+    let counts = try unwritten(Int32.self, rows: clusters, columns: 1, on: device)
     // Most points in cluster 1, which so has several runs; the last cluster is empty.
     let labels = (0..<points).map { Int32($0 % 3 == 0 ? $0 % (clusters - 1) : 1) }
     try device.accumulateClusters(
@@ -163,7 +163,7 @@ struct SelfTest: Sendable {
         device.upload(
           numbers(subspaces * codewords * width, seed: 1), rows: subspaces * codewords,
           columns: width), subspaceCount: subspaces)
-      let codes = try device.allocate(UInt8.self, rows: points, columns: subspaces)
+      let codes = try unwritten(UInt8.self, rows: points, columns: subspaces, on: device)
       try device.encode(
         device.upload(
           numbers(points * subspaces * width, seed: 2), rows: points, columns: subspaces * width),
@@ -173,7 +173,7 @@ struct SelfTest: Sendable {
   }
 
   static let lookupScores = SelfTest(.lookupScores) { device throws(TesseraError) in
-    let scores = try device.allocate(Float.self, rows: 2, columns: 1100)
+    let scores = try unwritten(Float.self, rows: 2, columns: 1100, on: device)
     try device.lookupScores(
       device.upload(numbers(2 * 9 * 7, seed: 1), rows: 2, columns: 9 * 7),
       device.upload((0..<1100 * 9).map { UInt8($0 * 5 % 7) }, rows: 1100, columns: 9),
@@ -225,6 +225,17 @@ struct SelfTest: Sendable {
   }
 
   // MARK: Numbers
+
+  /// A matrix for results, full of bytes that no result has. New memory may hold the right results
+  /// of an earlier trial, which a kernel that does nothing would leave there.
+  private static func unwritten<Element: DeviceScalar>(
+    _: Element.Type, rows: Int, columns: Int, on device: any Device
+  ) throws(TesseraError) -> Matrix<Element> {
+    let matrix = try device.allocate(Element.self, rows: rows, columns: columns)
+    let bytes = [UInt8](repeating: 0xFF, count: matrix.count * MemoryLayout<Element>.stride)
+    try device.upload(bytes, to: Matrix(matrix.storage, rows: 1, columns: bytes.count))
+    return matrix
+  }
 
   /// Multiples of 1/128 in -1..<1.
   private static func numbers(_ count: Int, seed: UInt64) -> [Float] {
