@@ -10,7 +10,7 @@ override PREFIX := $(patsubst ~,$(HOME),$(patsubst ~/%,$(HOME)/%,$(PREFIX)))
 TEST_FLAGS = -c release --scratch-path .build/tests -Xswiftc -enable-testing -Xswiftc -warnings-as-errors
 # Refused allocations are part of the tests; XCTest's own runner leaks a few objects.
 ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
-SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraRetrieval|TopK|Encode|LookupScores|AccumulateClusters|Gather'
+SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraIndexTests.WholeSearch|TesseraIndexTests.ConcurrentSearch|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
 .PHONY: demo build test setup setup-test bench bench-peers check-kernels check-matrix-units check-neon check-drivers sanitize format lint install clean

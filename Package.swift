@@ -47,9 +47,6 @@ let package = Package(
       swiftSettings: memorySafe),
     .target(name: "TesseraBenchmark", dependencies: ["TesseraCompute"], swiftSettings: memorySafe),
     .target(
-      name: "TesseraRetrieval", dependencies: ["TesseraHost", "TesseraCompute"],
-      swiftSettings: memorySafe),
-    .target(
       name: "TesseraQuantization", dependencies: ["TesseraHost", "TesseraCompute"],
       swiftSettings: strict),
     .target(
@@ -60,7 +57,7 @@ let package = Package(
       name: "Tessera",
       dependencies: [
         "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraHost", "TesseraIndex",
-        "TesseraQuantization", "TesseraRetrieval",
+        "TesseraQuantization",
       ],
       swiftSettings: memorySafe),
     .executableTarget(
@@ -93,8 +90,8 @@ let package = Package(
     .testTarget(
       name: "FaultTests",
       dependencies: [
-        "COpenCL", "TesseraCompute", "TesseraHost", "TesseraOpenCL", "TesseraQuantization",
-        "TesseraRetrieval",
+        "COpenCL", "TesseraCompute", "TesseraHost", "TesseraIndex", "TesseraOpenCL",
+        "TesseraQuantization",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -113,24 +110,17 @@ let package = Package(
       name: "TesseraBenchmarkTests", dependencies: ["TesseraBenchmark", "TesseraCompute"],
       swiftSettings: strict),
     .testTarget(
-      name: "TesseraRetrievalTests",
-      dependencies: [
-        "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraHost", "TesseraOpenCL",
-        "TesseraRetrieval",
-      ],
-      swiftSettings: strict),
-    .testTarget(
       name: "TesseraQuantizationTests",
       dependencies: [
         "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraFormats",
-        "TesseraHost", "TesseraQuantization",
+        "TesseraHost", "TesseraIndex", "TesseraQuantization",
       ],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraIndexTests",
       dependencies: [
         "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraFormats", "TesseraHost",
-        "TesseraIndex", "TesseraQuantization",
+        "TesseraIndex", "TesseraOpenCL", "TesseraQuantization",
       ],
       exclude: ["Fixtures"],
       swiftSettings: strict),

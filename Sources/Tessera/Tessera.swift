@@ -4,4 +4,3 @@
 @_exported public import TesseraFormats
 @_exported public import TesseraIndex
 @_exported public import TesseraQuantization
-@_exported public import TesseraRetrieval

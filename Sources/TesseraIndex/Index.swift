@@ -2,7 +2,7 @@ internal import Synchronization
 public import TesseraCompute
 internal import TesseraFormats
 internal import TesseraHost
-internal import TesseraQuantization
+public import TesseraQuantization
 
 /// Rows, or codes of them, divided into lists by nearness: searches look at the lists that are nearest
 /// to a query, and at nothing else.
@@ -59,6 +59,20 @@ public final class Index: Sendable {
       IndexSpecification(), metric: metric, dimension: rows.dimension,
       lists: RowLists(one: .consecutive(count: rows.count)), coarse: nil, content: .rows(rows),
       originals: nil)
+  }
+
+  /// An index of one list of codes as they are, with ids from 0.
+  ///
+  /// - Throws: `.invalidShape` for codes of another length than the quantizer's.
+  public convenience init(
+    _ codes: Codes, of quantizer: any Quantizer, metric: Metric
+  ) throws(TesseraError) {
+    try quantizer.requireOwn(codes)
+    self.init(
+      IndexSpecification(content: .codes(try QuantizerFactory.recipe(quantizer.specification))),
+      metric: metric, dimension: quantizer.dimension,
+      lists: RowLists(one: .consecutive(count: codes.count)), coarse: nil,
+      content: .codes(codes, quantizer), originals: nil)
   }
 
   /// Returns how many rows a selector selects.

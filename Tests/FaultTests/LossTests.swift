@@ -1,6 +1,6 @@
 import Foundation
 import TesseraCompute
-import TesseraRetrieval
+import TesseraIndex
 import Testing
 
 @testable import TesseraOpenCL

@@ -2,7 +2,7 @@ import Synchronization
 import TesseraCompute
 import TesseraOpenCL
 import TesseraQuantization
-import TesseraRetrieval
+import TesseraIndex
 
 /// Work for a device that goes wrong. Inputs are coarse numbers, so that sums are exact and every
 /// result has only one right set of bits; matrices are too large for the memory that small ones
@@ -42,8 +42,8 @@ enum Work: String, Sendable, CaseIterable, CustomStringConvertible {
     return (0..<count).map { _ in Float(random.nextIndex(below: 256) - 128) / 128 }
   }
 
-  static func search(_ device: any Device) throws(TesseraError) -> FlatSearch {
-    try FlatSearch(
+  static func search(_ device: any Device) throws(TesseraError) -> IndexSearch {
+    try IndexSearch(
       Vectors(numbers(500 * 12, seed: 1), dimension: 12), metric: .squaredL2, on: device)
   }
 

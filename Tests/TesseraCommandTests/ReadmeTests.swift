@@ -17,7 +17,7 @@ struct ReadmeTests {
     let queries = try VectorFile.open(shell.path("queries.f16.npy"))
 
     let device = try Devices.choose(.auto)
-    let search = try FlatSearch(base, metric: .innerProduct, on: device)
+    let search = try IndexSearch(base, metric: .innerProduct, on: device)
     let hits = try search.nearest(queries, k: 10).neighbors
 
     for hit in hits[0] {

@@ -1,6 +1,7 @@
 import TesseraCPU
 import TesseraCompute
 import TestSupport
+import TesseraIndex
 import Testing
 
 @testable import TesseraQuantization
@@ -68,8 +69,8 @@ struct ExtremeNumberTests {
             .cosine, scaled.row(index / 300), Array(decoded[row..<row + 16]))
           #expect(abs(score - exact) <= 5e-6 && score <= 1)
         }
-        let hits = try CodeSearch(codes, of: quantizer, metric: .cosine, on: device)
-          .nearest(scaled, k: 1)
+        let hits = try IndexSearch(codes, of: quantizer, metric: .cosine, on: device)
+          .nearest(scaled, k: 1).neighbors
         for query in 0..<3 {
           #expect(hits.scores[query] == scores[query * 300..<(query + 1) * 300].max())
         }
@@ -110,7 +111,7 @@ struct ExtremeNumberTests {
     for d in 0..<16 { queries[3 * 16 + d] *= 1e38 }
     let bad = try Vectors(queries, dimension: 16)
     for metric in [Metric.innerProduct, .squaredL2] {
-      let search = try CodeSearch(codes, of: quantizer, metric: metric, on: device)
+      let search = try IndexSearch(codes, of: quantizer, metric: metric, on: device)
       let errors = [
         refusal { try search.nearest(bad, k: 3) },
         refusal { try quantizer.scores(of: bad, against: codes, metric: metric, on: device) },
@@ -119,7 +120,7 @@ struct ExtremeNumberTests {
         #expect(error?.code == .nonFinite)
         #expect(error?.message.contains("row 3") == true, "\(error.debugDescription)")
       }
-      #expect(try search.nearest(bad.rows(0..<3), k: 3).scores.allSatisfy(\.isFinite))
+      #expect(try search.nearest(bad.rows(0..<3), k: 3).neighbors.scores.allSatisfy(\.isFinite))
     }
   }
 
@@ -141,11 +142,11 @@ struct ExtremeNumberTests {
     let codes = try quantizer.encode(points, on: device)
     for metric in [Metric.innerProduct, .cosine] {
       let set = try device.prepare(points, metric: metric)
-      let search = try CodeSearch(codes, of: quantizer, metric: metric, on: device)
+      let search = try IndexSearch(codes, of: quantizer, metric: metric, on: device)
       let recalls = try [1, 1e-4, 1e4].map { factor in
         let scaled = try Self.vectors(queries, 64, times: Float(factor))
         let truth = try device.nearest(scaled, in: set, k: 10)
-        let found = try search.nearest(scaled, k: 10)
+        let found = try search.nearest(scaled, k: 10).neighbors
         return (0..<30).reduce(0) { sum, query in
           let range = query * 10..<(query + 1) * 10
           return sum + Set(truth.ids[range]).intersection(found.ids[range]).count

@@ -1,5 +1,6 @@
 import Foundation
 import TesseraCompute
+import TesseraIndex
 import Testing
 
 @testable import TesseraQuantization
@@ -221,8 +222,8 @@ import Testing
     let queries = try Self.vectors(3, 32, seed: 8)
     let quantizer = try Self.train(points, bits: 1)
     let codes = try quantizer.encode(points, on: Self.reference)
-    let found = try CodeSearch(codes, of: quantizer, metric: metric, on: Self.reference)
-      .nearest(queries, k: 3)
+    let found = try IndexSearch(codes, of: quantizer, metric: metric, on: Self.reference)
+      .nearest(queries, k: 3).neighbors
     #expect(found.scores.allSatisfy(\.isFinite) && found.ids.count == 9)
   }
 

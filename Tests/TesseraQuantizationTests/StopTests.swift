@@ -3,6 +3,7 @@ import Synchronization
 import TesseraCPU
 import TesseraCompute
 import TestSupport
+import TesseraIndex
 import Testing
 
 @testable import TesseraQuantization
@@ -96,7 +97,7 @@ struct StopTests {
     let codes = try quantizer.encode(points.rows(0..<1024), on: device)
     let many = try Codes(
       (0..<100).flatMap { _ in codes.bytes }, byteCount: codes.byteCount)
-    let search = try CodeSearch(many, of: quantizer, metric: .innerProduct, on: device)
+    let search = try IndexSearch(many, of: quantizer, metric: .innerProduct, on: device)
     for milliseconds in [1, 20] {
       let waits = [
         try await Self.shortestWait(milliseconds) { stop in
@@ -120,7 +121,7 @@ struct StopTests {
       QuantizerSamples.points(600, dimension: 10), dimension: 10)
     let quantizer = try QuantizerSamples.train(specification, points, on: device).quantizer
     let codes = try quantizer.encode(points, on: device)
-    let search = try CodeSearch(codes, of: quantizer, metric: .squaredL2, on: device)
+    let search = try IndexSearch(codes, of: quantizer, metric: .squaredL2, on: device)
     let stop = StopSignal()
     stop.raise()
     let late = StopSignal(deadline: .now - .seconds(1))
@@ -204,7 +205,7 @@ struct StopTests {
     let codes = try quantizer.encode(points, on: device, control: control)
     #expect(heard.values == heard.values.sorted() && heard.values.last == 1)
     heard.clear()
-    let search = try CodeSearch(codes, of: quantizer, metric: .cosine, on: device)
+    let search = try IndexSearch(codes, of: quantizer, metric: .cosine, on: device)
     _ = try search.nearest(points, k: 3, control: control)
     #expect(heard.values == heard.values.sorted() && heard.values.last == 1)
   }

@@ -117,6 +117,24 @@ struct SearchOptions: ParsableArguments {
     }
     if repeats < 1 { throw ValidationError("--repeat is \(repeats), it must be at least 1") }
   }
+
+  /// Searches as often as was asked for.
+  ///
+  /// - Parameter searchOnce: Searches once, and tells the closure it is given how far it is.
+  func ask<Report>(
+    _ queries: Vectors, _ output: OutputOptions,
+    _ searchOnce: (@escaping @Sendable (RunControl.Progress) -> Void) throws(TesseraError) -> Report
+  ) throws(TesseraError) -> [Report] {
+    var reports: [Report] = []
+    for round in 1...repeats {
+      let progress = ProgressBar(
+        repeats > 1 ? "search \(round)/\(repeats)" : "search",
+        total: queries.count, unit: "queries", isQuiet: output.quiet)
+      defer { progress.finish() }
+      reports.append(try searchOnce { progress.update($0.done) })
+    }
+    return reports
+  }
 }
 
 extension Metric: ExpressibleByArgument {}

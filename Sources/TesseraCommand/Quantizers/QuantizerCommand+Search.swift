@@ -44,18 +44,12 @@ extension QuantizerCommand {
     @Option(help: "Ids of the true nearest: prints the recall.", completion: .file())
     var truth: String?
 
-    @Option(help: "Write PREFIX.ids.npy and PREFIX.scores.npy.")
-    var out: String?
-
-    @Option(help: "Queries at a time.")
-    var batch: Int = 2048
-
+    @OptionGroup var search: SearchOptions
     @OptionGroup var devices: DeviceOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
       if k < 1 { throw ValidationError("-k is \(k), it must be at least 1") }
-      if batch < 1 { throw ValidationError("--batch is \(batch), it must be at least 1") }
     }
 
     func run() throws {
@@ -77,7 +71,7 @@ extension QuantizerCommand {
       }
       let selector = try ids?.selector(rowCount: codes.count, base: self.codes)
       let loadSeconds = loadStart.secondsAgo
-      let names = out.map { (ids: "\($0).ids.npy", scores: "\($0).scores.npy") }
+      let names = search.out.map { (ids: "\($0).ids.npy", scores: "\($0).scores.npy") }
       let files = try OutputFiles(
         names.map { [$0.ids, $0.scores] } ?? [],
         inputs: [book, self.codes, self.queries] + (self.truth.map { [$0] } ?? []))
@@ -85,12 +79,18 @@ extension QuantizerCommand {
         rows: codes.count, dimension: quantizer.dimension, element: .float32, metric: metric,
         queryCount: queries.count, k: k)
       let selection = try devices.select(for: shape, output)
-      let start = ContinuousClock.now
-      let ((hits, prepareSeconds), device) = try selection.run(self.queries, output) {
-        device throws(TesseraError) in
-        try search(queries, codes, quantizer, only: selector, on: device)
+      let engine = try IndexSearch(
+        codes, of: quantizer, metric: metric, on: selection.device,
+        options: .init(
+          memoryBudget: search.memory, batchSize: search.batch, vectorsName: book,
+          queriesName: self.queries))
+      let reports = try search.ask(queries, output) { progress throws(TesseraError) in
+        try engine.nearest(
+          queries, k: k, only: selector,
+          control: RunControl(
+            fallback: selection.fallback, progress: progress, note: output.note))
       }
-      let searchSeconds = start.secondsAgo - prepareSeconds
+      let hits = reports[reports.count - 1].neighbors
       if let names {
         let (rows, columns) = (queries.count, hits.hitCount)
         try IDFile.write(hits.ids, rows: rows, columns: columns, into: files[names.ids])
@@ -103,35 +103,12 @@ extension QuantizerCommand {
         }.recall
       }
       let summary = Summary(
-        device: device.info.identifier, variant: device.info.variant,
-        specification: quantizer.specification, metric: metric.rawValue, rows: codes.count,
+        of: reports, specification: quantizer.specification, metric: metric.rawValue,
+        rows: codes.count,
         codeBytes: quantizer.codeByteCount, queries: queries.count, k: k,
-        seconds: .init(load: loadSeconds, prepare: prepareSeconds, search: searchSeconds),
-        queriesPerSecond: Double(queries.count) / searchSeconds,
-        candidatesPerQuery: Double(hits.statistics.candidates) / Double(max(1, queries.count)),
-        rescoredPerQuery: Double(hits.statistics.rescored) / Double(max(1, queries.count)),
+        loadSeconds: loadSeconds,
         recall: recall)
       if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
-    }
-
-    private func search(
-      _ queries: Vectors, _ codes: Codes, _ quantizer: any Quantizer, only selector: IDSelector?,
-      on device: any Device
-    ) throws(TesseraError) -> (hits: Neighbors, prepareSeconds: Double) {
-      let start = ContinuousClock.now
-      let search = try CodeSearch(codes, of: quantizer, metric: metric, on: device)
-      let prepareSeconds = start.secondsAgo
-      let progress = ProgressBar(
-        "search", total: queries.count, unit: "queries", isQuiet: output.quiet)
-      defer { progress.finish() }
-      let selected = selector?.count(in: 0..<Int64(codes.count)) ?? codes.count
-      var hits = Neighbors.none(queryCount: 0, hitCount: min(k, selected))
-      for start in stride(from: 0, to: queries.count, by: batch) {
-        let block = queries.rows(start..<min(start + batch, queries.count))
-        hits.append(try search.nearest(block, k: k, only: selector))
-        progress.update(Double(start + block.count) / Double(queries.count))
-      }
-      return (hits, prepareSeconds)
     }
 
     /// The result that `search` prints: as JSON under these names, or as a table.
@@ -149,13 +126,40 @@ extension QuantizerCommand {
       /// Codes that a fast scan could not rule out, and those that were scored.
       let candidatesPerQuery: Double
       let rescoredPerQuery: Double
+      let residentBytes: Int
+      let peakBytes: Int
       /// The share of the true neighbors that was found; only with --truth.
       let recall: Double?
 
       struct Seconds: Encodable {
         let load: Double
         let prepare: Double
-        let search: Double
+        let search: [Double]
+      }
+
+      init(
+        of reports: [IndexSearch.Report], specification: String, metric: String, rows: Int,
+        codeBytes: Int, queries: Int, k: Int, loadSeconds: Double, recall: Double?
+      ) {
+        let last = reports[reports.count - 1]
+        let perQuery = 1 / Double(max(1, queries))
+        let searches = reports.map(\.searchSeconds)
+        device = last.device.identifier
+        variant = last.device.variant
+        self.specification = specification
+        self.metric = metric
+        self.rows = rows
+        self.codeBytes = codeBytes
+        self.queries = queries
+        self.k = k
+        seconds = Seconds(
+          load: loadSeconds, prepare: reports[0].prepareSeconds, search: searches)
+        queriesPerSecond = Double(queries) / max(SearchCommand.Summary.median(searches), 1e-9)
+        candidatesPerQuery = Double(last.neighbors.statistics.candidates) * perQuery
+        rescoredPerQuery = Double(last.neighbors.statistics.rescored) * perQuery
+        residentBytes = last.residentBytes
+        peakBytes = HostLimits.current.peakResidentBytes
+        self.recall = recall
       }
 
       func table() -> Table {
@@ -163,7 +167,8 @@ extension QuantizerCommand {
         table.add("device", "\(device) (\(variant))")
         table.add("codes", "\(rows) of \(specification), \(codeBytes) bytes each, \(metric)")
         table.add("queries", "\(queries), k \(k)")
-        table.add("time", "\(seconds.search.short) s, \(queriesPerSecond.short) queries/s")
+        table.add("search", seconds.search.map(\.short).joined(separator: ", ") + " s")
+        table.add("rate", "\(queriesPerSecond.short) queries/s")
         if let recall { table.add("recall", recall.short) }
         return table
       }

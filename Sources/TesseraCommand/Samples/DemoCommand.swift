@@ -96,7 +96,7 @@ struct DemoCommand: ParsableCommand {
   private func measure(
     _ device: any Device, _ base: Vectors, _ queries: Vectors, against truth: Neighbors?
   ) throws(TesseraError) -> (Result, Neighbors) {
-    let search = try FlatSearch(base, metric: metric, on: device)
+    let search = try IndexSearch(base, metric: metric, on: device)
     let first = try search.nearest(queries, k: k)
     var seconds: [Double] = []
     for _ in 0..<(truth == nil ? 0 : Self.rounds) {

@@ -20,23 +20,20 @@ extension SearchCommand {
       rows: searched.count, dimension: searched.dimension, element: .float32,
       metric: searched.metric, queryCount: queries.count, k: k ?? 100)
     let selection = try devices.select(for: shape, output)
-    var options = IndexSearch.Options(memoryBudget: search.memory)
-    if let batch = search.batch { options.batchSize = batch }
-    let engine = try IndexSearch(searched, on: selection.device, options: options)
+    let engine = try IndexSearch(
+      searched, on: selection.device,
+      options: .init(
+        memoryBudget: search.memory, batchSize: search.batch, vectorsName: name,
+        queriesName: self.queries))
     let limit = k.map(Limit.k) ?? .score(within ?? 0)
     let effort =
       probes.map(IndexSearch.Effort.probes) ?? .recall(recall ?? 0.95)
-    let reports = try ask(queries) { progress throws(TesseraError) in
+    let reports = try search.ask(queries, output) { progress throws(TesseraError) in
       let control = RunControl(
         fallback: selection.fallback, progress: progress, note: output.note)
-      do throws(TesseraError) {
-        return try engine.nearest(
-          queries, within: limit, effort: index == nil ? .all : effort, only: selector,
-          control: control)
-      } catch {
-        throw error.code == .nonFinite
-          ? TesseraError(error.code, "\(self.queries): \(error.message)") : error
-      }
+      return try engine.nearest(
+        queries, within: limit, effort: index == nil ? .all : effort, only: selector,
+        control: control)
     }
     let found = reports[reports.count - 1].neighbors
     if let files, let prefix = search.out {

@@ -135,23 +135,23 @@ struct SearchCommand: ParsableCommand {
       rows: base.count, dimension: base.dimension, element: base.element, metric: metric,
       queryCount: queries.count, k: k)
     let selection = try devices.select(for: shape, output)
-    let flat = try FlatSearch(
+    let engine = try IndexSearch(
       base, metric: metric, on: selection.device,
       options: .init(
         memoryBudget: search.memory, batchSize: search.batch, vectorsName: path,
         queriesName: self.queries))
     let control = RunControl(fallback: selection.fallback, note: output.note)
     if plan {
-      let plan = try flat.plan(
+      let plan = try engine.plan(
         queryCount: queries.count, k: k, only: selector, control: control)
       let summary = PlanSummary(
         of: plan, base, selectedRows: selectedRows, metric: metric, queries: queries.count, k: k)
       return try show(summary, summary.table())
     }
-    let reports = try ask(queries) { progress throws(TesseraError) in
+    let reports = try search.ask(queries, output) { progress throws(TesseraError) in
       var control = control
       control.progress = progress
-      return try flat.nearest(queries, k: k, only: selector, control: control)
+      return try engine.nearest(queries, k: k, only: selector, control: control)
     }
     let last = reports[reports.count - 1]
 
@@ -208,24 +208,6 @@ struct SearchCommand: ParsableCommand {
           + "same queries")
     }
     return truth
-  }
-
-  /// Searches as often as was asked for.
-  ///
-  /// - Parameter search: Searches once, and tells the closure it is given how far it is.
-  func ask<Report>(
-    _ queries: Vectors,
-    _ searchOnce: (@escaping @Sendable (RunControl.Progress) -> Void) throws(TesseraError) -> Report
-  ) throws(TesseraError) -> [Report] {
-    var reports: [Report] = []
-    for round in 1...search.repeats {
-      let progress = ProgressBar(
-        search.repeats > 1 ? "search \(round)/\(search.repeats)" : "search",
-        total: queries.count, unit: "queries", isQuiet: output.quiet)
-      defer { progress.finish() }
-      reports.append(try searchOnce { progress.update($0.done) })
-    }
-    return reports
   }
 
   private func write(

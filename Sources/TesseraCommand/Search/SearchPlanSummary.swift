@@ -24,7 +24,7 @@ extension SearchCommand {
     let batch: Int
 
     init(
-      of plan: FlatSearch.Plan, _ base: Vectors, selectedRows: Int, metric: Metric, queries: Int,
+      of plan: IndexSearch.Plan, _ base: Vectors, selectedRows: Int, metric: Metric, queries: Int,
       k: Int
     ) {
       device = plan.device.identifier
@@ -38,7 +38,7 @@ extension SearchCommand {
       residentBytes = plan.cost.residentBytes
       workingBytes = plan.cost.workingBytes
       resultBytes = plan.resultBytes
-      chunks = plan.chunks.count
+      chunks = plan.chunkCount
       rowsPerChunk = plan.rowsPerChunk
       batch = plan.batchSize
     }

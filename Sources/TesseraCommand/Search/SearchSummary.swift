@@ -38,7 +38,7 @@ extension SearchCommand {
     }
 
     init(
-      of reports: [SearchReport], _ base: Vectors, selectedRows: Int, metric: Metric, k: Int,
+      of reports: [IndexSearch.Report], _ base: Vectors, selectedRows: Int, metric: Metric, k: Int,
       loadSeconds: Double, recall: Double?
     ) {
       let last = reports[reports.count - 1]

@@ -51,7 +51,7 @@ public protocol Device: AnyObject, Sendable {
   /// for give that many hits, none give none. Cost: O(queries * rows probed * dimension) at
   /// filter precision, and the canonical score for the few rows the filter cannot rule out; devices
   /// pass over panels of 32 rows of which none is selected. Scores beyond Float32 are infinite, scores
-  /// below it vanish, and such rows tie by id: `FlatSearch` ranks them by exact sums. Throws
+  /// below it vanish, and such rows tie by id: `IndexSearch` ranks them by exact sums. Throws
   /// `.nonFinite`, `.invalidArgument` for a list there is not, and `.wrongDevice` for a set of another
   /// device that this one cannot read.
   func nearest(

@@ -44,6 +44,11 @@ public struct SearchCost: Sendable, Hashable {
 
   /// The most that is held at once: resident and working bytes together.
   public var peakBytes: Int { residentBytes + workingBytes }
+
+  /// Tells whether all of it is within a budget, and every part one that the device can allocate.
+  package func fits(_ memoryBudget: Int, on device: some Device) -> Bool {
+    peakBytes <= memoryBudget && largestAllocationBytes <= device.info.maxAllocationBytes
+  }
 }
 
 /// Describes how rows are cut into chunks so that each fits the memory it may use.
@@ -62,41 +67,39 @@ public struct SearchPlan: Sendable, Hashable {
   public init(
     _ shape: SearchShape, on device: some Device, memoryBudget: Int
   ) throws(TesseraError) {
-    try self.init(shape, on: device, memoryBudget: memoryBudget, copyBytesPerRow: 0)
-  }
-
-  /// The plan where `copyBytesPerRow` bytes of each row are held beside what the device needs.
-  package init(
-    _ shape: SearchShape, on device: some Device, memoryBudget: Int, copyBytesPerRow: Int
-  ) throws(TesseraError) {
-    func cost(_ rows: Int) -> SearchCost {
+    try self.init(
+      rows: shape.rows, on: device, memoryBudget: memoryBudget,
+      "\(shape.queryCount) queries with k = \(shape.k)"
+    ) { rows in
       var chunk = shape
       chunk.rows = rows
-      var cost = device.cost(of: chunk)
-      cost.workingBytes += rows * copyBytesPerRow
-      return cost
+      return device.cost(of: chunk)
     }
+  }
+
+  /// The plan where `cost` tells what rows take.
+  ///
+  /// - Parameter work: Names what is done with them, for messages.
+  package init(
+    rows count: Int, on device: some Device, memoryBudget: Int, _ work: String,
+    cost: (_ rows: Int) -> SearchCost
+  ) throws(TesseraError) {
     var fits = 0
-    var tooMany = min(shape.rows, Int(Int32.max)) + 1
+    var tooMany = min(count, Int(Int32.max)) + 1
     while tooMany - fits > 1 {
       let rows = fits + (tooMany - fits) / 2
-      let cost = cost(rows)
-      let isWithin =
-        cost.peakBytes <= memoryBudget
-        && cost.largestAllocationBytes <= device.info.maxAllocationBytes
-      if isWithin { fits = rows } else { tooMany = rows }
+      if cost(rows).fits(memoryBudget, on: device) { fits = rows } else { tooMany = rows }
     }
-    guard fits > 0 || shape.rows == 0 else {
+    guard fits > 0 || count == 0 else {
       throw TesseraError(
         .outOfMemory,
-        "search: \(shape.queryCount) queries with k = \(shape.k) need \(cost(1).peakBytes) bytes "
-          + "for a single row, \(cost(1).largestAllocationBytes) of them at once; \(memoryBudget) "
-          + "are allowed, \(device.info.maxAllocationBytes) at once; use smaller batches or more "
-          + "memory")
+        "search: \(work) need \(cost(1).peakBytes) bytes for a single row, "
+          + "\(cost(1).largestAllocationBytes) of them at once; \(memoryBudget) are allowed, "
+          + "\(device.info.maxAllocationBytes) at once; use smaller batches or more memory")
     }
-    chunkCount = fits == 0 ? 0 : (shape.rows - 1) / fits + 1
+    chunkCount = fits == 0 ? 0 : (count - 1) / fits + 1
     // Equal chunks: the last is not left with a handful of rows.
-    rowsPerChunk = chunkCount == 0 ? 0 : (shape.rows - 1) / chunkCount + 1
+    rowsPerChunk = chunkCount == 0 ? 0 : (count - 1) / chunkCount + 1
     self.cost = cost(rowsPerChunk)
   }
 }

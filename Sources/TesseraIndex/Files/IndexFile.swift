@@ -96,7 +96,11 @@ public enum IndexFile {
     let lists = try malformed { () throws(TesseraError) in
       try RowLists(starts: starts, ids: IDMap(ids))
     }
-    let parsed = try malformed { () throws(TesseraError) in try IndexSpecification(specification) }
+    let parsed = try malformed { () throws(TesseraError) in
+      // Rotations that a quantizer makes of its own are no transforms.
+      texts["quantizer.kind"] == RotatedQuantizer.kind
+        ? try .parsed(specification) : try IndexSpecification(specification)
+    }
     let transforms = try transforms(parsed, metric, file, dimension)
     let kept = transforms.last?.outputs ?? dimension
     let coarse = file["centroids"] == nil ? nil : try coarse(file, lists, kept)

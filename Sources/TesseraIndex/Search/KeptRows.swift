@@ -4,12 +4,13 @@ internal import TesseraQuantization
 
 /// What an index keeps of some of its rows, on a device: rows to be scored, or codes to be scanned.
 enum KeptRows: Sendable {
-  case rows(VectorSet)
+  /// Rows, and the bytes of those that were decoded for it.
+  case rows(VectorSet, decodedBytes: Int = 0)
   case codes(CodeSet)
 
   var residentBytes: Int {
     switch self {
-    case .rows(let set): set.residentBytes
+    case .rows(let set, let decodedBytes): set.residentBytes + decodedBytes
     case .codes(let set): set.residentBytes
     }
   }
@@ -20,7 +21,7 @@ enum KeptRows: Sendable {
     only selector: IDSelector?, on device: any Device
   ) throws(TesseraError) -> Neighbors {
     switch (self, queries) {
-    case (.rows(let set), .vectors(let vectors)):
+    case (.rows(let set, _), .vectors(let vectors)):
       return try device.nearest(
         vectors, in: set, probing: probes, within: limit, only: selector)
     case (.codes(let set), .tables(let tables)):
@@ -47,14 +48,21 @@ extension Index {
     return (codes, scanned)
   }
 
+  /// True if codes have to be decoded before they are searched.
+  var decodes: Bool {
+    if case .codes = content { scannedCodes == nil } else { false }
+  }
+
   /// Brings rows, all those of some lists or a part of the only list, to a device.
   func kept(
     _ rows: Range<Int>, of lists: Range<Int32>, on device: any Device
   ) throws(TesseraError) -> KeptRows {
     let own = self.lists.lists(lists, rows: rows)
     guard let (codes, quantizer) = scannedCodes else {
+      let values = try decoded(rows, on: device)
       return .rows(
-        try device.prepare(decoded(rows, on: device), in: own, metric: metric))
+        try device.prepare(values, in: own, metric: metric),
+        decodedBytes: decodes ? values.count * keptDimension * MemoryLayout<Float>.stride : 0)
     }
     let centroids = try coarse.map { coarse throws(TesseraError) in
       ListedCentroids(

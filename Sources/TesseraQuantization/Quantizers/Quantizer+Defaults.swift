@@ -82,7 +82,7 @@ extension Quantizer {
   }
 
   /// Refuses codes of another length than this quantizer makes.
-  func requireOwn(_ codes: Codes) throws(TesseraError) {
+  package func requireOwn(_ codes: Codes) throws(TesseraError) {
     try Shapes.require(
       codes.byteCount == codeByteCount,
       "codes of \(codes.byteCount) bytes are not \(specification)'s, which have \(codeByteCount)")

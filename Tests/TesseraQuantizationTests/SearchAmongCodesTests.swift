@@ -1,6 +1,7 @@
 import TesseraCPU
 import TesseraCompute
 import TestSupport
+import TesseraIndex
 import Testing
 
 @testable import TesseraQuantization
@@ -21,10 +22,11 @@ struct CodeSearchTests {
     let queries = vectors.rows(30..<35)
     let scores = try quantizer.scores(of: queries, against: codes, metric: metric, on: cpu)
     for (name, device) in try EveryDevice.named() {
-      let search = try CodeSearch(codes, of: quantizer, metric: metric, on: device)
-      #expect(search.residentBytes >= codes.bytes.count)
+      let search = try IndexSearch(codes, of: quantizer, metric: metric, on: device)
       for k in [1, 12, 800] {
-        let found = try search.nearest(queries, k: k)
+        let report = try search.nearest(queries, k: k)
+        let found = report.neighbors
+        #expect(report.residentBytes > 0)
         #expect(found.queryCount == 5 && found.hitCount == min(k, 700))
         for query in 0..<5 {
           let sorted = (0..<700)
@@ -57,9 +59,9 @@ struct CodeSearchTests {
     for metric in Metric.allCases {
       let all = try quantizer.scores(of: queries, against: codes, metric: metric, on: cpu)
       for (name, device) in try EveryDevice.named() {
-        let search = try CodeSearch(codes, of: quantizer, metric: metric, on: device)
+        let search = try IndexSearch(codes, of: quantizer, metric: metric, on: device)
         for (number, (selector, isSelected)) in selectors.enumerated() {
-          let found = try search.nearest(queries, k: 9, only: selector)
+          let found = try search.nearest(queries, k: 9, only: selector).neighbors
           for query in 0..<3 {
             let sorted = (0..<700).filter(isSelected)
               .map { (score: all[query * 700 + $0], id: Int64($0)) }
@@ -81,10 +83,12 @@ struct CodeSearchTests {
       let quantizer = try QuantizerSamples.train(specification, vectors, on: cpu).quantizer
       let codes = try quantizer.encode(vectors.rows(0..<4), on: cpu)
       let none = try Codes([], byteCount: codes.byteCount)
-      let search = try CodeSearch(codes, of: quantizer, metric: .squaredL2, on: cpu)
-      #expect(try search.nearest(vectors.rows(0..<0), k: 3) == .none(queryCount: 0, hitCount: 3))
-      let empty = try CodeSearch(none, of: quantizer, metric: .squaredL2, on: cpu)
-      #expect(try empty.nearest(vectors.rows(0..<2), k: 3) == .none(queryCount: 2))
+      let search = try IndexSearch(codes, of: quantizer, metric: .squaredL2, on: cpu)
+      let noQueries = try search.nearest(vectors.rows(0..<0), k: 3).neighbors
+      #expect(noQueries == .none(queryCount: 0, hitCount: 3))
+      let empty = try IndexSearch(none, of: quantizer, metric: .squaredL2, on: cpu)
+      #expect(
+        try empty.nearest(vectors.rows(0..<2), k: 3).neighbors == .none(queryCount: 2))
     }
   }
 
@@ -96,9 +100,9 @@ struct CodeSearchTests {
     let codes = try quantizer.encode(vectors, on: cpu)
     let longer = try Codes([1, 2, 3, 4], byteCount: 2)
     #expect(
-      refusal { try CodeSearch(longer, of: quantizer, metric: .squaredL2, on: cpu) }?.code
+      refusal { try IndexSearch(longer, of: quantizer, metric: .squaredL2, on: cpu) }?.code
         == .invalidShape)
-    let search = try CodeSearch(codes, of: quantizer, metric: .squaredL2, on: cpu)
+    let search = try IndexSearch(codes, of: quantizer, metric: .squaredL2, on: cpu)
     let narrow = try Vectors([1, 2], dimension: 2)
     #expect(refusal { try search.nearest(narrow, k: 1) }?.code == .invalidShape)
     #expect(refusal { try search.nearest(vectors, k: 0) }?.code == .invalidArgument)

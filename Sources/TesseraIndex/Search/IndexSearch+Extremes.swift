@@ -9,42 +9,54 @@ internal import TesseraHost
 /// by id. Multiplying rows and queries by powers of two moves sums without changing a digit of them,
 /// so that the order of the moved scores is that of the sums, on every device. Where scores were
 /// normal numbers, the order stays what it was.
-extension FlatSearch {
-  /// Returns `neighbors` with the hits of queries whose scores Float32 cannot tell apart found again.
-  func ranking(
-    extremesOf neighbors: Neighbors, _ request: Request, _ plan: Plan, _ visit: Visit
-  ) throws(TesseraError) -> Neighbors {
+extension IndexSearch {
+  /// Finds the hits of queries whose scores Float32 cannot tell apart again. Returns how many queries
+  /// have such scores all the same.
+  ///
+  /// - Throws: `.nonFinite` where an index keeps something else than whole rows, or all rows beyond a
+  ///   score are sought: exact sums are not known there.
+  func rankExtremes(
+    of neighbors: inout Neighbors, _ request: Request, _ plan: Plan, _ visit: Visit
+  ) throws(TesseraError) -> Int {
+    guard index.isFlat, case .rows(let vectors) = index.content, case .k = request.limit else {
+      try requireFiniteScores(neighbors)
+      return 0
+    }
     let elements: Set<ElementType> = [vectors.element, request.queries.element]
     // Products of other types are normal numbers.
-    guard !elements.isDisjoint(with: [.float32, .bfloat16]) else { return neighbors }
+    guard !elements.isDisjoint(with: [.float32, .bfloat16]) else { return 0 }
     var doubtful: [Int] = []
     for query in 0..<neighbors.queryCount
-    where try isDoubtful(query, neighbors, request.queries, scale: .none) {
+    where try isDoubtful(query, neighbors, request.queries, among: vectors, scale: .none) {
       doubtful.append(query)
     }
-    guard !doubtful.isEmpty else { return neighbors }
+    guard !doubtful.isEmpty else { return 0 }
     var all = HitTable(neighbors)
     var open: [Int] = doubtful
-    if metric != .cosine {
+    if index.metric != .cosine {
       open = []
       let scales = try doubtful.map { query throws(TesseraError) in
-        try scale(for: request.queries.rows(query..<query + 1))
+        try scale(of: vectors, for: request.queries.rows(query..<query + 1))
       }
       for rowScale in Set(scales.map(\.rows)).sorted() {
         let members = doubtful.indices.filter { scales[$0].rows == rowScale }
         let again = try search(
-          members.map { (query: doubtful[$0], scale: scales[$0]) }, request, plan, visit)
+          members.map { (query: doubtful[$0], scale: scales[$0]) }, among: vectors, request, plan,
+          visit)
         for (place, member) in members.enumerated() {
           let query = doubtful[member]
           if try isDoubtful(
-            place, again, request.queries.rows(query..<query + 1), scale: scales[member])
+            place, again, request.queries.rows(query..<query + 1), among: vectors,
+            scale: scales[member])
           {
             open.append(query)
           }
           all.replace(
-            query, by: again, at: place, unscaled: scales[member].score(metric)
+            query, by: again, at: place, unscaled: scales[member].score(index.metric)
           ) { id, score in
-            abs(score) < .leastNormalMagnitude ? exactScore(request.queries.row(query), id) : score
+            abs(score) < .leastNormalMagnitude
+              ? CanonicalScore.score(
+                index.metric, request.queries.row(query), row(id, of: vectors)) : score
           }
         }
         all.statistics = all.statistics + again.statistics
@@ -57,7 +69,20 @@ extension FlatSearch {
           + "numbers differ too much to be scaled together; such rows tie by id; scale the vectors, "
           + "or leave out the extreme ones")
     }
-    return all.neighbors
+    neighbors = all.neighbors
+    return open.count
+  }
+
+  private func requireFiniteScores(_ found: Neighbors) throws(TesseraError) {
+    guard let place = found.scores.firstIndex(where: { !$0.isFinite }) else { return }
+    let query = (found.starts.firstIndex { $0 > place } ?? 1) - 1
+    throw TesseraError(
+      .nonFinite,
+      "\(options.queriesName): row \(query) has scores beyond Float32; scale the vectors down")
+  }
+
+  private func row(_ id: Int64, of vectors: Vectors) -> [Float] {
+    vectors.row(index.row(of: id) ?? 0)
   }
 
   /// Powers of two that rows and a query are multiplied by.
@@ -76,13 +101,13 @@ extension FlatSearch {
   }
 
   /// Returns what brings the scores of a query near the top of what Float32 holds.
-  private func scale(for query: Vectors) throws(TesseraError) -> Scale {
-    let rows = try magnitudesOfRows()
+  private func scale(of vectors: Vectors, for query: Vectors) throws(TesseraError) -> Scale {
+    let rows = try magnitudes(of: vectors)
     let own = try Magnitudes(of: query)
     // Sums of `dimension` squared differences, each up to twice as long as the longest number, stay
     // below 2^100: Float32 ends at 2^128, and devices add up more than a score on their way.
     let room = 48 - (Int.bitWidth - vectors.dimension.leadingZeroBitCount + 1) / 2
-    guard metric == .squaredL2 else {
+    guard index.metric == .squaredL2 else {
       return Scale(rows: rows.scale(to: room), query: own.scale(to: room))
     }
     var both = rows
@@ -91,7 +116,7 @@ extension FlatSearch {
     return Scale(rows: scale, query: scale)
   }
 
-  private func magnitudesOfRows() throws(TesseraError) -> Magnitudes {
+  private func magnitudes(of vectors: Vectors) throws(TesseraError) -> Magnitudes {
     if let known = magnitudes.withLock(\.self) { return known }
     let found = try Magnitudes(of: vectors)
     magnitudes.withLock { $0 = found }
@@ -104,7 +129,7 @@ extension FlatSearch {
   ///   - place: The query's place in `found`.
   ///   - queries: What the place was searched with; one row stands for that place alone.
   private func isDoubtful(
-    _ place: Int, _ found: Neighbors, _ queries: Vectors, scale: Scale
+    _ place: Int, _ found: Neighbors, _ queries: Vectors, among vectors: Vectors, scale: Scale
   ) throws(TesseraError) -> Bool {
     let first = place * found.hitCount
     var query: [Float]?
@@ -116,24 +141,26 @@ extension FlatSearch {
       if score != 0 { return true }
       let row = query ?? queries.row(queries.count == 1 ? 0 : place)
       query = row
-      if exactSum(row, found.ids[hit]) != 0 { return true }
+      if sum(row, self.row(found.ids[hit], of: vectors)) != 0 { return true }
       hasZero = true
     }
     // No distance is below 0, but a product may be so near to it that it was rounded there.
-    guard hasZero, metric != .squaredL2, let query else { return false }
-    return try canVanish(query, scale: scale)
+    guard hasZero, index.metric != .squaredL2, let query else { return false }
+    return try canVanish(query, among: vectors, scale: scale)
   }
 
   /// True if a sum that is not 0 may be too small for a normal Float32.
   ///
   /// Numbers are multiples of 2^-23 times the smallest one, and so are products and, of products,
   /// sums, rounded or not.
-  private func canVanish(_ query: [Float], scale: Scale) throws(TesseraError) -> Bool {
-    var magnitudes = Magnitudes()
-    magnitudes.add(query)
-    var own = magnitudes.scaled(by: scale.query)
-    var rows = try magnitudesOfRows().scaled(by: scale.rows)
-    if metric == .cosine {
+  private func canVanish(
+    _ query: [Float], among vectors: Vectors, scale: Scale
+  ) throws(TesseraError) -> Bool {
+    var numbers = Magnitudes()
+    numbers.add(query)
+    var own = numbers.scaled(by: scale.query)
+    var rows = try magnitudes(of: vectors).scaled(by: scale.rows)
+    if index.metric == .cosine {
       let length = Double(vectors.dimension).squareRoot()
       own.smallest = own.smallest / own.largest / length
       rows.smallest = rows.smallest / rows.largest / length
@@ -141,22 +168,20 @@ extension FlatSearch {
     return own.smallest * rows.smallest * 0x1p-46 < Double(Float.leastNormalMagnitude)
   }
 
-  private func exactSum(_ query: [Float], _ id: Int64) -> Double {
+  /// The canonical sum, before it is rounded to Float32.
+  private func sum(_ query: [Float], _ row: [Float]) -> Double {
     unsafe query.withUnsafeBufferPointer { query in
-      unsafe vectors.row(Int(id)).withUnsafeBufferPointer { row in
-        guard let query = query.baseAddress, let row = row.baseAddress else { return 0 }
-        return unsafe CanonicalScore.sum(metric, query, row, count: vectors.dimension)
+      unsafe row.withUnsafeBufferPointer { row in
+        guard let start = query.baseAddress, let row = row.baseAddress else { return 0 }
+        return unsafe CanonicalScore.sum(index.metric, start, row, count: query.count)
       }
     }
   }
 
-  private func exactScore(_ query: [Float], _ id: Int64) -> Float {
-    CanonicalScore.score(metric, query, vectors.row(Int(id)))
-  }
-
   /// Searches for some queries among rows that are multiplied by one power of two.
   private func search(
-    _ members: [(query: Int, scale: Scale)], _ request: Request, _ plan: Plan, _ visit: Visit
+    _ members: [(query: Int, scale: Scale)], among vectors: Vectors, _ request: Request,
+    _ plan: Plan, _ visit: Visit
   ) throws(TesseraError) -> Neighbors {
     var values: [Float] = []
     for member in members {
@@ -168,28 +193,29 @@ extension FlatSearch {
     // The progress of the first pass has been told; this one is short, or a surprise.
     control.progress = { _ in }
     let scaledRequest = Request(
-      queries: try Vectors(values, dimension: vectors.dimension), k: request.k,
-      selector: request.selector, control: control)
+      queries: try Vectors(values, dimension: vectors.dimension), limit: request.limit,
+      selector: request.selector, probes: request.probes, path: request.path, control: control)
     let scaledPlan = try self.plan(
-      queryCount: members.count, k: request.k, only: request.selector, in: visit.site,
+      queryCount: members.count, request.limit, only: request.selector, in: visit.site,
       control: request.control, copyBytesPerRow: vectors.dimension * 4)
     let limit = visit.site.memoryBudget
     var held = plan.streams ? 0 : plan.cost.residentBytes
     if held + scaledPlan.cost.peakBytes > limit {
-      forgetPrepared(visit)
+      forgetRows(visit)
       held = 0
     }
-    var pass = Pass(scaledRequest, scaledPlan, selectedCount: selectedCount(request.selector))
-    for rows in scaledPlan.chunks {
+    let nothing = Prepared(centroids: nil, codeCenters: nil)
+    var pass = SearchPass(self, scaledRequest, scaledPlan, on: visit.site.device)
+    for chunk in scaledPlan.chunks {
       try gate.run(scaledPlan.cost.peakBytes, of: limit - held) { () throws(TesseraError) in
-        let chunk = try vectors.rows(rows).scaled(by: members[0].scale.rows)
+        let rows = try vectors.rows(chunk.rows).scaled(by: members[0].scale.rows)
         let set = try visit.site.device.prepare(
-          chunk, metric: metric, firstID: Int64(rows.lowerBound))
-        try pass.search(set, rows, on: visit.site.device, self)
+          rows, in: index.lists.lists(chunk.lists, rows: chunk.rows), metric: index.metric)
+        try pass.search(.rows(set), chunk, nothing)
       }
-      if scaledPlan.streams { vectors.rows(rows).evict() }
+      if scaledPlan.streams { vectors.rows(chunk.rows).evict() }
     }
-    return pass.neighbors
+    return try pass.neighbors()
   }
 }
 

@@ -2,7 +2,7 @@ import Synchronization
 import TesseraCPU
 import TesseraCompute
 import TesseraOpenCL
-import TesseraRetrieval
+import TesseraIndex
 import Testing
 
 @Suite("scores beyond Float32")
@@ -33,7 +33,7 @@ struct ExtremeScoreTests {
     let queries = base.rows(150..<153)
     for device in try Self.devices() {
       for memory in [nil, 20_000] {
-        let found = try FlatSearch(
+        let found = try IndexSearch(
           base, metric: metric, on: device, options: .init(memoryBudget: memory)
         ).nearest(queries, k: 5).neighbors
         for query in 0..<3 {
@@ -58,7 +58,7 @@ struct ExtremeScoreTests {
     let base = try Vectors(values, dimension: 4)
     var all: [Neighbors] = []
     for device in try Self.devices() {
-      let found = try FlatSearch(base, metric: .squaredL2, on: device)
+      let found = try IndexSearch(base, metric: .squaredL2, on: device)
         .nearest(base.rows(0..<2), k: 5, control: control).neighbors
       #expect(!found.statistics.certified)
       all.append(found)
@@ -70,7 +70,7 @@ struct ExtremeScoreTests {
   @Test("exact zeros of sparse rows need no second search")
   func zeros() throws {
     let base = try Vectors([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]])
-    let found = try FlatSearch(base, metric: .innerProduct, on: ReferenceDevice.shared)
+    let found = try IndexSearch(base, metric: .innerProduct, on: ReferenceDevice.shared)
       .nearest(base.rows(0..<1), k: 3).neighbors
     #expect(found.ids == [0, 1, 2] && found.statistics.certified)
     #expect(found.statistics.rescored == 4)

@@ -1,9 +1,9 @@
 import Synchronization
 import TesseraCompute
-import TesseraRetrieval
+import TesseraIndex
 import Testing
 
-@Suite struct FlatSearchTests {
+@Suite struct WholeSearchTests {
   static func vectors(_ count: Int, dimension: Int = 6, seed: UInt64) throws -> Vectors {
     var random = SplitMix64(seed: seed)
     // Coarse values, so that equal scores are common and ties are put to the test.
@@ -33,7 +33,7 @@ import Testing
     let (base, queries) = try (Self.vectors(97, seed: 1), Self.vectors(20, seed: 2))
     for k in [1, 10, 97, 200] {
       let device = FaultyDevice()
-      let search = try FlatSearch(
+      let search = try IndexSearch(
         base, metric: metric, on: device,
         options: .init(memoryBudget: cut.memory, batchSize: cut.batch))
       let report = try search.nearest(queries, k: k)
@@ -53,7 +53,7 @@ import Testing
     let (base, queries) = try (Self.vectors(50, seed: 1), Self.vectors(4, seed: 2))
     for (memory, prepared) in [(1 << 30, [50]), (2540, [25, 25, 25, 25])] {
       let device = FaultyDevice()
-      let search = try FlatSearch(
+      let search = try IndexSearch(
         base, metric: .squaredL2, on: device, options: .init(memoryBudget: memory))
       let first = try search.nearest(queries, k: 3)
       let second = try search.nearest(queries, k: 3)
@@ -68,7 +68,7 @@ import Testing
     for device in [
       FaultyDevice(memoryBytes: 2000), FaultyDevice(maxAllocationBytes: 1999),
     ] {
-      let report = try FlatSearch(base, metric: .cosine, on: device).nearest(queries, k: 5)
+      let report = try IndexSearch(base, metric: .cosine, on: device).nearest(queries, k: 5)
       #expect(report.chunkCount == 3)
       #expect(try report.neighbors.ids == Self.whole(base, queries, .cosine, k: 5).ids)
     }
@@ -78,13 +78,13 @@ import Testing
   func batches() throws {
     let (base, queries) = try (Self.vectors(9, seed: 1), Self.vectors(40, seed: 2))
     let device = FaultyDevice()
-    let report = try FlatSearch(
+    let report = try IndexSearch(
       base, metric: .squaredL2, on: device, options: .init(memoryBudget: 250)
     ).nearest(queries, k: 2)
     #expect(report.batchSize == 10 && report.chunkCount == 9)
     #expect(try report.neighbors.ids == Self.whole(base, queries, .squaredL2, k: 2).ids)
     let error = #expect(throws: TesseraError.self) {
-      try FlatSearch(
+      try IndexSearch(
         base, metric: .squaredL2, on: device,
         options: .init(memoryBudget: 250, batchSize: 40)
       ).nearest(queries, k: 2)
@@ -101,7 +101,7 @@ import Testing
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
     let notes = Notes()
     let device = FaultyDevice(failures: [nil, nil, code])
-    let search = try FlatSearch(
+    let search = try IndexSearch(
       base, metric: .innerProduct, on: device,
       options: .init(memoryBudget: 2000, batchSize: 5))
     let control = RunControl(fallback: ReferenceDevice.shared, note: notes.add)
@@ -120,7 +120,7 @@ import Testing
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
     let notes = Notes()
     let device = FaultyDevice(failures: [.outOfMemory, .outOfMemory])
-    let report = try FlatSearch(base, metric: .innerProduct, on: device)
+    let report = try IndexSearch(base, metric: .innerProduct, on: device)
       .nearest(queries, k: 7, control: RunControl(note: notes.add))
     #expect(report.neighbors == (try Self.whole(base, queries, .innerProduct, k: 7)))
     #expect(report.device.identifier == "faulty:0" && report.chunkCount > 2)
@@ -128,7 +128,7 @@ import Testing
     // It does not try for ever.
     let exhausted = FaultyDevice(failures: [TesseraError.Code?](repeating: .outOfMemory, count: 9))
     #expect(throws: TesseraError.self) {
-      try FlatSearch(base, metric: .innerProduct, on: exhausted).nearest(queries, k: 7)
+      try IndexSearch(base, metric: .innerProduct, on: exhausted).nearest(queries, k: 7)
     }
     #expect(exhausted.batches.count == 4)
   }
@@ -136,16 +136,16 @@ import Testing
   @Test("a device that lost its rows is given them again, once")
   func lost() throws {
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
-    let options = FlatSearch.Options(batchSize: 5)
+    let options = IndexSearch.Options(batchSize: 5)
     let device = FaultyDevice(failures: [nil, .deviceLost])
-    let report = try FlatSearch(base, metric: .innerProduct, on: device, options: options)
+    let report = try IndexSearch(base, metric: .innerProduct, on: device, options: options)
       .nearest(queries, k: 7)
     #expect(report.neighbors == (try Self.whole(base, queries, .innerProduct, k: 7)))
     #expect(report.device.identifier == "faulty:0" && device.prepared == [40, 40])
     #expect(device.batches.count == 4)
     let again = FaultyDevice(failures: [.deviceLost, .deviceLost])
     let error = #expect(throws: TesseraError.self) {
-      try FlatSearch(base, metric: .innerProduct, on: again).nearest(queries, k: 7)
+      try IndexSearch(base, metric: .innerProduct, on: again).nearest(queries, k: 7)
     }
     #expect(error?.code == .deviceLost && again.prepared == [40, 40])
   }
@@ -153,7 +153,7 @@ import Testing
   @Test("without a fallback a failure is thrown, and the next search starts afresh")
   func noFallback() throws {
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
-    let search = try FlatSearch(
+    let search = try IndexSearch(
       base, metric: .innerProduct, on: FaultyDevice(failures: [.deviceFailure]))
     let error = #expect(throws: TesseraError.self) { try search.nearest(queries, k: 7) }
     #expect(error?.code == .deviceFailure)
@@ -167,11 +167,11 @@ import Testing
     let (base, clean) = try (
       Vectors(values, dimension: 2), Vectors([Float](repeating: 1, count: 200), dimension: 2)
     )
-    let options = FlatSearch.Options(
+    let options = IndexSearch.Options(
       memoryBudget: 1110, batchSize: 10, vectorsName: "base.npy", queriesName: "queries.npy")
     for (vectors, queries, name) in [(base, clean, "base.npy"), (clean, base, "queries.npy")] {
       let error = #expect(throws: TesseraError.self) {
-        try FlatSearch(
+        try IndexSearch(
           vectors.rows(7..<vectors.count), metric: .squaredL2, on: FaultyDevice(),
           options: options
         ).nearest(queries.rows(7..<queries.count), k: 1)
@@ -186,11 +186,11 @@ import Testing
     let some = try Self.vectors(5, seed: 1)
     let none = some.rows(0..<0)
     let device = ReferenceDevice.shared
-    let noRows = try FlatSearch(none, metric: .cosine, on: device).nearest(some, k: 3).neighbors
+    let noRows = try IndexSearch(none, metric: .cosine, on: device).nearest(some, k: 3).neighbors
     #expect(noRows.queryCount == 5 && noRows.hitCount == 0)
-    let noQueries = try FlatSearch(some, metric: .cosine, on: device).nearest(none, k: 3).neighbors
+    let noQueries = try IndexSearch(some, metric: .cosine, on: device).nearest(none, k: 3).neighbors
     #expect(noQueries.queryCount == 0 && noQueries.hitCount == 3)
-    let selected = try FlatSearch(some, metric: .cosine, on: device)
+    let selected = try IndexSearch(some, metric: .cosine, on: device)
       .nearest(none, k: 3, only: .range(0..<2)).neighbors
     #expect(selected.queryCount == 0 && selected.hitCount == 2)
   }
@@ -209,13 +209,13 @@ import Testing
       for k in [1, 10, 200] {
         let whole = try device.nearest(queries, in: set, k: k, only: selector)
         let faulty = FaultyDevice()
-        let search = try FlatSearch(
+        let search = try IndexSearch(
           base, metric: metric, on: faulty, options: .init(memoryBudget: memory))
         let report = try search.nearest(queries, k: k, only: selector)
         #expect(report.neighbors == whole)
         let plan = try search.plan(queryCount: 20, k: k, only: selector)
-        #expect(faulty.prepared == plan.chunks.map(\.count))
-        #expect(report.chunkCount == plan.chunks.count && report.batchSize == plan.batchSize)
+        #expect(faulty.prepared == plan.chunkRows.map(\.count))
+        #expect(report.chunkCount == plan.chunkRows.count && report.batchSize == plan.batchSize)
         #expect(report.workingBytes == plan.cost.workingBytes)
       }
     }
@@ -225,13 +225,13 @@ import Testing
   func skippedChunks() throws {
     let (base, queries) = try (Self.vectors(50, seed: 1), Self.vectors(4, seed: 2))
     // Chunks of 10 rows.
-    let options = FlatSearch.Options(memoryBudget: 1040)
+    let options = IndexSearch.Options(memoryBudget: 1040)
     for (selector, prepared) in [
       (IDSelector.range(15..<25), [5, 5]), (.range(20..<30), [10]), (.range(50..<70), []),
       (.range(7..<7), []), (try .ids([3, 48]), [10, 10]), (.flags([]), []),
     ] {
       let device = FaultyDevice()
-      let search = try FlatSearch(base, metric: .squaredL2, on: device, options: options)
+      let search = try IndexSearch(base, metric: .squaredL2, on: device, options: options)
       let report = try search.nearest(queries, k: 3, only: selector)
       #expect(device.prepared == prepared)
       #expect(report.chunkCount == prepared.count)
@@ -244,7 +244,7 @@ import Testing
   func reuseBySelections() throws {
     let (base, queries) = try (Self.vectors(50, seed: 1), Self.vectors(4, seed: 2))
     let device = FaultyDevice()
-    let search = try FlatSearch(base, metric: .squaredL2, on: device)
+    let search = try IndexSearch(base, metric: .squaredL2, on: device)
     let none = try search.nearest(queries, k: 3, only: .range(60..<70))
     #expect(none.neighbors.hitCount == 0 && device.prepared.isEmpty)
     #expect(try search.nearest(queries, k: 3, only: .range(0..<5)).neighbors.ids.max() ?? 9 < 5)
@@ -257,7 +257,7 @@ import Testing
   @Test("queries that are not finite are refused though no row is selected")
   func nonFiniteWithoutRows() throws {
     let bad = try Vectors([1, .nan], dimension: 2)
-    let search = try FlatSearch(
+    let search = try IndexSearch(
       Vectors([1, 2], dimension: 2), metric: .cosine, on: ReferenceDevice.shared)
     let error = #expect(throws: TesseraError.self) {
       try search.nearest(bad, k: 1, only: .range(1..<2))
@@ -268,18 +268,18 @@ import Testing
   @Test("a plan says what a search will hold, and moves to the fallback as the search does")
   func plans() throws {
     let (base, queries) = try (Self.vectors(50, seed: 1), Self.vectors(4, seed: 2))
-    let search = try FlatSearch(
+    let search = try IndexSearch(
       base, metric: .cosine, on: FaultyDevice(), options: .init(memoryBudget: 2540))
     let plan = try search.plan(queryCount: 4, k: 3)
-    #expect(plan.chunks == [0..<25, 25..<50] && plan.rowsPerChunk == 25 && plan.streams)
+    #expect(plan.chunkRows == [0..<25, 25..<50] && plan.rowsPerChunk == 25 && plan.streams)
     #expect(plan.cost.residentBytes == 2500 && plan.cost.workingBytes == 40)
     let report = try search.nearest(queries, k: 3)
     #expect(report.workingBytes == 40 && report.peakBytes == 2540)
     let small = FaultyDevice(memoryBytes: 99)
-    let alone = try FlatSearch(base, metric: .cosine, on: small)
+    let alone = try IndexSearch(base, metric: .cosine, on: small)
     #expect(throws: TesseraError.self) { try alone.plan(queryCount: 4, k: 3) }
     let control = RunControl(fallback: ReferenceDevice.shared)
-    let backed = try FlatSearch(base, metric: .cosine, on: small)
+    let backed = try IndexSearch(base, metric: .cosine, on: small)
     #expect(
       try backed.plan(queryCount: 4, k: 3, control: control).device.identifier == "reference")
     #expect(
@@ -292,7 +292,7 @@ import Testing
     let (base, queries) = try (Self.vectors(40, seed: 1), Self.vectors(10, seed: 2))
     let steps = Mutex<[Double]>([])
     let control = RunControl(progress: { step in steps.withLock { $0.append(step.done) } })
-    _ = try FlatSearch(
+    _ = try IndexSearch(
       base, metric: .cosine, on: FaultyDevice(),
       options: .init(memoryBudget: 1500, batchSize: 4)
     ).nearest(queries, k: 2, control: control)
@@ -301,7 +301,7 @@ import Testing
     #expect(zip(seen, seen.dropFirst()).allSatisfy { $0 < $1 })
     #expect(seen.count == 9)
     steps.withLock { $0 = [] }
-    _ = try FlatSearch(
+    _ = try IndexSearch(
       base, metric: .cosine, on: FaultyDevice(),
       options: .init(memoryBudget: 1500, batchSize: 4)
     ).nearest(queries, k: 2, only: .range(10..<20), control: control)
@@ -313,17 +313,17 @@ import Testing
     let base = try Self.vectors(4, seed: 1)
     let device = ReferenceDevice.shared
     let narrow = try Self.vectors(4, dimension: 5, seed: 1)
-    let search = try FlatSearch(base, metric: .cosine, on: device)
+    let search = try IndexSearch(base, metric: .cosine, on: device)
     #expect(throws: TesseraError.self) { try search.nearest(narrow, k: 1) }
     #expect(throws: TesseraError.self) { try search.nearest(base, k: 0) }
-    for options in [FlatSearch.Options(batchSize: 0), .init(memoryBudget: 0)] {
+    for options in [IndexSearch.Options(batchSize: 0), .init(memoryBudget: 0)] {
       let error = #expect(throws: TesseraError.self) {
-        try FlatSearch(base, metric: .cosine, on: device, options: options)
+        try IndexSearch(base, metric: .cosine, on: device, options: options)
       }
       #expect(error?.code == .invalidArgument)
     }
     #expect(throws: TesseraError.self) {
-      try FlatSearch(Vectors([], dimension: 0), metric: .cosine, on: device)
+      try IndexSearch(Vectors([], dimension: 0), metric: .cosine, on: device)
     }
   }
 }

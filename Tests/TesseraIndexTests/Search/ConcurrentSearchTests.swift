@@ -6,14 +6,14 @@ import TesseraHost
 import TesseraOpenCL
 import Testing
 
-@testable import TesseraRetrieval
+@testable import TesseraIndex
 
 @Suite("searches of a server", .serialized)
 struct ConcurrentSearchTests {
   static let dimension = 128
 
-  static func search(rows: Int, on device: (any Device)? = nil) throws -> FlatSearch {
-    try FlatSearch(
+  static func search(rows: Int, on device: (any Device)? = nil) throws -> IndexSearch {
+    try IndexSearch(
       Vectors(ExtremeScoreTests.numbers(rows * dimension, times: 1, seed: 3), dimension: dimension),
       metric: .squaredL2, on: device ?? CPUDevice())
   }
@@ -36,7 +36,7 @@ struct ConcurrentSearchTests {
   /// Ends a search of more than a second by `stop`, 50 ms after it began; nil lets it end by itself.
   /// Returns how it ended, and how long after `stop`, or after its beginning.
   private func ending(
-    of search: FlatSearch, _ control: RunControl,
+    of search: IndexSearch, _ control: RunControl,
     by stop: (@Sendable (Task<Ending, Never>) -> Void)?
   ) async throws -> (code: TesseraError.Code?, late: Duration) {
     let queries = try Self.queries(1024 * 4)
@@ -183,9 +183,11 @@ struct ConcurrentSearchTests {
     let many = try Vectors(
       HostMemory(copying: [Float](repeating: 1, count: Self.dimension)), element: .float32,
       count: 1, dimension: Self.dimension)
-    #expect(throws: Never.self) { try search.requireRoom(queryCount: many.count, k: 10, only: nil) }
+    #expect(throws: Never.self) {
+      try search.requireRoom(queryCount: many.count, .k(10), only: nil)
+    }
     let error = #expect(throws: TesseraError.self) {
-      try search.requireRoom(queryCount: 1 << 40, k: 100_000, only: nil)
+      try search.requireRoom(queryCount: 1 << 40, .k(100_000), only: nil)
     }
     #expect(error?.code == .outOfMemory)
   }
