@@ -20,6 +20,8 @@ let package = Package(
     .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
     .library(name: "TesseraBenchmark", targets: ["TesseraBenchmark"]),
     .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
+    // What scripts/build-library.sh makes libtessera.so of.
+    .library(name: "TesseraC", type: .dynamic, targets: ["TesseraC"]),
     .executable(name: "tessera", targets: ["TesseraCommand"]),
   ],
   dependencies: [
@@ -63,6 +65,9 @@ let package = Package(
         "TesseraQuantization", "TesseraRetrieval",
       ],
       swiftSettings: memorySafe),
+    .target(name: "CTessera"),
+    .target(
+      name: "TesseraC", dependencies: ["CTessera", "Tessera", "TesseraHost"], swiftSettings: strict),
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
@@ -133,6 +138,9 @@ let package = Package(
         "TesseraIndex", "TesseraQuantization",
       ],
       exclude: ["Fixtures"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraCTests", dependencies: ["CTessera", "Tessera", "TesseraC", "TesseraHost"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraBenchmark", "TesseraCommand"],
