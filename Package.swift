@@ -45,7 +45,9 @@ let package = Package(
       swiftSettings: memorySafe),
     .target(
       name: "TesseraDevices",
-      dependencies: ["TesseraHost", "TesseraCompute", "TesseraCPU", "TesseraOpenCL"],
+      dependencies: [
+        "TesseraHost", "TesseraCompute", "TesseraCPU", "TesseraFormats", "TesseraOpenCL",
+      ],
       swiftSettings: memorySafe),
     .target(name: "TesseraBenchmark", dependencies: ["TesseraCompute"], swiftSettings: memorySafe),
     .target(
