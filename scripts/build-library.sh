@@ -7,11 +7,12 @@ out=$1
 version=$(sed -n 's/.*static let current = "\(.*\)"/\1/p' Sources/TesseraCompute/TesseraVersion.swift)
 abi=${version%%.*}
 
-# A folder of its own: these options are no other build's. The library is never unloaded, because
-# Swift's runtime cannot be.
-flags="-c release --scratch-path .build/lib --product TesseraC -Xswiftc -static-stdlib
+# A folder of its own: these options are no other build's. The linker is lld, because gold leaves
+# names of Swift's in the table of symbols. The library is never unloaded: Swift's runtime cannot be.
+flags="-c release --scratch-path .build/lib --product TesseraC
+  -Xswiftc -static-stdlib -Xswiftc -use-ld=lld
   -Xlinker --version-script=$PWD/cmake/tessera.map -Xlinker -soname=libtessera.so.$abi
-  -Xlinker --gc-sections -Xlinker -z -Xlinker nodelete"
+  -Xlinker -z -Xlinker nodelete"
 # shellcheck disable=SC2086
 swift build $flags
 # shellcheck disable=SC2086
