@@ -96,7 +96,8 @@ consume "$(swift build --package-path Tests/Consumers/swift --scratch-path .buil
 step "wheel"
 python/build_wheel.py "$library" "$work/dist"
 python3 -m venv "$work/clean"
-"$work/clean/bin/pip" install --quiet --disable-pip-version-check "$work"/dist/*.whl pytest
+"$work/clean/bin/pip" install --quiet --disable-pip-version-check "$work"/dist/*.whl pytest \
+  scikit-learn
 # Without a compiler, Swift, or anything of this folder on the way.
 clean() { env -i HOME="$work" PATH="$work/clean/bin:/usr/bin:/bin" "$@"; }
 cd "$work"

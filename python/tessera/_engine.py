@@ -76,7 +76,8 @@ def _filter(only) -> Handle | None:
         return None
     if isinstance(only, range):
         if only.step == 1:
-            return Handle(lib.tessera_filter_range, only.start, max(only.start, only.stop))
+            first, end = (min(max(at, -(2**63)), 2**63 - 1) for at in (only.start, only.stop))
+            return Handle(lib.tessera_filter_range, first, max(first, end))
         only = np.fromiter(only, np.int64)
     only = np.asarray(only)
     if only.dtype == np.bool_:
@@ -248,6 +249,9 @@ class Index:
         if ids is not None and len(ids) != len(rows):
             raise TesseraError(f"{len(ids)} ids for {len(rows)} rows", 2, "invalidShape")
         with self._lock:
+            if self._rows and self._rows[0].dtype != rows.dtype:
+                raise TesseraError(
+                    f"rows of {rows.dtype} cannot be added to rows of {self._rows[0].dtype}")
             if self._index is not None and not self._rows:
                 raise TesseraError(
                     "an index that was loaded cannot take more rows in this version; build it anew", 4,
@@ -394,7 +398,8 @@ def _named(names, name, what):
 def kmeans(points, k, *, metric="l2", iterations=20, seed=1234, init="k-means++",
            algorithm="lloyd", restarts=1, batch_size=0, training_limit=0, tolerance=0.0,
            weights=None, device="auto", threads=0, progress=None, timeout=None) -> Clusters:
-    """Groups points into k clusters; equal arguments give equal bits on every device.
+    """Groups points into k clusters; equal arguments give equal bits on every device. The seed 0 stands
+    for 1234.
 
     `init` is "k-means++", "random", "k-means||", or an array of k centroids to start from, which
     `iterations=0` leaves where they are.
