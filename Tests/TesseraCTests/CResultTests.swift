@@ -244,6 +244,35 @@ import Testing
         == tessera_status(TESSERA_CANCELLED))
   }
 
+  @Test func whatIsFreedDuringACallStaysUntilItEnds() throws {
+    let fixture = try CFixture()
+    var options = tessera_control_options()
+    options.size = MemoryLayout<tessera_control_options>.size
+    options.progress = { _, _, _, context in
+      let device = context?.assumingMemoryBound(to: OpaquePointer?.self)
+      if let handle = device?.pointee {
+        tessera_free(handle)
+        device?.pointee = nil
+      }
+      return 0
+    }
+    let device = UnsafeMutablePointer<OpaquePointer?>.allocate(capacity: 1)
+    defer { device.deallocate() }
+    var control: OpaquePointer?
+    try ok(tessera_device_open("cpu", nil, device))
+    let opened = device.pointee
+    options.context = UnsafeMutableRawPointer(device)
+    try ok(tessera_control_create(&options, &control))
+    defer { tessera_free(control) }
+    var labels = [Int32](repeating: -1, count: 300)
+    var want = labels
+    try ok(all.rows { tessera_kmeans($0, 6, nil, opened, control, nil, &labels, nil, nil) })
+    #expect(
+      device.pointee == nil && tessera_free(opened) == tessera_status(TESSERA_INVALID_ARGUMENT))
+    try ok(all.rows { tessera_kmeans($0, 6, nil, fixture.device, nil, nil, &want, nil, nil) })
+    #expect(labels == want)
+  }
+
   @Test func aDeadlineEndsTheCall() throws {
     let fixture = try CFixture()
     var options = tessera_control_options()

@@ -1,6 +1,9 @@
 """Tests of the Python package: results against NumPy, what is refused, and calls that are ended."""
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -259,3 +262,15 @@ def test_nothing_is_left_behind():
         del index
     gc.collect()
     assert lib.tessera_handle_count() == before
+
+
+def test_nothing_is_written_that_was_not_asked_for(tmp_path):
+    cache = tmp_path / "cache"
+    script = (
+        "import numpy, tessera\n"
+        "rows = numpy.ones((3000, 64), numpy.float32)\n"
+        "tessera.search(rows, rows[:500], 3)\n"
+        "tessera.kmeans(rows, 2)\n")
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env={**os.environ, "TESSERA_CACHE": str(cache)})
+    assert not cache.exists()
