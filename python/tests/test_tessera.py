@@ -274,3 +274,17 @@ def test_nothing_is_written_that_was_not_asked_for(tmp_path):
     subprocess.run(
         [sys.executable, "-c", script], check=True, env={**os.environ, "TESSERA_CACHE": str(cache)})
     assert not cache.exists()
+
+
+def test_a_forked_child_works():
+    script = (
+        "import os, numpy, tessera\n"
+        "rows = numpy.random.default_rng(0).standard_normal((9000, 32), dtype=numpy.float32)\n"
+        "vectors = tessera.Vectors(rows)\n"
+        "want = vectors.search(rows[:200], 3)[1]\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    found = vectors.search(rows[:200], 3)[1]\n"
+        "    os._exit(0 if (found == want).all() else 3)\n"
+        "os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n")
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
