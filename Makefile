@@ -13,7 +13,7 @@ ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
 SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraIndexTests.WholeSearch|TesseraIndexTests.ConcurrentSearch|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
-.PHONY: demo build test setup setup-test bench bench-peers check-kernels check-matrix-units check-neon check-drivers sanitize format lint install clean
+.PHONY: demo build test test-import lib wheel install-lib setup setup-test bench bench-peers check-kernels check-matrix-units check-neon check-drivers sanitize format lint install clean
 
 demo: build
 	@"$(TESSERA)" demo
@@ -69,9 +69,25 @@ lint:
 
 # With Swift's own libraries inside, the program runs on machines without the toolchain too. What it
 # still needs there is OpenBLAS.
-install: setup
+install: setup install-lib
 	swift build -c release --product tessera --static-swift-stdlib
 	install -D -m 755 "$(TESSERA)" "$(DESTDIR)$(PREFIX)/bin/tessera"
+
+# libtessera.so for programs in C, C++, Python and others, with Swift's own libraries inside.
+lib: setup
+	scripts/build-library.sh .build/library
+
+# The library, its headers, and what CMake and pkg-config read.
+install-lib: lib
+	scripts/install-library.sh .build/library "$(DESTDIR)$(PREFIX)"
+
+# One wheel for every Python 3.
+wheel: lib
+	python/build_wheel.py .build/library dist
+
+# What other projects do: the library installed, one job in C, C++, Swift and Python, equal results.
+test-import: lib
+	scripts/test-import.sh .build/library
 
 clean:
 	rm -rf .build

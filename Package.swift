@@ -20,6 +20,8 @@ let package = Package(
     .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
     .library(name: "TesseraBenchmark", targets: ["TesseraBenchmark"]),
     .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
+    // What scripts/build-library.sh makes libtessera.so of.
+    .library(name: "TesseraC", type: .dynamic, targets: ["TesseraC"]),
     .executable(name: "tessera", targets: ["TesseraCommand"]),
   ],
   dependencies: [
@@ -43,7 +45,9 @@ let package = Package(
       swiftSettings: memorySafe),
     .target(
       name: "TesseraDevices",
-      dependencies: ["TesseraHost", "TesseraCompute", "TesseraCPU", "TesseraOpenCL"],
+      dependencies: [
+        "TesseraHost", "TesseraCompute", "TesseraCPU", "TesseraFormats", "TesseraOpenCL",
+      ],
       swiftSettings: memorySafe),
     .target(name: "TesseraBenchmark", dependencies: ["TesseraCompute"], swiftSettings: memorySafe),
     .target(
@@ -60,6 +64,9 @@ let package = Package(
         "TesseraQuantization",
       ],
       swiftSettings: memorySafe),
+    .target(name: "CTessera"),
+    .target(
+      name: "TesseraC", dependencies: ["CTessera", "Tessera", "TesseraHost"], swiftSettings: strict),
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
@@ -123,6 +130,9 @@ let package = Package(
         "TesseraIndex", "TesseraOpenCL", "TesseraQuantization",
       ],
       exclude: ["Fixtures"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraCTests", dependencies: ["CTessera", "Tessera", "TesseraC", "TesseraHost"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraCommandTests", dependencies: ["Tessera", "TesseraBenchmark", "TesseraCommand"],

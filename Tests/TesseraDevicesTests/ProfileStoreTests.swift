@@ -60,7 +60,7 @@ import Testing
     defer { try? FileManager.default.removeItem(atPath: path) }
     let store = ProfileStore(path: path)
     let info = FakeDevice("opencl:0").info
-    let now = Date(timeIntervalSince1970: 2e9)
+    let now = 2e9
     store.save(profile, for: info, at: now)
     #expect(store.profile(for: info, at: now + 29 * 86_400) == profile)
     #expect(store.profile(for: info, at: now + 31 * 86_400) == nil)

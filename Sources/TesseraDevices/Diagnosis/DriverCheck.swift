@@ -1,12 +1,7 @@
 import TesseraCompute
+internal import TesseraFormats
 internal import TesseraHost
 internal import TesseraOpenCL
-
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
 
 /// Tries OpenCL drivers where they can do no harm: a driver that this machine has not yet used, or
 /// that may have ended the last process, is loaded by another process first.
@@ -48,7 +43,7 @@ package struct DriverCheck: Sendable {
   }
 
   /// A file as it was when a driver passed.
-  private struct Stamp: Codable, Equatable {
+  private struct Stamp: Equatable {
     let path: String
     let byteCount: Int
     let seconds: Int
@@ -64,6 +59,24 @@ package struct DriverCheck: Sendable {
       #else
         (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
       #endif
+    }
+
+    /// Nil for what no stamp is.
+    init?(_ json: JSONValue) {
+      guard case .string(let path)? = json["path"],
+        case .integer(let byteCount)? = json["byteCount"],
+        case .integer(let seconds)? = json["seconds"],
+        case .integer(let nanoseconds)? = json["nanoseconds"]
+      else { return nil }
+      (self.path, self.byteCount) = (path, byteCount)
+      (self.seconds, self.nanoseconds) = (seconds, nanoseconds)
+    }
+
+    var json: JSONValue {
+      .object([
+        "path": .string(path), "byteCount": .integer(byteCount), "seconds": .integer(seconds),
+        "nanoseconds": .integer(nanoseconds),
+      ])
     }
   }
 
@@ -186,19 +199,24 @@ package struct DriverCheck: Sendable {
   private var path: String? { folder.map { $0 + "/drivers.json" } }
 
   private var remembered: [String: [Stamp]] {
-    guard let path, let bytes = SystemFile.bytes(of: path) else { return [:] }
-    return (try? JSONDecoder().decode([String: [Stamp]].self, from: Data(bytes))) ?? [:]
+    guard let path, let bytes = SystemFile.bytes(of: path),
+      let all = unsafe bytes.withUnsafeBytes({ unsafe try? JSONValue(parsing: $0) })?.entries
+    else { return [:] }
+    // What is damaged is as good as none: the driver is tried again.
+    return all.compactMapValues { json in
+      guard let values = json.values else { return nil }
+      let stamps = values.compactMap { Stamp($0) }
+      return stamps.count == values.count ? stamps : nil
+    }
   }
 
   private func remember(_ passed: [String: [Stamp]]) {
     guard let path, let folder else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    guard let json = try? encoder.encode(passed) else { return }
+    let json = JSONValue.object(passed.mapValues { .array($0.map(\.json)) }).text
     CacheFolder.create(folder)
     CacheFolder.clearWay(for: path)
     guard let file = try? AtomicFile(path) else { return }
-    try? unsafe file.append(Array(json).span.bytes)
+    try? unsafe file.append(Array(json.utf8).span.bytes)
     try? file.commit()
   }
 

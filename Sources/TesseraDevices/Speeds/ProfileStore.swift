@@ -1,12 +1,7 @@
 import TesseraCompute
+import TesseraFormats
 import TesseraHost
 import TesseraOpenCL
-
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
 
 /// Keeps what was measured of devices, speeds and launch parameters, in a JSON file.
 ///
@@ -34,14 +29,14 @@ struct ProfileStore {
   func record(for info: DeviceInfo) -> DeviceRecord? { read().records[Self.key(info)] }
 
   /// Returns the speeds kept, unless they should be measured again.
-  func profile(for info: DeviceInfo, at now: Date = .now) -> DeviceProfile? {
+  func profile(for info: DeviceInfo, at now: Double = DeviceRecord.now) -> DeviceProfile? {
     record(for: info)?.currentSpeeds(at: now)
   }
 
-  func save(_ profile: DeviceProfile, for info: DeviceInfo, at now: Date = .now) {
+  func save(_ profile: DeviceProfile, for info: DeviceInfo, at now: Double = DeviceRecord.now) {
     update(info) { record in
       record.speeds = profile
-      record.measured = now.timeIntervalSince1970
+      record.measured = now
     }
   }
 
@@ -80,21 +75,17 @@ struct ProfileStore {
     guard let path else { return }
     var records = read().records
     change(&records[Self.key(info), default: DeviceRecord()])
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    guard let json = try? encoder.encode(records) else { return }
+    let json = JSONValue.object(records.mapValues(\.json)).text
     CacheFolder.create(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
     CacheFolder.clearWay(for: path)
     guard let file = try? AtomicFile(path) else { return }
-    try? unsafe file.append(Array(json).span.bytes)
+    try? unsafe file.append(Array(json.utf8).span.bytes)
     try? file.commit()
   }
 
   private func read() -> (records: [String: DeviceRecord], problem: TesseraError?) {
-    guard let path, let json = SystemFile.bytes(of: path).map({ Data($0) }) else {
-      return ([:], nil)
-    }
-    guard let records = try? JSONDecoder().decode([String: DeviceRecord].self, from: json) else {
+    guard let path, let bytes = SystemFile.bytes(of: path) else { return ([:], nil) }
+    guard let records = Self.records(bytes) else {
       let problem = TesseraError(
         .malformedFile,
         "\(path): is damaged and not used, so devices are measured anew; remove it, or run "
@@ -102,5 +93,17 @@ struct ProfileStore {
       return ([:], problem)
     }
     return (records, nil)
+  }
+
+  /// The records of a file; nil if it is damaged.
+  private static func records(_ bytes: [UInt8]) -> [String: DeviceRecord]? {
+    let json = unsafe bytes.withUnsafeBytes { unsafe try? JSONValue(parsing: $0) }
+    guard let entries = json?.entries else { return nil }
+    var records: [String: DeviceRecord] = [:]
+    for (key, value) in entries {
+      guard let record = DeviceRecord(value) else { return nil }
+      records[key] = record
+    }
+    return records
   }
 }

@@ -1,18 +1,22 @@
-/// A JSON value of the kinds that headers of safetensors files use: no fractions, no null.
-enum JSONValue: Hashable {
+/// A JSON value: headers of safetensors files, and what is kept of devices between runs.
+package enum JSONValue: Hashable {
+  case null
+  case boolean(Bool)
   case string(String)
   case integer(Int)
+  /// A number with a fraction or an exponent.
+  case number(Double)
   case array([JSONValue])
   case object([String: JSONValue])
 
-  struct SyntaxError: Error {
+  package struct SyntaxError: Error {
     let problem: String
     /// Bytes from the start of the text.
     let offset: Int
   }
 
   /// Parses `text`, UTF-8, which must hold one value and nothing else but white space.
-  init(parsing text: UnsafeRawBufferPointer) throws(SyntaxError) {
+  package init(parsing text: UnsafeRawBufferPointer) throws(SyntaxError) {
     var parser = unsafe JSONParser(text)
     self = try parser.value(depth: 0)
     try parser.end()
@@ -26,8 +30,8 @@ enum JSONValue: Hashable {
   private let text: UnsafeRawBufferPointer
   private var position = 0
 
-  /// Headers nest three deep.
-  private static let deepest = 8
+  /// Headers nest three deep, records of tuning eight.
+  private static let deepest = 16
 
   init(_ text: UnsafeRawBufferPointer) { unsafe self.text = text }
 
@@ -38,8 +42,11 @@ enum JSONValue: Hashable {
     case UInt8(ascii: "\""): return .string(try string())
     case UInt8(ascii: "{"): return .object(try object(depth: depth))
     case UInt8(ascii: "["): return .array(try array(depth: depth))
-    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .integer(try integer())
-    default: throw failure("something that is no string, whole number, array or object")
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
+    case UInt8(ascii: "t"): return try word("true", .boolean(true))
+    case UInt8(ascii: "f"): return try word("false", .boolean(false))
+    case UInt8(ascii: "n"): return try word("null", .null)
+    default: throw failure("something that is no value")
     }
   }
 
@@ -95,19 +102,40 @@ enum JSONValue: Hashable {
     return values
   }
 
-  private mutating func integer() throws(JSONValue.SyntaxError) -> Int {
+  private mutating func word(
+    _ word: StaticString, _ value: JSONValue
+  ) throws(JSONValue.SyntaxError) -> JSONValue {
+    let length = word.utf8CodeUnitCount
+    guard unsafe text.count - position >= length,
+      unsafe String(decoding: text[position..<position + length], as: UTF8.self) == "\(word)"
+    else { throw failure("something that is no value") }
+    position += length
+    return value
+  }
+
+  private mutating func number() throws(JSONValue.SyntaxError) -> JSONValue {
     let start = position
     position += 1
-    while unsafe position < text.count,
-      unsafe UInt8(ascii: "0")...UInt8(ascii: "9") ~= text[position]
-    {
+    while unsafe position < text.count, unsafe Self.belongsToNumber(text[position]) {
       position += 1
     }
-    guard let value = unsafe Int(String(decoding: text[start..<position], as: UTF8.self)) else {
-      position = start
-      throw failure("a number that is not a 64-bit integer")
+    let digits = unsafe String(decoding: text[start..<position], as: UTF8.self)
+    if let value = Int(digits) { return .integer(value) }
+    // Whole numbers beyond 64 bits are sizes, and must not lose digits.
+    if digits.contains(where: { ".eE".contains($0) }), let value = Double(digits), value.isFinite {
+      return .number(value)
     }
-    return value
+    position = start
+    throw failure("a number that is not a 64-bit integer, and no finite fraction")
+  }
+
+  private static func belongsToNumber(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "e"),
+      UInt8(ascii: "E"), UInt8(ascii: "+"), UInt8(ascii: "-"):
+      true
+    default: false
+    }
   }
 
   private mutating func string() throws(JSONValue.SyntaxError) -> String {
@@ -167,6 +195,48 @@ enum JSONValue: Hashable {
     }
     position += 4
     return unit
+  }
+}
+
+extension JSONValue {
+  /// The value of a key of an object; nil where there is none.
+  package subscript(_ key: String) -> JSONValue? {
+    if case .object(let entries) = self { entries[key] } else { nil }
+  }
+
+  /// The entries of an object; nil for other values.
+  package var entries: [String: JSONValue]? {
+    if case .object(let entries) = self { entries } else { nil }
+  }
+
+  /// The values of an array; nil for other values.
+  package var values: [JSONValue]? {
+    if case .array(let values) = self { values } else { nil }
+  }
+
+  /// A number as Float64; nil for other values.
+  package var double: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
+  }
+
+  /// The value as text, with sorted keys and without white space. Numbers have to be finite.
+  package var text: String {
+    switch self {
+    case .null: "null"
+    case .boolean(let value): "\(value)"
+    case .string(let value): value.quotedAsJSON
+    case .integer(let value): "\(value)"
+    case .number(let value): "\(value)"
+    case .array(let values): "[\(values.map(\.text).joined(separator: ","))]"
+    case .object(let entries):
+      "{"
+        + entries.sorted { $0.key < $1.key }.map { "\($0.key.quotedAsJSON):\($0.value.text)" }
+        .joined(separator: ",") + "}"
+    }
   }
 }
 

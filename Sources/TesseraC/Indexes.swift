@@ -1,0 +1,154 @@
+public import CTessera
+import Tessera
+
+/// What stands behind a `tessera_index`.
+final class CIndex: CThing {
+  static let kind = "index"
+  let index: Index
+
+  init(_ index: Index) { self.index = index }
+
+  static let faissSuffix = ".faiss"
+}
+
+/// Builds an index of all rows.
+@c @implementation
+public func tessera_index_build(
+  _ specification: UnsafePointer<CChar>?, _ vectors: OpaquePointer?, _ metric: tessera_metric,
+  _ ids: UnsafePointer<Int64>?, _ id_count: Int64,
+  _ options: UnsafePointer<tessera_index_options>?, _ device: OpaquePointer?,
+  _ control: OpaquePointer?, _ index: UnsafeMutablePointer<OpaquePointer?>?
+) -> tessera_status {
+  make(index) { () throws(TesseraError) in
+    let specification = try text(specification, "build: the specification")
+    let vectors = try Handles.get(vectors, CVectors.self).vectors
+    let metric = try TesseraC.metric(metric)
+    let device: CDevice = try Handles.get(device)
+    guard ids != nil || id_count == 0 else {
+      throw TesseraError(.invalidArgument, "build: \(id_count) ids are NULL")
+    }
+    let given = try ids.map { ids throws(TesseraError) in try array(ids, id_count, "build: ids") }
+    let options = try TesseraC.options(options, or: tessera_index_options(), "build: options")
+    guard options.training_limit >= 0, options.iterations >= 0 else {
+      throw TesseraError(
+        .invalidArgument, "build: training rows and iterations cannot be negative")
+    }
+    let control = try CControl.of(control, device)
+    let built = try Index.build(
+      specification, vectors, metric: metric, ids: given,
+      options: Index.BuildOptions(
+        trainingLimit: options.training_limit == 0 ? nil : Int(options.training_limit),
+        seed: options.seed == 0 ? 1234 : options.seed,
+        iterations: options.iterations == 0 ? 10 : Int(options.iterations)),
+      on: device.device, control: control)
+    for note in built.notes { control.note(note.description) }
+    return CIndex(built.index)
+  }
+}
+
+/// Opens the index in a file.
+@c @implementation
+public func tessera_index_open(
+  _ path: UnsafePointer<CChar>?, _ index: UnsafeMutablePointer<OpaquePointer?>?
+) -> tessera_status {
+  make(index) { () throws(TesseraError) in
+    CIndex(try IndexFile.open(text(path, "index: the path")))
+  }
+}
+
+/// Writes the file of an index.
+@c @implementation
+public func tessera_index_save(
+  _ index: OpaquePointer?, _ path: UnsafePointer<CChar>?
+) -> tessera_status {
+  call { () throws(TesseraError) in
+    let index = try Handles.get(index, CIndex.self).index
+    let path = try text(path, "index: the path")
+    if path.hasSuffix(CIndex.faissSuffix) {
+      try FAISSFile(index).write(to: path)
+    } else {
+      try IndexFile.write(index, to: path)
+    }
+  }
+}
+
+/// Measures how many lists hold what share of the neighbors.
+@c @implementation
+public func tessera_index_measure(
+  _ index: OpaquePointer?, _ device: OpaquePointer?, _ control: OpaquePointer?,
+  _ measured: UnsafeMutablePointer<OpaquePointer?>?
+) -> tessera_status {
+  make(measured) { () throws(TesseraError) in
+    let device: CDevice = try Handles.get(device)
+    return CIndex(
+      try Handles.get(index, CIndex.self).index.measured(
+        on: device.device, control: CControl.of(control, device)))
+  }
+}
+
+/// Reads one file and writes another.
+@c @implementation
+public func tessera_index_convert(
+  _ input: UnsafePointer<CChar>?, _ output: UnsafePointer<CChar>?, _ device: OpaquePointer?,
+  _ control: OpaquePointer?
+) -> tessera_status {
+  call { () throws(TesseraError) in
+    let input = try text(input, "convert: the path of the input")
+    let output = try text(output, "convert: the path of the output")
+    let device: CDevice = try Handles.get(device)
+    let control = try CControl.of(control, device)
+    if output.hasSuffix(CIndex.faissSuffix) {
+      // A file of FAISS is written as it was read, with what only FAISS has a word for.
+      let file =
+        try FAISSFile.isOne(input) ? FAISSFile.open(input) : FAISSFile(IndexFile.open(input))
+      try file.write(to: output)
+    } else {
+      let index = try IndexFile.open(input).measured(on: device.device, control: control)
+      try IndexFile.write(index, to: output)
+    }
+  }
+}
+
+/// Describes an index.
+@c @implementation
+public func tessera_index_describe(
+  _ index: OpaquePointer?, _ info: UnsafeMutablePointer<tessera_index_info>?
+) -> tessera_status {
+  call { () throws(TesseraError) in
+    let index = try Handles.get(index, CIndex.self).index
+    let target = try required(info, "the place for the description")
+    try requireSize(target, "index: description")
+    var info = tessera_index_info()
+    info.count = Int64(index.count)
+    info.dimension = Int64(index.dimension)
+    info.list_count = Int64(index.listCount)
+    info.list_imbalance = index.listImbalance
+    info.metric =
+      switch index.metric {
+      case .squaredL2: tessera_metric(TESSERA_L2)
+      case .innerProduct: tessera_metric(TESSERA_INNER_PRODUCT)
+      case .cosine: tessera_metric(TESSERA_COSINE)
+      }
+    info.is_measured = index.isMeasured ? 1 : 0
+    withUnsafeMutableBytes(of: &info.specification) { $0.write(index.specification.description) }
+    fill(target, info)
+  }
+}
+
+/// Returns rows by their ids.
+@c @implementation
+public func tessera_index_reconstruct(
+  _ index: OpaquePointer?, _ ids: UnsafePointer<Int64>?, _ count: Int64,
+  _ device: OpaquePointer?, _ rows: UnsafeMutablePointer<Float>?
+) -> tessera_status {
+  call { () throws(TesseraError) in
+    let index = try Handles.get(index, CIndex.self).index
+    let device: CDevice = try Handles.get(device)
+    let listed = try array(ids, count, "reconstruct: ids")
+    let target = try buffer(rows, count, by: Int64(index.dimension), "reconstruct: rows")
+    for (place, id) in listed.enumerated() {
+      let row = try index.reconstruct(id, on: device.device)
+      copy(row, to: target.baseAddress.map { $0 + place * index.dimension })
+    }
+  }
+}

@@ -1,0 +1,32 @@
+// The job of ../../../README.md in Swift.
+import Foundation
+import Tessera
+
+func put<Number>(_ out: inout Data, _ numbers: [Number]) {
+  numbers.withUnsafeBytes { out.append(contentsOf: $0) }
+}
+
+func put(_ out: inout Data, _ found: Neighbors) {
+  put(&out, found.ids)
+  put(&out, found.scores)
+}
+
+guard CommandLine.arguments.count == 4 else { exit(64) }
+var out = Data()
+let device = try Devices.choose(.cpu)
+let base = try VectorFile.open(CommandLine.arguments[1])
+let queries = try VectorFile.open(CommandLine.arguments[2])
+
+let exact = try FlatSearch(base, metric: .innerProduct, on: device)
+put(&out, try exact.nearest(queries, k: 5).neighbors)
+put(&out, try exact.nearest(queries, k: 5, only: .range(0..<100)).neighbors)
+
+let index = try Index.build("IVF16,Flat", base, metric: .innerProduct, on: device).index
+put(
+  &out, try IndexSearch(index, on: device).nearest(queries, k: 5, effort: .probes(4)).neighbors)
+
+let clusters = try KMeans(.init(clusterCount: 8)).cluster(base, on: device)
+put(&out, clusters.centroids)
+put(&out, clusters.labels)
+
+try out.write(to: URL(fileURLWithPath: CommandLine.arguments[3]))

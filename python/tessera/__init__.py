@@ -1,0 +1,21 @@
+"""Tessera: exact vector search, indexes, k-means and quantizers, the same bits on every device.
+
+    import numpy as np, tessera
+
+    scores, ids = tessera.search(base, queries, k=10)          # base: float32, float16, int8 or uint8
+
+    index = tessera.Index("IVF1024,Flat", base.shape[1], "ip")
+    index.add(base)
+    scores, ids = index.search(queries, 10, recall=0.95)
+"""
+
+from ._engine import (
+    Clusters, Device, Index, Quantizer, Vectors, convert, devices, kmeans, search, version,
+)
+from ._library import TesseraError
+
+__version__ = version()
+__all__ = [
+    "Clusters", "Device", "Index", "Quantizer", "TesseraError", "Vectors", "convert", "devices",
+    "kmeans", "search", "version",
+]

@@ -1,0 +1,129 @@
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Callable, Literal, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Metric = Literal["ip", "l2", "cosine"]
+Path = str | PathLike[str]
+# float32, float16, int8 or uint8, rows x columns; whatever has DLPack or the buffer protocol too.
+Matrix = npt.NDArray[Any] | Sequence[Sequence[float]] | Any
+# A range, flags of all rows, or ids.
+Only = range | npt.NDArray[Any] | Sequence[int] | None
+# Hears the stage and the share of the whole; False ends the call.
+Progress = Callable[[str, float], bool | None] | None
+Scores = npt.NDArray[np.float32]
+IDs = npt.NDArray[np.int64]
+
+__version__: str
+
+class TesseraError(Exception):
+    status: int
+    name: str
+    def __init__(self, message: str, status: int = 1, name: str = "invalidArgument") -> None: ...
+
+@dataclass(frozen=True)
+class Device:
+    identifier: str
+    kind: str
+    name: str
+    driver: str
+    variant: str
+    memory_bytes: int
+    compute_units: int
+
+def version() -> str: ...
+def devices() -> list[Device]: ...
+def search(
+    base: Matrix | Path, queries: Matrix, k: int, metric: Metric = "ip",
+    device: str | None = "auto", *, only: Only = None, threads: int = 0, progress: Progress = None,
+    timeout: float | None = None,
+) -> tuple[Scores, IDs]: ...
+def convert(input: Path, output: Path, *, device: str | None = "auto") -> None: ...
+
+class Vectors:
+    ntotal: int
+    d: int
+    metric: str
+    def __init__(
+        self, rows: Matrix | Path, metric: Metric = "ip", device: str | None = "auto",
+        threads: int = 0,
+    ) -> None: ...
+    def search(
+        self, queries: Matrix, k: int, *, only: Only = None, progress: Progress = None,
+        timeout: float | None = None,
+    ) -> tuple[Scores, IDs]: ...
+    def range_search(
+        self, queries: Matrix, score: float, *, only: Only = None, progress: Progress = None,
+        timeout: float | None = None,
+    ) -> tuple[IDs, Scores, IDs]: ...
+    def __len__(self) -> int: ...
+
+class Index:
+    spec: str
+    d: int
+    metric: str
+    ntotal: int
+    recall: float
+    nprobe: int | None
+    is_trained: bool
+    def __init__(
+        self, spec: str, dim: int, metric: Metric = "ip", *, device: str | None = "auto",
+        threads: int = 0, seed: int = 1234, training_limit: int = 0,
+    ) -> None: ...
+    @classmethod
+    def load(cls, path: Path, *, device: str | None = "auto", threads: int = 0) -> "Index": ...
+    def train(self, rows: Matrix) -> None: ...
+    def add(self, rows: Matrix) -> None: ...
+    def add_with_ids(self, rows: Matrix, ids: Sequence[int] | npt.NDArray[Any]) -> None: ...
+    def build(self, *, progress: Progress = None, timeout: float | None = None) -> "Index": ...
+    def search(
+        self, queries: Matrix, k: int, *, probes: int | None = None, recall: float | None = None,
+        only: Only = None, progress: Progress = None, timeout: float | None = None,
+    ) -> tuple[Scores, IDs]: ...
+    def range_search(
+        self, queries: Matrix, score: float, *, probes: int | None = None,
+        recall: float | None = None, only: Only = None, progress: Progress = None,
+        timeout: float | None = None,
+    ) -> tuple[IDs, Scores, IDs]: ...
+    def reconstruct(self, ids: int | Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.float32]: ...
+    def save(self, path: Path) -> None: ...
+    def measure(self) -> None: ...
+    def __len__(self) -> int: ...
+
+@dataclass(frozen=True)
+class Clusters:
+    centroids: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int64]
+    objective: float
+    iterations: int
+    converged: bool
+
+def kmeans(
+    points: Matrix, k: int, *, metric: Metric = "l2", iterations: int = 20, seed: int = 1234,
+    init: Literal["k-means++", "random", "k-means||"] | Matrix = "k-means++",
+    algorithm: Literal["lloyd", "minibatch", "hierarchical", "exact1d"] = "lloyd",
+    restarts: int = 1, batch_size: int = 0, training_limit: int = 0, tolerance: float = 0.0,
+    weights: Sequence[float] | npt.NDArray[Any] | None = None, device: str | None = "auto",
+    threads: int = 0, progress: Progress = None, timeout: float | None = None,
+) -> Clusters: ...
+
+class Quantizer:
+    spec: str
+    d: int
+    code_size: int
+    def __init__(self, spec: str, *, device: str | None = "auto", threads: int = 0) -> None: ...
+    @classmethod
+    def load(cls, path: Path, *, device: str | None = "auto", threads: int = 0) -> "Quantizer": ...
+    def train(
+        self, points: Matrix, *, progress: Progress = None, timeout: float | None = None
+    ) -> float: ...
+    def save(self, path: Path) -> None: ...
+    def encode(self, rows: Matrix) -> npt.NDArray[np.uint8]: ...
+    def decode(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]: ...
+    def search(
+        self, codes: npt.NDArray[np.uint8], queries: Matrix, k: int, metric: Metric = "ip", *,
+        only: Only = None, progress: Progress = None, timeout: float | None = None,
+    ) -> tuple[Scores, IDs]: ...

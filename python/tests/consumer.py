@@ -1,0 +1,22 @@
+"""The job of Tests/Consumers/README.md in Python: consumer.py BASE QUERIES OUT."""
+
+import sys
+
+import numpy as np
+import tessera
+
+base, queries = (np.load(path) for path in sys.argv[1:3])
+
+exact = tessera.Vectors(base, "ip", device="cpu")
+index = tessera.Index("IVF16,Flat", base.shape[1], "ip", device="cpu")
+index.add(base)
+clusters = tessera.kmeans(base, 8, device="cpu")
+
+with open(sys.argv[3], "wb") as out:
+    for scores, ids in (
+        exact.search(queries, 5),
+        exact.search(queries, 5, only=range(100)),
+        index.search(queries, 5, probes=4),
+    ):
+        out.write(ids.tobytes() + scores.tobytes())
+    out.write(clusters.centroids.tobytes() + clusters.labels.tobytes())

@@ -1,0 +1,91 @@
+"""Scripts written for FAISS run after changing their import, and find the same."""
+
+import numpy as np
+import pytest
+import tessera.faiss as own
+
+peer = pytest.importorskip("faiss")
+
+random = np.random.default_rng(11)
+ROWS = random.standard_normal((3000, 32), dtype=np.float32)
+QUERIES = random.standard_normal((50, 32), dtype=np.float32)
+
+
+def flat(faiss):
+    index = faiss.IndexFlatL2(32)
+    index.add(ROWS[:1000])
+    index.add(ROWS[1000:])
+    assert index.ntotal == 3000 and index.is_trained and index.d == 32
+    D, I = index.search(QUERIES, 6)
+    lims, DR, IR = index.range_search(QUERIES[:5], 40.0)
+    inner = faiss.index_factory(32, "Flat", faiss.METRIC_INNER_PRODUCT)
+    inner.add(ROWS)
+    rows = ROWS.copy()
+    faiss.normalize_L2(rows)
+    return {
+        "D": D, "I": I, "lims": lims, "IR": [set(IR[lims[q]:lims[q + 1]]) for q in range(5)],
+        "inner": inner.search(QUERIES, 6)[1], "row": index.reconstruct(7),
+        "rows": index.reconstruct_n(3, 5), "knn": faiss.knn(QUERIES, ROWS, 3)[1],
+        "unit": rows, "padded": padded(faiss),
+    }
+
+
+def padded(faiss):
+    index = faiss.IndexFlatIP(32)
+    index.add(ROWS[:2])
+    return index.search(QUERIES, 4)[1]
+
+
+def test_exact_scripts_find_the_same():
+    got, want = flat(own), flat(peer)
+    for name in ("I", "inner", "row", "rows", "knn", "padded", "lims"):
+        assert (got[name] == want[name]).all(), name
+    assert got["IR"] == want["IR"]
+    np.testing.assert_allclose(got["D"], want["D"], rtol=1e-4)
+    np.testing.assert_allclose(got["unit"], want["unit"], rtol=1e-5)
+
+
+def lists(faiss, spec):
+    index = faiss.index_factory(32, spec, faiss.METRIC_L2)
+    index.train(ROWS)
+    index.add(ROWS)
+    found = []
+    for nprobe in (1, 8):
+        index.nprobe = nprobe
+        found.append(index.search(QUERIES, 10)[1])
+    return found
+
+
+@pytest.mark.parametrize("spec", ["IVF32,Flat", "IVF32,SQ8", "IVF16,PQ8x8"])
+def test_scripts_with_lists_find_as_much(spec):
+    truth = peer.knn(QUERIES, ROWS, 10)[1]
+
+    def recall(ids):
+        return np.mean([len(set(a) & set(b)) / 10 for a, b in zip(ids, truth)])
+
+    for got, want in zip(lists(own, spec), lists(peer, spec)):
+        assert recall(got) > recall(want) - 0.1
+
+
+def test_files_go_both_ways(tmp_path):
+    for source, target in ((own, peer), (peer, own)):
+        index = source.index_factory(32, "IVF16,Flat", source.METRIC_L2)
+        index.train(ROWS)
+        index.add(ROWS)
+        index.nprobe = 4
+        path = str(tmp_path / f"{source.__name__}.faiss")
+        source.write_index(index, path)
+        again = target.read_index(path)
+        again.nprobe = 4
+        assert again.ntotal == 3000
+        assert (again.search(QUERIES, 5)[1] == index.search(QUERIES, 5)[1]).mean() > 0.99
+
+
+def test_clusters_are_as_good():
+    got, want = own.Kmeans(32, 20, niter=20), peer.Kmeans(32, 20, niter=20)
+    got.train(ROWS)
+    want.train(ROWS)
+    assert got.centroids.shape == want.centroids.shape
+    assert got.obj[-1] < want.obj[-1] * 1.02
+    distances, ids = got.assign(QUERIES)
+    assert distances.shape == ids.shape == (50,)
