@@ -1,56 +1,34 @@
 public import CTessera
-import Synchronization
 import Tessera
 
 /// What stands behind a `tessera_search`.
 final class CSearch: CThing {
   static let kind = "search"
-  private let way: Way
+  private let search: IndexSearch
   private let device: CDevice
-  /// Rows as an index of one list, which finds all hits within a score.
-  private let whole = Mutex<IndexSearch?>(nil)
-
-  private enum Way: Sendable {
-    case vectors(FlatSearch)
-    case index(IndexSearch)
-    case codes(CodeSearch)
-  }
-
-  init(_ vectors: Vectors, _ metric: Metric, _ device: CDevice) throws(TesseraError) {
-    way = .vectors(try FlatSearch(vectors, metric: metric, on: device.device))
-    self.device = device
-  }
 
   init(_ index: Index, _ device: CDevice) throws(TesseraError) {
-    way = .index(try IndexSearch(index, on: device.device))
-    self.device = device
-  }
-
-  init(
-    _ codes: Codes, of quantizer: any Quantizer, _ metric: Metric, _ device: CDevice
-  ) throws(TesseraError) {
-    way = .codes(try CodeSearch(codes, of: quantizer, metric: metric, on: device.device))
+    search = try IndexSearch(index, on: device.device)
     self.device = device
   }
 
   /// What a search found, and what it did.
   struct Found {
-    var neighbors: Neighbors
+    let neighbors: Neighbors
     var report = tessera_search_report()
 
-    init(_ neighbors: Neighbors, on device: String) {
-      self.neighbors = neighbors
-      withUnsafeMutableBytes(of: &report.device) { $0.write(device) }
+    init(_ done: IndexSearch.Report) {
+      neighbors = done.neighbors
+      report.prepare_seconds = done.prepareSeconds
+      report.search_seconds = done.searchSeconds
+      report.certified_share = done.certifiedShare
+      report.lists_per_query = done.listsPerQuery
+      report.rows_per_query = done.rowsPerQuery
+      withUnsafeMutableBytes(of: &report.device) { $0.write(done.device.identifier) }
     }
   }
 
-  var order: ScoreOrder {
-    switch way {
-    case .vectors(let search): search.metric.order
-    case .index(let search): search.index.metric.order
-    case .codes(let search): search.metric.order
-    }
-  }
+  var order: ScoreOrder { search.index.metric.order }
 
   /// Finds hits as many as `limit` says.
   func find(
@@ -61,57 +39,9 @@ final class CSearch: CThing {
     let filter = try options.filter.map { handle throws(TesseraError) in
       try Handles.get(handle, CFilter.self).selector
     }
-    let effort = try effort(options)
-    switch (way, limit) {
-    case (.vectors(let search), .k(let k)):
-      let report = try search.nearest(queries, k: k, only: filter, control: control)
-      var found = Found(report.neighbors, on: report.device.identifier)
-      found.report.prepare_seconds = report.prepareSeconds
-      found.report.search_seconds = report.searchSeconds
-      found.report.certified_share = report.neighbors.statistics.certified ? 1 : 0
-      found.report.lists_per_query = 1
-      found.report.rows_per_query = Double(search.vectors.count)
-      return found
-    case (.vectors(let search), .score):
-      return try find(queries, limit, effort, filter, control, wholeIndex(search))
-    case (.index(let search), _):
-      return try find(queries, limit, effort, filter, control, search)
-    case (.codes(let search), .k(let k)):
-      let start = ContinuousClock.now
-      var found = Found(
-        try search.nearest(queries, k: k, only: filter, control: control),
-        on: device.device.info.identifier)
-      found.report.search_seconds = start.duration(to: .now) / .seconds(1)
-      found.report.lists_per_query = 1
-      found.report.rows_per_query = Double(search.codeCount)
-      return found
-    case (.codes, .score):
-      throw TesseraError(
-        .unsupported, "search: codes have no search within a score; search an index of them")
-    }
-  }
-
-  private func find(
-    _ queries: Vectors, _ limit: Limit, _ effort: IndexSearch.Effort, _ filter: IDSelector?,
-    _ control: RunControl, _ search: IndexSearch
-  ) throws(TesseraError) -> Found {
-    let report = try search.nearest(
-      queries, within: limit, effort: effort, only: filter, control: control)
-    var found = Found(report.neighbors, on: report.device.identifier)
-    found.report.prepare_seconds = report.prepareSeconds
-    found.report.search_seconds = report.searchSeconds
-    found.report.certified_share = report.certifiedShare
-    found.report.lists_per_query = report.listsPerQuery
-    found.report.rows_per_query = report.rowsPerQuery
-    return found
-  }
-
-  private func wholeIndex(_ search: FlatSearch) throws(TesseraError) -> IndexSearch {
-    if let known = whole.withLock(\.self) { return known }
-    let made = try IndexSearch(
-      Index(whole: search.vectors, metric: search.metric), on: device.device)
-    whole.withLock { $0 = made }
-    return made
+    return Found(
+      try search.nearest(
+        queries, within: limit, effort: effort(options), only: filter, control: control))
   }
 
   private func effort(
@@ -138,7 +68,8 @@ public func tessera_search_vectors(
 ) -> tessera_status {
   make(search) { () throws(TesseraError) in
     try CSearch(
-      Handles.get(vectors, CVectors.self).vectors, TesseraC.metric(metric), Handles.get(device))
+      Index(whole: Handles.get(vectors, CVectors.self).vectors, metric: TesseraC.metric(metric)),
+      Handles.get(device))
   }
 }
 
@@ -163,7 +94,8 @@ public func tessera_search_codes(
   make(search) { () throws(TesseraError) in
     let quantizer = try Handles.get(quantizer, CQuantizer.self).quantizer
     return try CSearch(
-      TesseraC.codes(codes, count, of: quantizer), of: quantizer, TesseraC.metric(metric),
+      Index(
+        TesseraC.codes(codes, count, of: quantizer), of: quantizer, metric: TesseraC.metric(metric)),
       Handles.get(device))
   }
 }

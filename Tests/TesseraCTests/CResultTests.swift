@@ -39,7 +39,7 @@ import Testing
     try ok(tessera_search_vectors(fixture.vectors, number, fixture.device, &search))
     defer { tessera_free(search) }
     let found = try nearest(search, k: 4)
-    let want = try FlatSearch(
+    let want = try IndexSearch(
       Vectors(all, dimension: 8), metric: metric, on: ReferenceDevice.shared
     ).nearest(Vectors(asked, dimension: 8), k: 4).neighbors
     #expect(found.ids == want.ids && found.scores == want.scores)
@@ -127,7 +127,7 @@ import Testing
       }
       return try nearest(search, k: 5)
     }
-    let want = try FlatSearch(
+    let want = try IndexSearch(
       Vectors(all, dimension: 8), metric: .innerProduct, on: ReferenceDevice.shared
     ).nearest(Vectors(asked, dimension: 8), k: 5).neighbors
     #expect(found.ids == want.ids && found.scores == want.scores)
@@ -176,7 +176,7 @@ import Testing
     var options = tessera_search_options()
     options.recall = 1
     let found = try nearest(search, k: 4, options)
-    let want = try FlatSearch(
+    let want = try IndexSearch(
       Vectors(all, dimension: 8), metric: .innerProduct, on: ReferenceDevice.shared
     ).nearest(Vectors(asked, dimension: 8), k: 4).neighbors
     #expect(found.ids == want.ids && found.scores == want.scores)

@@ -110,20 +110,5 @@ extension HostileCallTests {
       defer { tessera_free(quantizer) }
       return tessera_search_codes(quantizer, [0], .max, 0, fixture.device, &search)
     },
-    Call("codes have no search within a score", TESSERA_UNSUPPORTED) { fixture in
-      var (quantizer, search, hits): (OpaquePointer?, OpaquePointer?, OpaquePointer?)
-      _ = fixture.values.rows {
-        tessera_quantizer_train("SQ8", $0, fixture.device, nil, &quantizer, nil)
-      }
-      let codes = [UInt8](repeating: 0, count: 8)
-      _ = tessera_search_codes(quantizer, codes, 1, 0, fixture.device, &search)
-      defer {
-        tessera_free(quantizer)
-        tessera_free(search)
-      }
-      return fixture.values.rows {
-        tessera_search_within(search, $0, 1, nil, nil, &hits, nil)
-      }
-    },
   ]
 }

@@ -283,7 +283,7 @@ tessera_status tessera_search_nearest(
 /* The hits of a search whose number nobody knows before. */
 typedef struct tessera_hits tessera_hits;
 
-/* Finds all rows whose score is better than `score` for every query. Not for codes. */
+/* Finds all rows whose score is better than `score` for every query. */
 tessera_status tessera_search_within(
     const tessera_search *search, const tessera_rows *queries, float score,
     const tessera_search_options *options, const tessera_control *control, tessera_hits **hits,

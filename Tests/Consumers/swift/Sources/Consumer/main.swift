@@ -17,7 +17,7 @@ let device = try Devices.choose(.cpu)
 let base = try VectorFile.open(CommandLine.arguments[1])
 let queries = try VectorFile.open(CommandLine.arguments[2])
 
-let exact = try FlatSearch(base, metric: .innerProduct, on: device)
+let exact = try IndexSearch(base, metric: .innerProduct, on: device)
 put(&out, try exact.nearest(queries, k: 5).neighbors)
 put(&out, try exact.nearest(queries, k: 5, only: .range(0..<100)).neighbors)
 
