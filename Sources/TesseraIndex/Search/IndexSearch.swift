@@ -58,26 +58,26 @@ public final class IndexSearch: Sendable {
   /// What a search found, and what it did.
   public struct Report: Sendable {
     /// The hits.
-    public let neighbors: Neighbors
+    public internal(set) var neighbors: Neighbors
     /// The device that searched.
     public let device: DeviceInfo
     /// Lists that each query looked at.
     public let probes: Int
     /// Lists that a query looked at, on average.
-    public let listsPerQuery: Double
+    public internal(set) var listsPerQuery: Double
     /// Rows in those lists, on average.
-    public let rowsPerQuery: Double
+    public internal(set) var rowsPerQuery: Double
     /// The share of queries whose hits are proven to be the best of all rows; 0 where the index keeps
     /// codes or transformed rows.
     public let certifiedShare: Double
     /// The rows that were gone through.
     public let path: Path
     /// Seconds to prepare what was not prepared yet.
-    public let prepareSeconds: Double
+    public internal(set) var prepareSeconds: Double
     /// Seconds to find the nearest lists, to search them, and to score hits again.
-    public let stages: (coarse: Double, scan: Double, refine: Double)
+    public internal(set) var stages: (coarse: Double, scan: Double, refine: Double)
     /// Bytes that stay on the device.
-    public let residentBytes: Int
+    public internal(set) var residentBytes: Int
 
     /// Seconds of all stages.
     public var searchSeconds: Double { stages.coarse + stages.scan + stages.refine }
