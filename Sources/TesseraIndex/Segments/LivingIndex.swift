@@ -59,7 +59,7 @@ public final class LivingIndex: Sendable {
     // Says of an index that is not there that it is not there, before a journal is made beside it.
     _ = try IndexFile.openFile(path)
     let file = try AppendedFile(Journal.path(of: path))
-    let (found, journal) = try Self.read(path, file.read())
+    var (found, journal) = try Self.read(path, file.read())
     var next = Writer(
       file: file, end: journal?.end ?? 0, number: UInt64(journal?.records.count ?? 0))
     if next.end < Journal.headerBytes {
@@ -68,6 +68,7 @@ public final class LivingIndex: Sendable {
     } else if journal?.tail != nil {
       try Self.write([], to: &next)
     }
+    found.journalBytes = next.end
     state = Mutex(found)
     writer = Mutex(next)
   }
