@@ -44,6 +44,11 @@ struct LifeCommandTests {
     let counts = try some.json()
     #expect(counts["removed"] as? Int == 2 && counts["unknown"] as? Int == 1)
     #expect(some.errors.contains("1 of the ids"))
+    // NumPy's flags are no ids 0 and 1.
+    _ = try shell.bash(
+      "head -c 128 base.npy | sed 's/<f4/|u1/; s/(500, 24)/(1, 1)    /' > flags.npy")
+    _ = try shell.bash("printf '\\001' >> flags.npy")
+    #expect(try run("remove a.index --ids flags.npy", status: 65).errors.contains("flags"))
     let info = try run("info a.index --verify --json").json()
     #expect(info["rows"] as? Int == 508 && info["addedRows"] as? Int == 18)
     #expect(info["removedRows"] as? Int == 10 && info["verified"] as? Bool == true)

@@ -130,7 +130,12 @@ struct JournalTests {
     }
     // Nothing is left to be remembered.
     #expect(try history.folder.names == ["an.index"])
-    try history.folder.write(history.journal, "an.index.journal")
+    var old = history.journal
+    old[history.ends[1] + 40] ^= 1
+    for journal in [old, history.journal] {
+      try history.folder.write(journal, "an.index.journal")
+      #expect(try LivingIndex(history.path).snapshot.ids == expected)
+    }
     let index = try LivingIndex(history.path)
     #expect(index.snapshot.ids == expected && !index.snapshot.isChanged)
     try index.verify()

@@ -115,6 +115,12 @@ struct RemoveCommand: ParsableCommand {
 
   private static func ids(in path: String) throws(TesseraError) -> [Int64] {
     let table = try IDFile.open(path)
+    guard !table.holdsFlags else {
+      throw TesseraError(
+        .invalidShape,
+        "\(path.printable): uint8 numbers are flags of rows, and ids are needed; save ids as np.int64"
+      )
+    }
     return (0..<table.rows).flatMap(table.row)
   }
 }

@@ -76,6 +76,13 @@ struct Journal: Sendable {
   /// The name of the journal of an index.
   static func path(of index: String) -> String { "\(index).journal" }
 
+  /// Reads which index file a journal belongs to; nil where its header was not written to its end.
+  ///
+  /// - Throws: As ``init(_:path:)``.
+  static func form(_ memory: HostMemory, path: String) throws(TesseraError) -> Form? {
+    try JournalReader(memory, path: path).form()
+  }
+
   /// Reads what is there of a journal.
   ///
   /// - Throws: `.malformedFile` naming the place of what is damaged, `.unsupported` for a newer version.

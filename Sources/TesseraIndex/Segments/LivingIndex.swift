@@ -347,17 +347,18 @@ public final class LivingIndex: Sendable {
     var state = State(
       snapshot: IndexSnapshot(base), journalBytes: unsafe memory?.bytes.count ?? 0, notes: [])
     guard let memory else { return (state, nil) }
-    let journal = try Journal(memory, path: journalPath)
-    if let tail = journal.tail {
-      state.notes.append("\(journalPath.printable): \(text(of: tail)); they are left out")
-    }
-    guard let form = journal.form else { return (state, journal) }
-    guard form == state.snapshot.journalForm else {
+    let form = try Journal.form(memory, path: journalPath)
+    if let form, form != state.snapshot.journalForm {
+      // What was compacted counts no more, whatever there is of it.
       if form.identity == base.history.follows { return (state, nil) }
       throw TesseraError(
         .malformedFile,
         "\(journalPath.printable): holds changes of another index file than \(path.printable); put "
           + "back the file it belongs to, or remove the journal and lose them")
+    }
+    let journal = try Journal(memory, path: journalPath)
+    if let tail = journal.tail {
+      state.notes.append("\(journalPath.printable): \(text(of: tail)); they are left out")
     }
     for (place, record) in journal.records.enumerated() {
       do throws(TesseraError) {
