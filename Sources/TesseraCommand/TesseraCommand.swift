@@ -19,7 +19,8 @@ struct TesseraCommand: ParsableCommand {
         tessera search --base base.npy --queries queries.npy -k 10 --out found
 
       Exit status: 0 done, 64 usage, 65 bad data, 66 no input, 69 device
-      unavailable, 70 internal, 73 cannot create output, 74 input/output failed.
+      unavailable, 70 internal, 73 cannot create output, 74 input/output failed,
+      75 another is changing the index.
 
       Environment:
         TESSERA_DEVICE          what --device is by default
@@ -35,7 +36,8 @@ struct TesseraCommand: ParsableCommand {
     version: TesseraVersion.current,
     subcommands: [
       DevicesCommand.self, DoctorCommand.self, GenerateCommand.self, SearchCommand.self,
-      BuildCommand.self, InfoCommand.self, ConvertCommand.self, KMeansCommand.self,
+      BuildCommand.self, AddCommand.self, RemoveCommand.self, CompactCommand.self,
+      InfoCommand.self, ConvertCommand.self, KMeansCommand.self,
       QuantizerCommand.self,
       TokensCommand.self, EvalCommand.self,
       DemoCommand.self,

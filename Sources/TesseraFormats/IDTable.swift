@@ -15,7 +15,7 @@ public struct IDTable: Sendable {
   }
 
   /// Whether these are bytes: too short for ids, and how NumPy keeps flags.
-  var holdsFlags: Bool { table.number == .uint8 }
+  package var holdsFlags: Bool { table.number == .uint8 }
 
   /// The id in a row and column, widened to 64 bits; both must exist.
   public subscript(row: Int, column: Int) -> Int64 {

@@ -47,6 +47,8 @@ public struct TesseraError: Error, Sendable, Hashable {
     public static let cannotCreate = Code(rawValue: 16)
     /// Reading or writing failed half way.
     public static let inputOutput = Code(rawValue: 17)
+    /// Something that only one at a time may do is being done by another; it can be tried again.
+    public static let busy = Code(rawValue: 18)
 
     private static let names: [Code: String] = [
       .invalidArgument: "invalidArgument",
@@ -66,6 +68,7 @@ public struct TesseraError: Error, Sendable, Hashable {
       .inputNotFound: "inputNotFound",
       .cannotCreate: "cannotCreate",
       .inputOutput: "inputOutput",
+      .busy: "busy",
     ]
   }
 

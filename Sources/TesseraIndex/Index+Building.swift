@@ -221,51 +221,13 @@ private struct IndexBuilder {
     let sample = (0..<limit).map { $0 * rows.count / limit }
     var inner = control.stage("codes", 0.7...0.9)
     inner.fallback = nil
-    let trained = try recipe.train(
-      coded(rows, sample, lists, centroids), on: device, control: inner)
+    let coded = CodedRows(rows: rows, lists: lists, centroids: centroids, metric: metric)
+    let trained = try recipe.train(coded.vectors(sample), on: device, control: inner)
     notes += trained.notes
     let trainSeconds = trainStart.secondsAgo
     let encodeStart = ContinuousClock.now
-    var bytes: [UInt8] = []
-    let step = max(1, (1 << 24) / base.dimension)
-    for first in stride(from: 0, to: rows.count, by: step) {
-      let range = first..<min(first + step, rows.count)
-      try control.report("codes", done: 0.9 + 0.1 * Double(first) / Double(rows.count))
-      bytes += try trained.quantizer.encode(
-        coded(rows, Array(range), lists, centroids), on: device
-      ).bytes
-    }
-    let codes = try Codes(bytes, byteCount: trained.quantizer.codeByteCount)
+    let codes = try coded.encoded(
+      by: trained.quantizer, on: device, control: control.stage("", 0.9...1))
     return (.codes(codes, trained.quantizer), trainSeconds, encodeStart.secondsAgo)
-  }
-
-  /// What is coded of some rows, which rise: their differences from their lists' centroids, under the
-  /// cosine those of their directions.
-  private func coded(
-    _ rows: Vectors, _ places: [Int], _ lists: RowLists, _ centroids: Vectors?
-  ) throws(TesseraError) -> Vectors {
-    let dimension = base.dimension
-    var values: [Float] = []
-    values.reserveCapacity(places.count * dimension)
-    var list = 0
-    var centroid = centroids?.row(0)
-    for place in places {
-      var row = rows.row(place)
-      guard let centroids else {
-        values += row
-        continue
-      }
-      if metric == .cosine { UnitLength.scale(&row, dimension: dimension) }
-      values += row
-      while lists[list].upperBound <= place {
-        list += 1
-        centroid = nil
-      }
-      let middle = centroid ?? centroids.row(list)
-      centroid = middle
-      let start = values.count - dimension
-      for d in 0..<dimension { values[start + d] -= middle[d] }
-    }
-    return try Vectors(values, dimension: dimension)
   }
 }

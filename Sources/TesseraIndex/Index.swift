@@ -29,6 +29,8 @@ public final class Index: Sendable {
   let originals: Vectors?
   /// The file that the index was opened from; what lies there is checked when it is first used.
   let file: MappedArrays?
+  /// What compacting has kept of the time before.
+  let history: IndexHistory
   private let order = Mutex<[Int32]?>(nil)
 
   /// What is kept of rows.
@@ -40,7 +42,7 @@ public final class Index: Sendable {
   init(
     _ specification: IndexSpecification, metric: Metric, dimension: Int,
     transforms: [Transform] = [], lists: RowLists, coarse: CoarseLists?, content: Content,
-    originals: Vectors?, file: MappedArrays? = nil
+    originals: Vectors?, file: MappedArrays? = nil, history: IndexHistory = IndexHistory()
   ) {
     self.specification = specification
     self.metric = metric
@@ -51,6 +53,7 @@ public final class Index: Sendable {
     self.content = content
     self.originals = originals
     self.file = file
+    self.history = history
   }
 
   /// An index of one list that keeps rows as they are, with ids from 0: what is searched is all of it.

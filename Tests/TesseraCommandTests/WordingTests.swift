@@ -82,7 +82,7 @@ import Testing
       (.malformedFile, 65), (.inputNotFound, 66), (.deviceUnavailable, 69), (.deviceFailure, 70),
       (.buildFailure, 70), (.outOfMemory, 70), (.wrongDevice, 70), (.wrongResult, 70),
       (.cannotCreate, 73),
-      (.inputOutput, 74),
+      (.inputOutput, 74), (.busy, 75),
     ]
     for (code, status) in statuses {
       #expect(Failure.status(for: code) == status, "\(code)")

@@ -41,6 +41,27 @@ struct IDSelectorTests {
     }
   }
 
+  @Test("ids that are excluded are the only ones that are not there", arguments: [0, 1, 7, 90])
+  func excluding(_ step: Int64) throws {
+    // Near ones become bits; those that are far apart are looked up.
+    let removed = (0..<12).map { -40 + $0 * step }
+    let rising = step == 0 ? [] : removed
+    for inner in [
+      IDSelector.range(-100..<200),
+      try .ids(stride(from: -99 as Int64, to: 200, by: 3).map(\.self)),
+    ] {
+      let ids = Set((-100..<200).filter { inner.contains($0) && !rising.contains($0) })
+      let selector = IDSelector.excluding(rising: rising, from: inner)
+      expect(selector, selects: ids, near: -140..<240)
+      let some = stride(from: -130 as Int64, to: 260, by: 2).map(\.self)
+      #expect(selector.count(among: some) == some.count { ids.contains($0) })
+    }
+    let all = IDSelector.excluding(rising: rising, from: nil)
+    #expect(all.count(in: -1000..<2000) == 3000 - rising.count)
+    #expect(all.contains(.min) && all.contains(.max - 1))
+    #expect(rising.allSatisfy { !all.contains($0) })
+  }
+
   @Test("the ends of 64 bits are ids like others")
   func ends() throws {
     let everything = IDSelector.range(.min..<(.max))

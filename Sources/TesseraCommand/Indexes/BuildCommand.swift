@@ -62,8 +62,9 @@ struct BuildCommand: ParsableCommand {
     let specification = try IndexSpecification(spec)
     let loadStart = ContinuousClock.now
     let base = try VectorFile.open(self.base)
-    let ids = try openIDs(count: base.count)
+    let ids = try RowIDs.open(self.ids, count: base.count)
     let loadSeconds = loadStart.secondsAgo
+    try LivingIndex.requireReplaceable(out)
     let files = try OutputFiles([out], inputs: [self.base] + (self.ids.map { [$0] } ?? []))
     let shape = SearchShape(
       rows: specification.listCount ?? 1, dimension: base.dimension, element: base.element,
@@ -86,25 +87,6 @@ struct BuildCommand: ParsableCommand {
       of: built, on: device.info, loadSeconds: loadSeconds, saveSeconds: saveStart.secondsAgo,
       bytes: files[out].byteCount)
     if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
-  }
-
-  private func openIDs(count: Int) throws(TesseraError) -> [Int64]? {
-    guard let path = ids else { return nil }
-    let table = try IDFile.open(path)
-    guard table.rows == count, table.columns == 1 else {
-      throw TesseraError(
-        .invalidShape,
-        "\(path.printable): has \(table.rows) x \(table.columns) ids for \(count) vectors; give one "
-          + "column with an id for each")
-    }
-    let ids = (0..<count).map { table[$0, 0] }
-    if let row = ids.firstIndex(of: -1) {
-      throw TesseraError(
-        .invalidArgument,
-        "\(path.printable): row \(row) has the id -1, by which files of hits say that there is none"
-      )
-    }
-    return ids
   }
 
   /// The result that `build` prints: as JSON under these names, or as a table.
@@ -182,5 +164,28 @@ extension Index {
   var probesForRecall: [String: Int] {
     guard listCount > 1, isMeasured else { return [:] }
     return ["0.90": 0.9, "0.95": 0.95, "0.99": 0.99].mapValues { probes(forRecall: $0) }
+  }
+}
+
+/// Reads the ids that rows are given.
+enum RowIDs {
+  /// The ids in the file at `path`, one for each of `count` rows; nil without a file.
+  static func open(_ path: String?, count: Int) throws(TesseraError) -> [Int64]? {
+    guard let path else { return nil }
+    let table = try IDFile.open(path)
+    guard table.rows == count, table.columns == 1 else {
+      throw TesseraError(
+        .invalidShape,
+        "\(path.printable): has \(table.rows) x \(table.columns) ids for \(count) vectors; give one "
+          + "column with an id for each")
+    }
+    let ids = (0..<count).map { table[$0, 0] }
+    if let row = ids.firstIndex(of: -1) {
+      throw TesseraError(
+        .invalidArgument,
+        "\(path.printable): row \(row) has the id -1, by which files of hits say that there is none"
+      )
+    }
+    return ids
   }
 }

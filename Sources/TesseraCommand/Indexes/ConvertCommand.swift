@@ -10,7 +10,8 @@ struct ConvertCommand: ParsableCommand {
     discussion: """
       A name that ends in .faiss is written for FAISS, every other name for
       Tessera. What is read is told by the file itself. How many lists hold what
-      share of the neighbors is measured where the file does not say.
+      share of the neighbors is measured where the file does not say. Changes in
+      the journal of the index that is read are put into the new file.
 
       Examples:
         tessera convert old.faiss words.index
@@ -27,20 +28,32 @@ struct ConvertCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
+    try LivingIndex.requireReplaceable(out)
     let files = try OutputFiles([out], inputs: [input])
     let summary: Summary
     if out.hasSuffix(".faiss") {
       let file =
-        try FAISSFile.isOne(input) ? FAISSFile.open(input) : FAISSFile(IndexFile.open(input))
+        try FAISSFile.isOne(input)
+        ? FAISSFile.open(input) : FAISSFile(compacted(openSnapshot(input, output)))
       try file.write(into: files[out])
       summary = Summary(of: file.index, format: "faiss", bytes: files[out].byteCount)
     } else {
-      let index = try measured(IndexFile.open(input), by: devices, input, output)
+      let index = try measured(
+        compacted(openSnapshot(input, output)), by: devices, input, output)
       try IndexFile.write(index, into: files[out])
       summary = Summary(of: index, format: "tessera", bytes: files[out].byteCount)
     }
     try files.commit()
     if output.json { try JSONOutput.print(summary) } else { summary.table().print() }
+  }
+
+  /// An index with the changes in its journal.
+  private func compacted(_ snapshot: IndexSnapshot) throws(TesseraError) -> Index {
+    guard snapshot.isChanged else { return snapshot.base }
+    let selection = try devices.select(for: snapshot.shape(queryCount: snapshot.count), output)
+    return try selection.run(input, output) { device throws(TesseraError) in
+      try snapshot.compacted(on: device)
+    }.0
   }
 
   /// The result that `convert` prints: as JSON under these names, or as a table.

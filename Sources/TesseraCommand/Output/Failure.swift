@@ -36,6 +36,7 @@ enum Failure {
     case .deviceUnavailable: 69
     case .cannotCreate: 73
     case .inputOutput: 74
+    case .busy: 75
     default: 70
     }
   }

@@ -6,22 +6,23 @@ extension SearchCommand {
   /// Searches an index, or a base for all rows beyond a score: an index of one list.
   func searchIndex() throws {
     let loadStart = ContinuousClock.now
-    var searched = try openIndex()
+    var snapshot = try openIndex()
     let name = index ?? base ?? ""
-    let queries = try openQueries(dimension: searched.dimension, of: name)
+    let queries = try openQueries(dimension: snapshot.base.dimension, of: name)
     let truth = try openTruth(queryCount: queries.count)
-    let selector = try selector(of: searched, name)
-    if index != nil, probes == nil { searched = try measured(searched, by: devices, name, output) }
+    let selector = try selector(of: snapshot, name)
+    if index != nil, probes == nil {
+      snapshot = snapshot.replacing(try measured(snapshot.base, by: devices, name, output))
+    }
+    let searched = snapshot.base
     let loadSeconds = loadStart.secondsAgo
     let files = try search.out.map { prefix throws(TesseraError) in
       try OutputFiles(outputs(prefix), inputs: inputs)
     }
-    let shape = SearchShape(
-      rows: searched.count, dimension: searched.dimension, element: .float32,
-      metric: searched.metric, queryCount: queries.count, k: k ?? 100)
-    let selection = try devices.select(for: shape, output)
-    let engine = try IndexSearch(
-      searched, on: selection.device,
+    let selection = try devices.select(
+      for: snapshot.shape(queryCount: queries.count, k: k ?? 100), output)
+    let engine = try LivingSearch(
+      snapshot, on: selection.device,
       options: .init(
         memoryBudget: search.memory, batchSize: search.batch, vectorsName: name,
         queriesName: self.queries))
@@ -45,23 +46,25 @@ extension SearchCommand {
       }.recall
     }
     let summary = IndexSummary(
-      of: reports, searched, k: k, within: within, loadSeconds: loadSeconds, recall: recall)
+      of: reports, snapshot, k: k, within: within, loadSeconds: loadSeconds, recall: recall)
     try show(summary, summary.table())
   }
 
-  private func openIndex() throws(TesseraError) -> Index {
-    if let index { return try IndexFile.open(index) }
-    return Index(whole: try VectorFile.open(base ?? ""), metric: metric ?? .innerProduct)
+  private func openIndex() throws(TesseraError) -> IndexSnapshot {
+    if let index { return try openSnapshot(index, output) }
+    return IndexSnapshot(
+      Index(whole: try VectorFile.open(base ?? ""), metric: metric ?? .innerProduct))
   }
 
   /// The rows that `--ids` selects, by the ids that the index has.
-  private func selector(of index: Index, _ name: String) throws(TesseraError) -> IDSelector? {
+  private func selector(of index: IndexSnapshot, _ name: String) throws(TesseraError) -> IDSelector?
+  {
     guard let ids else { return nil }
     let selector: IDSelector =
       switch ids {
       case .range(let range): .range(range)
       case .file(let path):
-        try IDFile.openSelector(path, of: index.lists.ids)
+        try IDFile.openSelector(path, of: index.isChanged ? IDMap(index.ids) : index.base.lists.ids)
       }
     guard index.count(of: selector) > 0 else {
       throw TesseraError(
@@ -113,6 +116,9 @@ extension SearchCommand {
     let spec: String
     let metric: String
     let rows: Int
+    /// Rows that were added and removed since the index file was written.
+    let addedRows: Int
+    let removedRows: Int
     let dimension: Int
     let queries: Int
     let k: Int?
@@ -150,17 +156,20 @@ extension SearchCommand {
     }
 
     init(
-      of reports: [IndexSearch.Report], _ index: Index, k: Int?, within: Float?,
+      of reports: [IndexSearch.Report], _ snapshot: IndexSnapshot, k: Int?, within: Float?,
       loadSeconds: Double, recall: Double?
     ) {
       let last = reports[reports.count - 1]
+      let index = snapshot.base
       let found = last.neighbors
       let perQuery = 1 / Double(max(1, found.queryCount))
       device = last.device.identifier
       variant = last.device.variant
       spec = index.specification.description
       metric = index.metric.rawValue
-      rows = index.count
+      rows = snapshot.count
+      addedRows = snapshot.segmentRowCount
+      removedRows = snapshot.removedCount
       dimension = index.dimension
       queries = found.queryCount
       self.k = k
@@ -189,6 +198,9 @@ extension SearchCommand {
       var table = Table()
       table.add("device", "\(device) (\(variant))")
       table.add("index", "\(spec), \(rows) x \(dimension), \(metric)")
+      if addedRows + removedRows > 0 {
+        table.add("journal", "\(addedRows) rows added, \(removedRows) removed")
+      }
       table.add(
         "queries", "\(queries), " + (k.map { "k = \($0)" } ?? "within \(within ?? 0)"))
       table.add("hits", "\(hitsPerQuery.short) a query")

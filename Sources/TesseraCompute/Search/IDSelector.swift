@@ -9,6 +9,8 @@ public struct IDSelector: Sendable {
   private enum Form {
     case range(Range<Int64>)
     case bitmap(IDBitmap)
+    /// All that the inner selector selects, nil: all there are, but these.
+    indirect case excluding(IDExclusion, from: IDSelector?)
   }
 
   private let form: Form
@@ -46,6 +48,16 @@ public struct IDSelector: Sendable {
     IDSelector(form: .bitmap(IDBitmap(words, firstID: firstID)))
   }
 
+  /// The ids that `selector` selects (nil: all), but those of `removed`.
+  ///
+  /// - Parameter removed: Rising.
+  /// - Complexity: O(`removed.count`), and at most 64 bits of memory for each.
+  package static func excluding(
+    rising removed: [Int64], from selector: IDSelector?
+  ) -> IDSelector {
+    IDSelector(form: .excluding(IDExclusion(rising: removed), from: selector))
+  }
+
   /// Tells whether a row with this id may be returned.
   ///
   /// - Complexity: O(1).
@@ -58,7 +70,21 @@ public struct IDSelector: Sendable {
     switch form {
     case .range(let range): range.clamped(to: ids).length
     case .bitmap(let bitmap): bitmap.count(in: ids)
+    case .excluding(let removed, let inner):
+      (inner?.count(in: ids) ?? ids.length)
+        - removed.rising.count { ids.contains($0) && inner?.contains($0) ?? true }
     }
+  }
+
+  /// Returns how many of the ids `rising`, which rise, are selected.
+  package func count(among rising: [Int64]) -> Int {
+    guard case .excluding(let removed, let inner) = form else {
+      return rising.count { contains($0) }
+    }
+    let excluded = removed.rising.count { id in
+      rising.hasSorted(id) && inner?.contains(id) ?? true
+    }
+    return (inner?.count(among: rising) ?? rising.count) - excluded
   }
 
   /// Bit i is set if id `first + i` is selected. Devices ask once for each panel of 32 rows.
@@ -68,6 +94,8 @@ public struct IDSelector: Sendable {
       UInt32.lowBits(range.upperBound.distance(above: first))
         & ~UInt32.lowBits(range.lowerBound.distance(above: first))
     case .bitmap(let bitmap): bitmap.mask32(from: first)
+    case .excluding(let removed, let inner):
+      (inner?.mask32(from: first) ?? .max) & ~removed.mask32(from: first)
     }
   }
 
@@ -76,7 +104,53 @@ public struct IDSelector: Sendable {
     switch form {
     case .range(let range): range
     case .bitmap(let bitmap): bitmap.span
+    case .excluding(_, let inner): inner?.span ?? .min..<(.max)
     }
+  }
+}
+
+/// Ids that are not to be found: those of removed rows.
+private struct IDExclusion: Sendable {
+  let rising: [Int64]
+  /// A bit for each, where they are near enough to each other; else they are looked up among `rising`.
+  private let bitmap: IDBitmap?
+
+  init(rising: [Int64]) {
+    self.rising = rising
+    let span = rising.last.map { $0.distance(above: rising[0]) } ?? 0
+    bitmap = span / 64 <= UInt64(rising.count) ? try? IDBitmap(rising) : nil
+  }
+
+  /// Bit i is set if id `first + i` is excluded.
+  func mask32(from first: Int64) -> UInt32 {
+    if let bitmap { return bitmap.mask32(from: first) }
+    var mask: UInt32 = 0
+    var place = rising.firstPlace(notBelow: first)
+    while place < rising.count {
+      let distance = rising[place].distance(above: first)
+      guard distance < 32 else { break }
+      mask |= 1 << UInt32(distance)
+      place += 1
+    }
+    return mask
+  }
+}
+
+extension [Int64] {
+  /// The first place of rising ids that has `id` or a higher one.
+  package func firstPlace(notBelow id: Int64) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] < id { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  /// Tells whether one of rising ids is `id`.
+  package func hasSorted(_ id: Int64) -> Bool {
+    let place = firstPlace(notBelow: id)
+    return place < count && self[place] == id
   }
 }
 

@@ -138,12 +138,8 @@ public struct IDMap: Sendable, Hashable {
       {
         return id <= last ? Int(id - first) : nil
       }
-      var (low, high) = (0, rising.count)
-      while low < high {
-        let middle = (low + high) / 2
-        if rising[middle] < id { low = middle + 1 } else { high = middle }
-      }
-      return low < rising.count && rising[low] == id ? low : nil
+      let place = rising.firstPlace(notBelow: id)
+      return place < rising.count && rising[place] == id ? place : nil
     }
   }
 
@@ -159,7 +155,7 @@ public struct IDMap: Sendable, Hashable {
   package func count(of selector: IDSelector) -> Int {
     switch form {
     case .consecutive(let first): selector.count(in: first..<first + Int64(count))
-    case .listed(let rising, _): rising.count { selector.contains($0) }
+    case .listed(let rising, _): selector.count(among: rising)
     }
   }
 

@@ -31,8 +31,8 @@ package struct MappedArrays: Sendable {
   package let path: String
   /// The text about the arrays; without the checksums.
   package let metadata: [String: String]
-  /// True if the header, names and all, is known to be as it was written.
-  package let hasHeaderChecksum: Bool
+  /// The checksum of the header, names and checksums of arrays and all; nil in files without one.
+  package let headerChecksum: String?
   private let file: MappedFile
   private let entries: [String: Entry]
 
@@ -48,10 +48,8 @@ package struct MappedArrays: Sendable {
     }
     var metadata = try Self.metadata(
       values.removeValue(forKey: StoredArrayFile.metadataKey), file)
-    hasHeaderChecksum = metadata[StoredArrayFile.headerChecksumKey] != nil
-    if let expected = metadata.removeValue(forKey: StoredArrayFile.headerChecksumKey) {
-      try Self.verifyHeader(file, 8..<start, expected)
-    }
+    headerChecksum = metadata.removeValue(forKey: StoredArrayFile.headerChecksumKey)
+    if let headerChecksum { try Self.verifyHeader(file, 8..<start, headerChecksum) }
     let byteCount = unsafe file.bytes.count - start
     var entries: [String: Entry] = [:]
     for (name, entry) in values.sorted(by: { $0.key < $1.key }) {

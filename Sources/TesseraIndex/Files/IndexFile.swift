@@ -12,15 +12,19 @@ internal import TesseraQuantization
 /// kinds, have a `transform.<n>.mean` that is taken off and a `transform.<n>.map` that rows are
 /// multiplied by, n from 0; `rows`, `codes` and `centroids` are of transformed rows, `originals` of rows
 /// as they were given.
+///
+/// Changes since lie in a journal beside the file; docs/files.md has both layouts, and ``LivingIndex`` reads
+/// and writes them.
 public enum IndexFile {
   /// The layout that is written, and the newest that is read.
   public static let version = 1
 
   /// Writes `index` to `path`: the whole file, or nothing.
   ///
-  /// - Throws: `.cannotCreate`, `.inputOutput`, and `.malformedFile` where the index came from a file
-  ///   that is damaged.
+  /// - Throws: `.cannotCreate` also where an index is there whose journal holds changes, `.inputOutput`,
+  ///   and `.malformedFile` where the index came from a file that is damaged.
   public static func write(_ index: Index, to path: String) throws(TesseraError) {
+    try LivingIndex.requireReplaceable(path)
     let file = try AtomicFile(path)
     try write(index, into: file)
     try file.commit()
@@ -28,6 +32,13 @@ public enum IndexFile {
 
   /// Writes `index` as ``write(_:to:)`` does, and leaves the commit to the file's owner.
   package static func write(_ index: Index, into file: AtomicFile) throws(TesseraError) {
+    try write(index, follows: nil, into: file)
+  }
+
+  /// Writes `index`, which holds what the journal of the index file `follows` says.
+  static func write(
+    _ index: Index, follows: IndexIdentity?, into file: AtomicFile
+  ) throws(TesseraError) {
     // What another file holds damaged must not get a good checksum here.
     try index.verify()
     var metadata = [
@@ -35,6 +46,9 @@ public enum IndexFile {
       "specification": index.specification.description, "metric": index.metric.rawValue,
       "dimension": String(index.dimension),
     ]
+    metadata["follows"] = follows?.text
+    metadata["nextID"] = index.history.nextID.map { String($0) }
+    metadata["spread"] = index.history.spread.map { String($0) }
     var arrays = [
       WrittenArray("starts", index.lists.starts.map { Int64($0) }),
       WrittenArray("ids", (0..<index.count).map { index.lists.ids[$0] }),
@@ -69,9 +83,28 @@ public enum IndexFile {
   /// searched. A file of FAISS is read whole (``FAISSFile``).
   ///
   /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for a file that is no index or
-  ///   damaged, `.unsupported` for a newer version and for parts of FAISS that are not read.
+  ///   damaged, `.unsupported` for a newer version, for parts of FAISS that are not read, and for an
+  ///   index that was changed since: ``LivingIndex`` opens that.
   public static func open(_ path: String) throws(TesseraError) -> Index {
     if try FAISSFile.isOne(path) { return try FAISSFile.open(path).index }
+    let snapshot = try LivingIndex(path).snapshot
+    guard !snapshot.isChanged else {
+      throw TesseraError(
+        .unsupported,
+        "\(path.printable): has changes in its journal; open it with LivingIndex, or put them into "
+          + "the file with tessera compact")
+    }
+    return snapshot.base
+  }
+
+  /// Opens an index file as it is, without its journal.
+  static func openFile(_ path: String) throws(TesseraError) -> Index {
+    guard try !FAISSFile.isOne(path) else {
+      throw TesseraError(
+        .unsupported,
+        "\(path.printable): files of FAISS are not changed; keep the index as Tessera's with tessera "
+          + "convert")
+    }
     let file = try MappedArrays(path)
     do throws(TesseraError) {
       return try index(file)
@@ -85,7 +118,7 @@ public enum IndexFile {
   private static func index(_ file: MappedArrays) throws(TesseraError) -> Index {
     let texts = file.metadata
     try StoredArrayFile.require("index", upTo: version, in: texts, madeBy: "tessera build")
-    guard file.hasHeaderChecksum, let specification = texts["specification"],
+    guard file.headerChecksum != nil, let specification = texts["specification"],
       let metric = texts["metric"].flatMap(Metric.init),
       let dimension = texts["dimension"].flatMap({ Int($0) }), dimension > 0
     else {
@@ -115,7 +148,11 @@ public enum IndexFile {
       coarse: coarse, content: try content(file, lists.ids.count, kept),
       originals: file["originals"] == nil
         ? nil : try rows("originals", file, lists.ids.count, dimension),
-      file: file)
+      file: file,
+      history: IndexHistory(
+        follows: texts["follows"].flatMap { IndexIdentity($0) },
+        nextID: texts["nextID"].flatMap { Int64($0) },
+        spread: texts["spread"].flatMap { Double($0) }))
   }
 
   private static func transforms(
@@ -199,6 +236,14 @@ extension Index {
   public func verify() throws(TesseraError) {
     guard let file else { return }
     for name in ["rows", "originals"] where file[name] != nil { try file.verify(name) }
+  }
+
+  /// What tells the file that the index was opened from; nil for one that was built.
+  var identity: IndexIdentity? {
+    guard let file, let text = file.headerChecksum,
+      let sum = UInt32(text.dropFirst("crc32:".count), radix: 16)
+    else { return nil }
+    return IndexIdentity(byteCount: UInt64(file.byteCount), checksum: sum)
   }
 
   /// Bytes of the file that the index was opened from; nil for one that was built.

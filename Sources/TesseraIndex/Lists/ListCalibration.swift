@@ -47,7 +47,7 @@ extension Index {
         specification, metric: metric, dimension: dimension, transforms: transforms,
         lists: self.lists,
         coarse: CoarseLists(centroids: coarse.centroids, radius: radius, recall: recall),
-        content: content, originals: originals, file: file)
+        content: content, originals: originals, file: file, history: history)
     }
   }
 }

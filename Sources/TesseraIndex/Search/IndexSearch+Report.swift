@@ -4,15 +4,15 @@ extension IndexSearch {
   /// Holds what a search found, and tells how it went.
   public struct Report: Sendable {
     /// The hits of all queries, in query order.
-    public let neighbors: Neighbors
+    public internal(set) var neighbors: Neighbors
     /// The device that found them: the fallback, if the chosen one failed.
     public let device: DeviceInfo
     /// Lists that each query looked at.
     public let probes: Int
     /// Lists that a query looked at, on average.
-    public let listsPerQuery: Double
+    public internal(set) var listsPerQuery: Double
     /// Rows in those lists, on average.
-    public let rowsPerQuery: Double
+    public internal(set) var rowsPerQuery: Double
     /// The share of queries whose hits are proven to be the best of all rows; 0 where the index keeps
     /// codes or transformed rows.
     public let certifiedShare: Double
@@ -23,19 +23,19 @@ extension IndexSearch {
     /// Queries given to the device at a time.
     public let batchSize: Int
     /// Bytes the largest prepared chunk kept beyond the caller's rows, and the centroids of lists.
-    public let residentBytes: Int
+    public internal(set) var residentBytes: Int
     /// Bytes planned for the work on one chunk and one batch, and given back.
     public let workingBytes: Int
     /// The most the device and its working memory were planned to hold, in bytes, beyond the caller's
     /// rows.
     public let peakBytes: Int
     /// Seconds spent making rows ready. 0 where they were ready from the search before.
-    public let prepareSeconds: Double
+    public internal(set) var prepareSeconds: Double
     /// Seconds spent searching. Where rows are streamed, every search makes them ready again, and
     /// this includes that.
-    public let searchSeconds: Double
+    public internal(set) var searchSeconds: Double
     /// Where they went.
-    public let stages: Stages
+    public internal(set) var stages: Stages
 
     /// Seconds of the stages of a search.
     public struct Stages: Sendable, Hashable {
