@@ -55,7 +55,7 @@ struct InfoCommand: ParsableCommand {
     init(of index: Index, format: String, bytes: Int, verified: Bool) {
       self.format = format
       spec = index.specification.description
-      metric = index.metric.rawValue
+      metric = index.metricName
       rows = index.count
       dimension = index.dimension
       lists = index.listCount

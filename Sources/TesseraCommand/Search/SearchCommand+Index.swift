@@ -34,7 +34,7 @@ extension SearchCommand {
           queries, within: limit, effort: index == nil ? .all : effort, only: selector,
           control: control)
       } catch {
-        throw error.code == .nonFinite
+        throw error.code == .nonFinite || searched.bits != nil && error.code == .invalidArgument
           ? TesseraError(error.code, "\(self.queries): \(error.message)") : error
       }
     }
@@ -54,7 +54,17 @@ extension SearchCommand {
 
   private func openIndex() throws(TesseraError) -> Index {
     if let index { return try IndexFile.open(index) }
-    return Index(whole: try VectorFile.open(base ?? ""), metric: metric ?? .innerProduct)
+    let name = base ?? ""
+    let rows = try VectorFile.open(name)
+    switch metric ?? .numbers(.innerProduct) {
+    case .numbers(let metric): return Index(whole: rows, metric: metric)
+    case .bits(let metric):
+      do throws(TesseraError) {
+        return try Index(whole: rows, metric: metric)
+      } catch {
+        throw TesseraError(error.code, "\(name): \(error.message)")
+      }
+    }
   }
 
   /// The rows that `--ids` selects, by the ids that the index has.
@@ -162,7 +172,7 @@ extension SearchCommand {
       device = last.device.identifier
       variant = last.device.variant
       spec = index.specification.description
-      metric = index.metric.rawValue
+      metric = index.metricName
       rows = index.count
       dimension = index.dimension
       queries = found.queryCount

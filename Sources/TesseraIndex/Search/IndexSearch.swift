@@ -147,6 +147,7 @@ public final class IndexSearch: Sendable {
       queries.dimension == index.dimension,
       "search: queries have \(queries.dimension) dimensions, the index has \(index.dimension)")
     try Shapes.check(limit, "search")
+    if index.bits != nil { try BitRows.requireBytes(queries, "queries") }
     let (probes, path) = try plan(effort, limit, only: selector)
     return try control.steer(on: device) { device throws(TesseraError) in
       try search(queries, limit, probes, path, selector, on: device, control)
@@ -245,9 +246,18 @@ public final class IndexSearch: Sendable {
       let (product, overflow) = k.multipliedReportingOverflow(by: options.refineFactor)
       wanted = .k(overflow ? .max : product)
     }
-    let (tables, probed) = try index.asked(
-      queries, coarse?.probes, prepared.codeCenters, firstRow: firstRow, on: prepared.device)
-    var found = try scan(tables, queries.count, wanted, probed, selector, prepared)
+    var found: Neighbors
+    if case .bits(let rows) = index.content {
+      found = try BitQueries(asked, among: rows, on: prepared.device).nearest(
+        within: wanted, of: index, probing: coarse?.probes
+      ) { tables, probes, limit throws(TesseraError) in
+        try scan(.tables(tables), tables.tables.rows, limit, probes, selector, prepared)
+      }
+    } else {
+      let (tables, probed) = try index.asked(
+        queries, coarse?.probes, prepared.codeCenters, firstRow: firstRow, on: prepared.device)
+      found = try scan(tables, queries.count, wanted, probed, selector, prepared)
+    }
     pass.scanSeconds += scanStart.secondsAgo
     if refines {
       let refineStart = ContinuousClock.now
@@ -332,7 +342,8 @@ public final class IndexSearch: Sendable {
     }
     pass.lists += coarse.probes.lists.count
     pass.rows += index.lists.rowCount(of: coarse.probes)
-    guard keepsRows else { return }
+    // Distances between bits of lists are Hamming distances, which say little of Jaccard's.
+    guard keepsRows, index.bits != .jaccard else { return }
     for query in 0..<queries.count {
       let worst: Float
       switch limit {
@@ -376,7 +387,7 @@ public final class IndexSearch: Sendable {
     let budget = min(
       options.memoryBudget ?? .max, device.searchableBytes(within: .current))
     let isDecoded = if case .codes = index.content { true } else { false }
-    let codeBytes = index.scannedCodes?.codes.byteCount
+    let codeBytes = index.bits == nil ? index.scannedCodes?.codes.byteCount : index.dimension
     func bytes(_ rows: Int) -> Int {
       // Whole groups, and for each code a scale, an offset and a rank.
       if let codeBytes { return (rows + 64) * (codeBytes + 12) }

@@ -52,6 +52,9 @@ extension Index {
     _ rows: Range<Int>, of lists: Range<Int32>, on device: any Device
   ) throws(TesseraError) -> KeptRows {
     let own = self.lists.lists(lists, rows: rows)
+    if case .bits(let bits) = content {
+      return .codes(try device.prepare(bits.scanCodes(rows), in: own))
+    }
     guard let (codes, quantizer) = scannedCodes else {
       return .rows(
         try device.prepare(decoded(rows, on: device), in: own, metric: metric))
@@ -69,7 +72,8 @@ extension Index {
 
   /// Queries that are asked together, so that their tables take 16 MB.
   var queriesTogether: Int {
-    scannedCodes.map { max(1, (1 << 22) / max(1, $0.quantizer.scanEntries)) } ?? .max
+    let entries = bits == nil ? scannedCodes?.quantizer.scanEntries : 32 * dimension
+    return entries.map { max(1, (1 << 22) / max(1, $0)) } ?? .max
   }
 
   /// The points that the codes of lists are relative to: their scores are what lists add to those of

@@ -8,6 +8,9 @@ extension FAISSPart {
   /// - Parameter probes: The lists that FAISS looks at where it is not told otherwise.
   /// - Throws: `.unsupported` for what FAISS has no part for.
   init(_ index: Index, probes: Int) throws(TesseraError) {
+    guard index.bits == nil else {
+      throw Self.unsupported("\"\(index.specification)\", rows of bits, is not written to FAISS files")
+    }
     guard FAISSHeader.number(of: index.metric) != nil else {
       throw Self.unsupported(
         "FAISS has no cosine; scale the rows to unit length, build the index with --metric ip, and "
