@@ -14,6 +14,11 @@ struct BitRows: Sendable {
   ///   distances.
   init(_ vectors: Vectors, _ metric: BitMetric) throws(TesseraError) {
     try Self.requireBytes(vectors, "rows")
+    guard 8 * vectors.dimension <= 1 << 24 else {
+      throw TesseraError(
+        .unsupported,
+        "hamming: rows have \(8 * vectors.dimension) bits, at most 2^24 can be counted")
+    }
     guard metric != .jaccard || 8 * vectors.dimension <= BitMetric.longestJaccard else {
       throw TesseraError(
         .unsupported,
@@ -63,6 +68,16 @@ extension Vectors {
     }
     return try Vectors(
       HostMemory(copying: numbers), element: .uint8, count: count, dimension: 8 * dimension)
+  }
+
+  /// Rows of numbers 0 and 1 as rows of bits.
+  func packedBits() throws(TesseraError) -> Vectors {
+    let numbers = packedBytes()
+    let bytes = stride(from: 0, to: numbers.count, by: 8).map { start in
+      (0..<8).reduce(UInt8(0)) { $0 | numbers[start + $1] << UInt8($1) }
+    }
+    return try Vectors(
+      HostMemory(copying: bytes), element: .uint8, count: count, dimension: dimension / 8)
   }
 
   /// Rows of which a number is 1 where it was above a half, else 0.
