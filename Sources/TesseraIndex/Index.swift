@@ -15,9 +15,10 @@ public import TesseraQuantization
 public final class Index: Sendable {
   /// How the index was built.
   public let specification: IndexSpecification
-  /// The metric that rows are compared by.
+  /// The metric that rows are compared by; that of rows of bits is ``bits``, and here squared L2, which
+  /// is the Hamming distance of bits taken as numbers 0 and 1.
   public let metric: Metric
-  /// Numbers of a row, as it was given.
+  /// Numbers of a row, as it was given; of rows of bits the bytes.
   public let dimension: Int
   /// The rows' lists and ids; rows lie in this order.
   public let lists: RowLists
@@ -37,6 +38,7 @@ public final class Index: Sendable {
   enum Content: Sendable {
     case rows(Vectors)
     case codes(Codes, any Quantizer)
+    case bits(BitRows)
   }
 
   init(
@@ -78,6 +80,25 @@ public final class Index: Sendable {
       content: .codes(codes, quantizer), originals: nil)
   }
 
+  /// An index of one list of rows of bits, eight in a byte, with ids from 0.
+  ///
+  /// - Throws: `.invalidArgument` for rows that are not bytes, `.unsupported` for rows longer than
+  ///   ``BitMetric/longestJaccard`` under that metric.
+  public convenience init(whole rows: Vectors, metric: BitMetric) throws(TesseraError) {
+    self.init(
+      IndexSpecification(content: .bits), metric: .squaredL2, dimension: rows.dimension,
+      lists: RowLists(one: .consecutive(count: rows.count)), coarse: nil,
+      content: .bits(try BitRows(rows, metric)), originals: nil)
+  }
+
+  /// The metric that rows of bits are compared by; nil for an index of other rows.
+  public var bits: BitMetric? {
+    if case .bits(let rows) = content { rows.metric } else { nil }
+  }
+
+  /// The name of the metric in the command line and in files.
+  public var metricName: String { bits?.rawValue ?? metric.rawValue }
+
   /// Returns how many rows a selector selects.
   public func count(of selector: IDSelector) -> Int { lists.ids.count(of: selector) }
 
@@ -101,23 +122,29 @@ public final class Index: Sendable {
   /// 1 where there is one list.
   public func probes(forRecall target: Double) -> Int { coarse?.probes(forRecall: target) ?? 1 }
 
-  /// Numbers of a row once it has been transformed.
-  var keptDimension: Int { transforms.last?.outputs ?? dimension }
+  /// Numbers of a row once it has been transformed; a bit is one.
+  var keptDimension: Int { transforms.last?.outputs ?? (bits == nil ? dimension : 8 * dimension) }
 
   /// True if what is kept are the rows as they were given, so that hits can be proven.
   var keepsRows: Bool {
-    if case .rows = content { transforms.isEmpty } else { false }
+    switch content {
+    case .rows: transforms.isEmpty
+    case .codes: false
+    case .bits: true
+    }
   }
 
-  /// Returns a row as the index knows it: as it was given, or decoded, and what transforms did undone
-  /// as far as it can be. Under the cosine, codes in lists are of rows of unit length. Where they drop dimensions it is the row nearest to the given one of those
-  /// that have none there; ``TransformRecipe/unitLength`` leaves it without its length.
+  /// Returns a row as the index knows it: as it was given (of bits, the bytes), or decoded, and what
+  /// transforms did undone as far as it can be. Under the cosine, codes in lists are of rows of unit
+  /// length. Where they drop dimensions it is the row nearest to the given one of those that have none
+  /// there; ``TransformRecipe/unitLength`` leaves it without its length.
   ///
   /// - Throws: `.invalidArgument` for an id that no row has, and what the device throws.
   public func reconstruct(_ id: Int64, on device: any Device) throws(TesseraError) -> [Float] {
     guard let row = row(of: id) else {
       throw TesseraError(.invalidArgument, "reconstruct: no row has the id \(id)")
     }
+    if case .bits(let rows) = content { return rows.vectors.row(row) }
     return try transforms.undo(decoded(row..<row + 1, on: device), on: device).row(0)
   }
 
@@ -153,6 +180,7 @@ public final class Index: Sendable {
   func decoded(_ rows: Range<Int>, on device: any Device) throws(TesseraError) -> Vectors {
     switch content {
     case .rows(let all): return all.rows(rows)
+    case .bits(let all): return try all.vectors.rows(rows).expandedBits()
     case .codes(let codes, let quantizer):
       var values = try quantizer.decode(codes.rows(rows), on: device)
       if let coarse { addCentroids(coarse, to: &values, rows) }
@@ -160,9 +188,13 @@ public final class Index: Sendable {
     }
   }
 
-  /// Queries as rows are compared with them.
-  func transformed(_ queries: Vectors, on device: any Device) throws(TesseraError) -> Vectors {
-    try transforms.apply(to: queries, on: device, "search: queries")
+  /// Queries, or rows, as they are compared: transformed, of bits as numbers.
+  ///
+  /// - Parameter name: Names them in messages.
+  func transformed(
+    _ rows: Vectors, on device: any Device, _ name: String = "search: queries"
+  ) throws(TesseraError) -> Vectors {
+    bits == nil ? try transforms.apply(to: rows, on: device, name) : try rows.expandedBits()
   }
 
   /// Adds to each row the centroid of its list.

@@ -5,7 +5,8 @@ public import TesseraQuantization
 /// and whether hits are scored again from the rows themselves.
 ///
 /// Strings are read as FAISS reads them where they mean the same: `Flat`, `IVF1024,Flat`,
-/// `IVF1024,SQ8`, `PCA64,IVF1024,Flat`, `OPQ48_192,IVF1024,PQ48x4fs,RFlat`.
+/// `IVF1024,SQ8`, `PCA64,IVF1024,Flat`, `OPQ48_192,IVF1024,PQ48x4fs,RFlat`; `BFlat` and `BIVF1024` for
+/// rows of bits.
 public struct IndexSpecification: Sendable, CustomStringConvertible {
   /// What is kept of a row.
   public enum Content: Sendable {
@@ -13,6 +14,8 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
     case rows
     /// A code of it, or where there are lists of its difference from the list's centroid.
     case codes(any QuantizerRecipe)
+    /// The row, whose bytes are eight bits each (``BitMetric``).
+    case bits
   }
 
   /// What is done to rows first, and to queries, in this order.
@@ -37,9 +40,10 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
 
   /// The factory string; reading it back gives an equal specification.
   public var description: String {
+    if keepsBits { return listCount.map { "BIVF\($0)" } ?? "BFlat" }
     var parts = transforms.map(\.description) + (listCount.map { ["IVF\($0)"] } ?? [])
     switch content {
-    case .rows: parts.append("Flat")
+    case .rows, .bits: parts.append("Flat")
     case .codes(let recipe): parts.append(recipe.specification)
     }
     if refines { parts.append("RFlat") }
@@ -62,6 +66,9 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
     // Rows always have ids of their own.
     if let first = parts.first, ["IDMap", "IDMap2"].contains(first), parts.count > 1 {
       parts.removeFirst()
+    }
+    if let first = parts.first, first.hasPrefix("B") {
+      return try bits(first, followed: parts.count > 1, in: text)
     }
     var refines = false
     if let last = parts.last, ["RFlat", "Refine(Flat)"].contains(last), parts.count > 1 {
@@ -124,6 +131,30 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
     }
   }
 
+  /// Reads what is kept of rows of bits.
+  private static func bits(
+    _ part: String, followed: Bool, in text: String
+  ) throws(TesseraError) -> IndexSpecification {
+    let count = part.hasPrefix("BIVF") ? Int32(part.dropFirst(4)) : nil
+    guard part == "BFlat" || part.hasPrefix("BIVF") else {
+      throw TesseraError(
+        .unsupported,
+        "\"\(text)\": \(part) is not built here; of rows of bits, BFlat and BIVF<lists> are, and nearest "
+          + "to it is \"BFlat\"")
+    }
+    guard part == "BFlat" || count ?? 0 > 0 else {
+      throw TesseraError(
+        .invalidArgument, "\"\(text)\": \(part) needs a number of lists, as in BIVF1024")
+    }
+    guard !followed else {
+      throw TesseraError(
+        .invalidArgument,
+        "\"\(text)\": \(part) keeps the rows themselves, so nothing follows it; nearest to it is "
+          + "\"\(part)\"")
+    }
+    return IndexSpecification(listCount: count.map { Int($0) }, content: .bits)
+  }
+
   /// Bits of the product codes that the last part names, 8 at most; 8 where it names others.
   private static func bits(of parts: [String]) -> Int {
     let last = try? QuantizerFactory.recipe(parts.last ?? "") as? ProductRecipe
@@ -139,6 +170,11 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
   }
 
   // MARK: What is built
+
+  /// True if rows are of bits.
+  public var keepsBits: Bool {
+    if case .bits = content { true } else { false }
+  }
 
   /// The specification that says the same, as its string is read: rotated product codes of whole rows
   /// are product codes of rotated rows, and hits among rows as they came are not scored again.

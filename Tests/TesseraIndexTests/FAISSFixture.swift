@@ -17,16 +17,23 @@ struct FAISSFixture {
   let path: String
   let bytes: Data
   let found: Found
+  private let isOfBits: Bool
 
   init(_ name: String) throws {
     path = Self.path(name)
+    isOfBits = Self.ofBits[name] != nil
     bytes = try Data(contentsOf: URL(filePath: path))
     let json = try Data(contentsOf: Self.folder.appending(path: "\(name).json"))
     found = try JSONDecoder().decode(Found.self, from: json)
   }
 
   var queries: Vectors {
-    get throws { try Vectors(found.queries, dimension: found.dimension) }
+    get throws {
+      guard isOfBits else { return try Vectors(found.queries, dimension: found.dimension) }
+      return try Vectors(
+        HostMemory(copying: found.queries.map { UInt8($0) }), element: .uint8,
+        count: found.queries.count / found.dimension, dimension: found.dimension)
+    }
   }
 
   static let folder = URL(filePath: #filePath).deletingLastPathComponent()
@@ -60,7 +67,9 @@ struct FAISSFixture {
     "opq-pq4": "OPQ4_4,PQ4x4", "map-opq-ivf-pq4": "OPQ2,IVF4,PQ2x4",
     "refined-opq-ivf-pq4": "OPQ4,IVF4,PQ4x4,RFlat",
   ]
+  /// Files of rows of bits.
+  static let ofBits = ["bits-flat": "BFlat", "bits-ivf": "BIVF4", "bits-map": "BFlat"]
   static let all = ofRows.merging(ofCodes) { first, _ in first }
-    .merging(ofTransforms) { first, _ in first }
+    .merging(ofTransforms) { first, _ in first }.merging(ofBits) { first, _ in first }
   static var names: [String] { all.keys.sorted() }
 }

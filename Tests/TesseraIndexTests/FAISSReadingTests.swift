@@ -45,7 +45,7 @@ struct FAISSReadingTests {
       ("itq", "Viqt"),
       ("hnsw", "IHNf"), ("rabitq", "Ixrq"), ("ivf-rabitq", "Iwrq"), ("residual", "IxRq"),
       ("ivf-sq8-rows", "by_residual"), ("l1", "metric 2"), ("untrained", "not trained"),
-      ("binary", "IBxF"),
+      ("binary", "IBHf"),
     ])
   func refused(_ name: String, _ text: String) throws {
     let path = FAISSFixture.path("refused-\(name)")

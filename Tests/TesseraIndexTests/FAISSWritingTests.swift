@@ -24,6 +24,7 @@ struct FAISSWritingTests {
     arguments: [
       "flat-l2", "flat-ip", "flat-empty", "map-flat", "ivf-flat-l2", "ivf-flat-ip", "sq8", "sq6",
       "sq4-ip", "sqfp16", "sqbf16", "ivf-sq8", "ivf-sq8-ip", "pq4", "ivf-pq4", "ivf-pq4-ip",
+      "bits-flat", "bits-ivf", "bits-map",
     ])
   func made(_ name: String) throws {
     let fixture = try FAISSFixture(name)

@@ -8,10 +8,9 @@ import Testing
 @Suite("Index files")
 struct IndexFileTests {
   @Test(
-    "keep every index", arguments: Metric.allCases,
-    IndexSearchTests.specifications + TransformTests.specifications)
+    "keep every index", arguments: Metric.allCases, IndexConformanceTests.specifications)
   func reload(_ metric: Metric, _ specification: String) throws {
-    let input = try IndexCase(metric)
+    let input = try IndexCase(metric, rows: 400)
     let device = try Subject.cpu()
     let index = try input.build(specification, on: device)
     let folder = try ScratchFolder()

@@ -7,33 +7,6 @@ import Testing
 
 @Suite("Indexes")
 struct IndexSearchTests {
-  static let specifications = [
-    "Flat", "IVF24,Flat", "IVF24,SQ8", "IVF24,PQ6x4fs,RFlat", "IVF24,RaBitQ4", "SQ8", "PQ6x4",
-  ]
-
-  @Test(
-    "of rows give the exact hits where all lists are looked at", arguments: Metric.allCases,
-    ["Flat", "IVF24,Flat"])
-  func all(_ metric: Metric, _ specification: String) throws {
-    let input = try IndexCase(metric)
-    for subject in Subject.present {
-      let device = try subject.device
-      let search = try IndexSearch(input.build(specification, on: device), on: device)
-      for limit in [Limit.k(1), .k(10), .k(2000), .score(metric == .squaredL2 ? 9 : 0.9)] {
-        let report = try search.nearest(input.queries, within: limit, effort: .all)
-        #expect(
-          report.neighbors.difference(from: try input.exact(limit)) == nil,
-          "\(subject), \(limit)")
-        #expect(report.certifiedShare == 1 && report.rowsPerQuery == 1500)
-      }
-    }
-  }
-
-  @Test("are the same bytes on every device", arguments: Metric.allCases, specifications)
-  func sameBytes(_ metric: Metric, _ specification: String) throws {
-    try IndexCase(metric).expectSameBytes(specification)
-  }
-
   @Test("find nearly all with the probes that a recall asks for", arguments: Metric.allCases)
   func recall(_ metric: Metric) throws {
     let input = try IndexCase(metric, rows: 4000, queries: 200)
@@ -48,19 +21,6 @@ struct IndexSearchTests {
       #expect(report.probes >= before && report.probes == index.probes(forRecall: target))
       before = report.probes
     }
-  }
-
-  @Test("of codes find what the codes can tell apart", arguments: specifications)
-  func codes(_ specification: String) throws {
-    let input = try IndexCase(.squaredL2)
-    let device = try Subject.cpu()
-    let search = try IndexSearch(input.build(specification, on: device), on: device)
-    let report = try search.nearest(input.queries, k: 10, effort: .all)
-    let least = specification.hasPrefix("PQ") ? 0.3 : 0.8
-    #expect(report.neighbors.recall(of: try input.exact(.k(10))) > least)
-    #expect(
-      (report.certifiedShare == 1) == specification.hasSuffix("Flat")
-        || specification.hasSuffix("RFlat"))
   }
 
   @Test("prove hits only where no list left out holds a better row", arguments: Metric.allCases)

@@ -8,18 +8,6 @@ import Testing
 
 @Suite("Transforms of an index")
 struct TransformTests {
-  /// Each transform, alone and with others, with rows and with codes.
-  static let specifications = [
-    "PCA6,Flat", "PCAR6,IVF24,Flat", "RR,IVF24,SQ8", "RR5,Flat,RFlat", "L2norm,IVF24,Flat",
-    "Center,L2norm,PCA4,IVF24,Flat,RFlat", "OPQ6,IVF24,PQ6x4fs,RFlat", "OPQ3_9,PQ3x4",
-  ]
-
-  @Test("are the same bytes on every device", arguments: Metric.allCases, specifications)
-  func sameBytes(_ metric: Metric, _ specification: String) throws {
-    // Few rows: the reference learns rotations slowly.
-    try IndexCase(metric, rows: 200, queries: 10).expectSameBytes(specification)
-  }
-
   @Test(
     "are read from strings and spelled again",
     arguments: [
@@ -195,11 +183,6 @@ struct TransformTests {
         #expect(hit.score == CanonicalScore.score(metric, input.queries.row(query), row))
       }
     }
-    // Where every row is scored again, what transforms did to them does not matter.
-    let all = try IndexSearch(index, on: device, options: .init(refineFactor: 150))
-      .nearest(input.queries, k: 10, effort: .all).neighbors
-    let truth = try input.exact(.k(10))
-    #expect(all.ids == truth.ids && all.scores == truth.scores)
   }
 
   @Test("take rows of any type, and say how many they were trained on")

@@ -138,3 +138,23 @@ struct SearchOptions: ParsableArguments {
 }
 
 extension Metric: ExpressibleByArgument {}
+
+/// A metric of rows of numbers, or of rows of bits.
+enum RowMetric: ExpressibleByArgument {
+  case numbers(Metric)
+  case bits(BitMetric)
+
+  init?(argument: String) {
+    if let metric = Metric(rawValue: argument) {
+      self = .numbers(metric)
+    } else if let metric = BitMetric(rawValue: argument) {
+      self = .bits(metric)
+    } else {
+      return nil
+    }
+  }
+
+  static var allValueStrings: [String] {
+    Metric.allCases.map(\.rawValue) + BitMetric.allCases.map(\.rawValue)
+  }
+}

@@ -13,7 +13,7 @@ struct BuildCommand: ParsableCommand {
       IVF1024,Flat in 1024 lists; IVF1024,SQ8 or IVF1024,PQ96x4fs keep codes of
       rows; RFlat at the end keeps rows beside them, to score hits again. PCA64,
       PCAR64, OPQ48_192, RR64, L2norm and Center before these transform rows and
-      queries. Equal seeds give the same file on every device.
+      queries. BFlat and BIVF1024 are of rows of bits, eight in each uint8. Equal seeds give the same file on every device.
 
       Examples:
         tessera build --spec IVF1024,Flat --base base.npy --out words.index
@@ -23,6 +23,8 @@ struct BuildCommand: ParsableCommand {
           --out narrow.index
         tessera build --spec IVF256,Flat --base base.npy --ids ids.npy \\
           --out named.index
+        tessera build --spec BIVF256 --base bits.npy --metric hamming \\
+          --out bits.index
       """)
 
   @Option(help: "What to build, as in IVF1024,Flat.")
@@ -31,8 +33,11 @@ struct BuildCommand: ParsableCommand {
   @Option(help: "The vectors.", completion: .file())
   var base: String
 
-  @Option(help: "How vectors are compared: ip, l2 or cosine.")
-  var metric: Metric = .innerProduct
+  @Option(
+    help: ArgumentHelp(
+      "How vectors are compared: ip, l2 or cosine; rows of bits: hamming or jaccard.",
+      discussion: "By default ip, and hamming for BFlat and BIVF."))
+  var metric: RowMetric?
 
   @Option(
     help: "The ids of the vectors, one column; by default rows counted from 0.", completion: .file()
@@ -60,6 +65,7 @@ struct BuildCommand: ParsableCommand {
 
   func run() throws {
     let specification = try IndexSpecification(spec)
+    let metric = metric ?? (specification.keepsBits ? .bits(.hamming) : .numbers(.innerProduct))
     let loadStart = ContinuousClock.now
     let base = try VectorFile.open(self.base)
     let ids = try RowIDs.open(self.ids, count: base.count)
@@ -68,15 +74,23 @@ struct BuildCommand: ParsableCommand {
     let files = try OutputFiles([out], inputs: [self.base] + (self.ids.map { [$0] } ?? []))
     let shape = SearchShape(
       rows: specification.listCount ?? 1, dimension: base.dimension, element: base.element,
-      metric: metric, queryCount: base.count, k: 1)
+      metric: .squaredL2, queryCount: base.count, k: 1)
     let selection = try devices.select(for: shape, output)
     let progress = ProgressBar("build", total: 100, unit: "%", isQuiet: output.quiet)
     defer { progress.finish() }
     let (built, device) = try selection.run(self.base, output) { device throws(TesseraError) in
-      try Index.build(
-        specification, base, metric: metric, ids: ids,
-        options: .init(trainingLimit: trainLimit, seed: seed), on: device,
-        control: progress.control(output))
+      let options = Index.BuildOptions(trainingLimit: trainLimit, seed: seed)
+      let control = progress.control(output)
+      switch metric {
+      case .numbers(let metric):
+        return try Index.build(
+          specification, base, metric: metric, ids: ids, options: options, on: device,
+          control: control)
+      case .bits(let metric):
+        return try Index.build(
+          specification, base, metric: metric, ids: ids, options: options, on: device,
+          control: control)
+      }
     }
     progress.finish()
     let saveStart = ContinuousClock.now
@@ -122,7 +136,7 @@ struct BuildCommand: ParsableCommand {
       self.device = device.identifier
       variant = device.variant
       spec = index.specification.description
-      metric = index.metric.rawValue
+      metric = index.metricName
       rows = index.count
       dimension = index.dimension
       lists = index.listCount

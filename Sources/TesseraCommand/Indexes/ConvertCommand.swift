@@ -68,7 +68,7 @@ struct ConvertCommand: ParsableCommand {
     init(of index: Index, format: String, bytes: Int) {
       self.format = format
       spec = index.specification.description
-      metric = index.metric.rawValue
+      metric = index.metricName
       rows = index.count
       dimension = index.dimension
       self.bytes = bytes

@@ -71,7 +71,7 @@ struct InfoCommand: ParsableCommand {
     ) {
       self.format = format
       spec = index.specification.description
-      metric = index.metric.rawValue
+      metric = index.metricName
       rows = snapshot?.count ?? index.count
       dimension = index.dimension
       lists = index.listCount

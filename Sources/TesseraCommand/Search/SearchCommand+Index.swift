@@ -52,8 +52,17 @@ extension SearchCommand {
 
   private func openIndex() throws(TesseraError) -> IndexSnapshot {
     if let index { return try openSnapshot(index, output) }
-    return IndexSnapshot(
-      Index(whole: try VectorFile.open(base ?? ""), metric: metric ?? .innerProduct))
+    let name = base ?? ""
+    let rows = try VectorFile.open(name)
+    switch metric ?? .numbers(.innerProduct) {
+    case .numbers(let metric): return IndexSnapshot(Index(whole: rows, metric: metric))
+    case .bits(let metric):
+      do throws(TesseraError) {
+        return IndexSnapshot(try Index(whole: rows, metric: metric))
+      } catch {
+        throw TesseraError(error.code, "\(name): \(error.message)")
+      }
+    }
   }
 
   /// The rows that `--ids` selects, by the ids that the index has.
@@ -166,7 +175,7 @@ extension SearchCommand {
       device = last.device.identifier
       variant = last.device.variant
       spec = index.specification.description
-      metric = index.metric.rawValue
+      metric = index.metricName
       rows = snapshot.count
       addedRows = snapshot.segmentRowCount
       removedRows = snapshot.removedCount

@@ -11,7 +11,9 @@ struct SearchCommand: ParsableCommand {
       A search of a base is exact; one of an index is exact within the lists that
       a query looks at. The result is the same bytes on every device, for every
       batch size and memory. Scores: ip is the inner product (larger is better),
-      l2 the squared distance (smaller), cosine the cosine similarity (larger).
+      l2 the squared distance (smaller), cosine the cosine similarity (larger);
+      of bits, hamming is how many differ (smaller), and jaccard the distance 1 -
+      common / united (smaller).
       Ties go to the lower id. Ids are rows counted from 0, or those that the
       index was given. --out fills up rows of too few hits with id -1.
 
@@ -28,6 +30,7 @@ struct SearchCommand: ParsableCommand {
         tessera search --index words.index --queries q.npy -k 10 --probes 64
         tessera search --index old.faiss --queries q.npy -k 10 --device opencl
         tessera search --base base.npy --queries q.npy --within 0.8 --out near
+        tessera search --base bits.npy --queries q.npy -k 10 --metric hamming
       """)
 
   @Option(help: "The vectors to search.", completion: .file())
@@ -58,8 +61,11 @@ struct SearchCommand: ParsableCommand {
       discussion: "As measured when the index was built; by default 0.95.", valueName: "share"))
   var recall: Double?
 
-  @Option(help: "How vectors are compared: ip, l2 or cosine; by default ip, or the index's.")
-  var metric: Metric?
+  @Option(
+    help: ArgumentHelp(
+      "How vectors are compared: ip, l2 or cosine; by default ip, or the index's.",
+      discussion: "Rows of bits, eight in each uint8: hamming or jaccard."))
+  var metric: RowMetric?
 
   @Option(help: "Ids of the true nearest, to measure recall with.", completion: .file())
   var truth: String?
@@ -108,6 +114,9 @@ struct SearchCommand: ParsableCommand {
     if index != nil, metric != nil {
       throw ValidationError("--metric: the index was built for one; leave the option out")
     }
+    if plan, case .bits = metric {
+      throw ValidationError("--plan is for searches of rows of numbers")
+    }
     if plan, index != nil || within != nil {
       throw ValidationError("--plan is for searches of a base with -k")
     }
@@ -118,8 +127,8 @@ struct SearchCommand: ParsableCommand {
   }
 
   func run() throws {
-    guard let path = base, let k else { return try searchIndex() }
-    let metric = metric ?? .innerProduct
+    guard let path = base, let k, case .numbers(let metric) = metric ?? .numbers(.innerProduct)
+    else { return try searchIndex() }
     let loadStart = ContinuousClock.now
     let base = try VectorFile.open(path)
     let queries = try openQueries(dimension: base.dimension, of: path)

@@ -8,7 +8,7 @@ internal import TesseraQuantization
 /// The metadata say what it is: `content` is `index`, `version` that of the layout, then
 /// `specification`, `metric` and `dimension`. Arrays: `ids` and `rows` or `codes` in the order of
 /// lists, whose beginnings are `starts`; `centroids`, `radius` and `recall` where there are lists; what
-/// belongs to the quantizer is named `quantizer.*`. Transforms, of which the specification tells the
+/// belongs to the quantizer is named `quantizer.*`. Rows of bits are bytes, and their centroids numbers 0 and 1. Transforms, of which the specification tells the
 /// kinds, have a `transform.<n>.mean` that is taken off and a `transform.<n>.map` that rows are
 /// multiplied by, n from 0; `rows`, `codes` and `centroids` are of transformed rows, `originals` of rows
 /// as they were given.
@@ -43,7 +43,7 @@ public enum IndexFile {
     try index.verify()
     var metadata = [
       "content": "index", "version": String(version),
-      "specification": index.specification.description, "metric": index.metric.rawValue,
+      "specification": index.specification.description, "metric": index.metricName,
       "dimension": String(index.dimension),
     ]
     metadata["follows"] = follows?.text
@@ -64,6 +64,7 @@ public enum IndexFile {
     }
     switch index.content {
     case .rows(let rows): arrays.append(WrittenArray("rows", rows))
+    case .bits(let rows): arrays.append(WrittenArray("rows", rows.vectors))
     case .codes(let codes, let quantizer):
       arrays.append(
         WrittenArray(
@@ -118,8 +119,9 @@ public enum IndexFile {
   private static func index(_ file: MappedArrays) throws(TesseraError) -> Index {
     let texts = file.metadata
     try StoredArrayFile.require("index", upTo: version, in: texts, madeBy: "tessera build")
+    let bits = texts["metric"].flatMap(BitMetric.init)
     guard file.headerChecksum != nil, let specification = texts["specification"],
-      let metric = texts["metric"].flatMap(Metric.init),
+      let metric = bits == nil ? texts["metric"].flatMap(Metric.init) : .squaredL2,
       let dimension = texts["dimension"].flatMap({ Int($0) }), dimension > 0
     else {
       throw TesseraError(.malformedFile, "does not say what index it holds")
@@ -134,8 +136,13 @@ public enum IndexFile {
       texts["quantizer.kind"] == RotatedQuantizer.kind
         ? try .parsed(specification) : try IndexSpecification(specification)
     }
+    guard parsed.keepsBits == (bits != nil) else {
+      throw TesseraError(.malformedFile, "has a metric that does not fit \"\(parsed)\"")
+    }
     let transforms = try transforms(parsed, metric, file, dimension)
-    let kept = transforms.last?.outputs ?? dimension
+    let (width, overflow) = dimension.multipliedReportingOverflow(by: bits == nil ? 1 : 8)
+    guard !overflow else { throw TesseraError(.malformedFile, "has rows of \(dimension) numbers") }
+    let kept = transforms.last?.outputs ?? width
     let coarse = file["centroids"] == nil ? nil : try coarse(file, lists, kept)
     guard coarse != nil || lists.count == 1 else {
       throw TesseraError(.malformedFile, "has lists without centroids")
@@ -143,9 +150,16 @@ public enum IndexFile {
     guard !parsed.refines || file["originals"] != nil else {
       throw TesseraError(.malformedFile, "has no originals to score hits again by")
     }
+    let content: Index.Content
+    if let bits {
+      let bytes = try rows("rows", file, lists.ids.count, dimension)
+      content = .bits(try malformed { () throws(TesseraError) in try BitRows(bytes, bits) })
+    } else {
+      content = try Self.content(file, lists.ids.count, kept)
+    }
     return Index(
       parsed, metric: metric, dimension: dimension, transforms: transforms, lists: lists,
-      coarse: coarse, content: try content(file, lists.ids.count, kept),
+      coarse: coarse, content: content,
       originals: file["originals"] == nil
         ? nil : try rows("originals", file, lists.ids.count, dimension),
       file: file,

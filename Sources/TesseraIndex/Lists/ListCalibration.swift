@@ -30,6 +30,8 @@ extension Index {
     guard let coarse, count > 0, !isMeasured else { return self }
     return try control.steer(on: device) { device throws(TesseraError) -> Index in
       let rows: Vectors
+      var given = originals
+      if case .bits(let own) = content { given = own.vectors }
       if let originals {
         rows = try transforms.apply(to: originals, on: device, "measure lists")
       } else {
@@ -37,8 +39,8 @@ extension Index {
       }
       try control.report("measure lists", done: 0.1)
       let lists = ListCalibration(
-        rows: rows, given: originals ?? rows, order: nil, lists: lists, centroids: coarse.centroids,
-        metric: metric)
+        rows: rows, given: given ?? rows, order: nil, lists: lists, centroids: coarse.centroids,
+        metric: metric, bits: bits)
       let radius = try lists.radius(on: device)
       try control.report("measure lists", done: 0.3)
       let recall = try lists.recall(on: device)
@@ -63,6 +65,8 @@ struct ListCalibration {
   let lists: RowLists
   let centroids: Vectors
   let metric: Metric
+  /// How `given` are compared where they are rows of bits.
+  let bits: BitMetric?
 
   /// The largest distance of a row from its list's centroid.
   func radius(on device: any Device) throws(TesseraError) -> Float {
@@ -102,9 +106,16 @@ struct ListCalibration {
   func recall(on device: any Device) throws(TesseraError) -> [Float] {
     let order = order ?? Array(0..<rows.count)
     let places = Set((0..<Self.sampleSize).map { $0 * rows.count / Self.sampleSize }).sorted()
-    let set = try device.prepare(given, metric: metric)
-    let found = try device.nearest(
-      given.gathered(places.map { order[$0] }), in: set, k: Self.neighbors + 1)
+    let asked = try given.gathered(places.map { order[$0] })
+    let found: Neighbors
+    if let bits {
+      found = try IndexSearch(Index(whole: given, metric: bits), on: device).nearest(
+        asked, k: Self.neighbors + 1
+      ).neighbors
+    } else {
+      found = try device.nearest(
+        asked, in: device.prepare(given, metric: metric), k: Self.neighbors + 1)
+    }
     let coarse = try device.nearest(
       rows.gathered(places), in: device.prepare(centroids, metric: metric), k: centroids.count)
     var listOfRow = [Int32](repeating: 0, count: rows.count)

@@ -203,11 +203,11 @@ private struct Work {
 
   /// The bytes that some rows and a batch take.
   private func cost(_ rows: Int) -> SearchCost {
-    if let (codes, quantizer) = index.scannedCodes {
+    if let (codeBytes, entries) = index.scan {
       // Whole groups, and for each code a scale, an offset and a rank.
-      let resident = (rows + 64) * (codes.byteCount + 12)
+      let resident = (rows + 64) * (codeBytes + 12)
       let perHit = MemoryLayout<Int64>.stride + MemoryLayout<Float>.stride
-      let tables = batchSize * quantizer.scanEntries * MemoryLayout<Float>.stride
+      let tables = batchSize * entries * MemoryLayout<Float>.stride
       return SearchCost(
         residentBytes: resident, workingBytes: tables + batchSize * min(hits, rows) * perHit,
         largestAllocationBytes: max(resident, tables))

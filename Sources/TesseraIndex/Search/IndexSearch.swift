@@ -165,6 +165,7 @@ public final class IndexSearch: Sendable {
         "\(options.queriesName): queries have \(queries.dimension) dimensions, "
           + "\(options.vectorsName) has \(index.dimension)")
     }
+    if index.bits != nil { try BitRows.requireBytes(queries, options.queriesName) }
     try Shapes.check(limit, "search")
     let (probes, path) = try index.probes(effort, limit, only: selector)
     try requireRoom(queryCount: queries.count, limit, only: selector)

@@ -58,6 +58,9 @@ extension Index {
     _ rows: Range<Int>, of lists: Range<Int32>, on device: any Device
   ) throws(TesseraError) -> KeptRows {
     let own = self.lists.lists(lists, rows: rows)
+    if case .bits(let bits) = content {
+      return .codes(try device.prepare(bits.scanCodes(rows), in: own))
+    }
     guard let (codes, quantizer) = scannedCodes else {
       let values = try decoded(rows, on: device)
       return .rows(
@@ -75,10 +78,14 @@ extension Index {
         quantizer.scanCodes(codes.rows(rows), metric: metric, around: centroids), in: own))
   }
 
-  /// Queries that are asked together, so that their tables take 16 MB.
-  var queriesTogether: Int {
-    scannedCodes.map { max(1, (1 << 22) / max(1, $0.quantizer.scanEntries)) } ?? .max
+  /// Bytes of a code that is scanned, and entries of a query's tables; nil where rows are scored.
+  var scan: (codeBytes: Int, entries: Int)? {
+    if case .bits = content { return (dimension, 32 * dimension) }
+    return scannedCodes.map { ($0.codes.byteCount, $0.quantizer.scanEntries) }
   }
+
+  /// Queries that are asked together, so that their tables take 16 MB.
+  var queriesTogether: Int { scan.map { max(1, (1 << 22) / max(1, $0.entries)) } ?? .max }
 
   /// The points that the codes of lists are relative to: their scores are what lists add to those of
   /// codes. nil without such codes.

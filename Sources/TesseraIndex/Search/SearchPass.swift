@@ -22,6 +22,11 @@ struct SearchPass {
     /// The lists that they look at, once they are known; none where they look at all.
     var coarse: CoarseProbes?
     var found: Neighbors?
+
+    /// Adds the hits in another chunk.
+    mutating func add(_ hits: Neighbors, within limit: Limit, order: ScoreOrder) {
+      found = found?.merged(with: hits, within: limit, order: order) ?? hits
+    }
   }
 
   init(
@@ -84,6 +89,23 @@ struct SearchPass {
     stages.coarse += start.secondsAgo
     let scanStart = ContinuousClock.now
     defer { stages.scan += scanStart.secondsAgo }
+    if case .bits(let rows) = index.content {
+      let own =
+        chunk.lists.count < index.listCount
+        ? batch.coarse?.probes.within(chunk.lists) : batch.coarse?.probes
+      if let own, own.lists.isEmpty { return }
+      let hits = try BitQueries(
+        request.queries.rows(batch.range), among: rows, on: device
+      ).nearest(
+        within: scanLimit, of: index, listCount: chunk.lists.count, probing: own
+      ) { tables, probes, limit throws(TesseraError) in
+        try kept.nearest(
+          .tables(tables), probing: probes, within: limit, order: index.metric.order,
+          only: request.selector, on: device)
+      }
+      batch.add(hits, within: scanLimit, order: index.metric.order)
+      return
+    }
     let (asked, all) = try index.asked(
       queries, batch.coarse?.probes, prepared.codeCenters, firstRow: batch.range.lowerBound,
       on: device)
@@ -92,8 +114,7 @@ struct SearchPass {
     let hits = try kept.nearest(
       asked, probing: own, within: scanLimit, order: index.metric.order, only: request.selector,
       on: device)
-    batch.found =
-      batch.found?.merged(with: hits, within: scanLimit, order: index.metric.order) ?? hits
+    batch.add(hits, within: scanLimit, order: index.metric.order)
   }
 
   /// The hits that are sought before they are scored again.
@@ -137,7 +158,8 @@ struct SearchPass {
     }
     lists += coarse.probes.lists.count
     rows += index.lists.rowCount(of: coarse.probes)
-    guard keepsRows else { return }
+    // Distances between bits of lists are Hamming distances, which say little of Jaccard's.
+    guard keepsRows, index.bits != .jaccard else { return }
     for query in 0..<found.queryCount {
       let worst: Float
       switch request.limit {

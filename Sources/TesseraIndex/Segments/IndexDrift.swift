@@ -39,7 +39,7 @@ extension IndexSnapshot {
     }
     let all = try Self.joined(segments).rows.rows
     let sample = try all.gathered(Index.sample(of: all.count))
-    let rows = try base.transforms.apply(to: sample, on: device, "drift")
+    let rows = try base.transformed(sample, on: device, "drift")
     guard let added = try base.spread(of: rows, on: device) else { return nil }
     return IndexDrift(trained: trained, added: added)
   }
@@ -62,6 +62,8 @@ extension Index {
     }
     switch content {
     case .rows(let rows): return try spread(of: rows.gathered(places), on: device)
+    case .bits(let rows):
+      return try spread(of: rows.vectors.gathered(places).expandedBits(), on: device)
     case .codes:
       // What is left of rows are their codes, which are no measure of what codes lose.
       guard coarse != nil else { return nil }

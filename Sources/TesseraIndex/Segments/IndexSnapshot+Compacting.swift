@@ -42,6 +42,9 @@ extension IndexSnapshot {
     let content: Index.Content
     switch base.content {
     case .rows(let rows): content = .rows(try rows.gathered(order, followedBy: added.rows))
+    case .bits(let rows):
+      content = .bits(
+        try BitRows(rows.vectors.gathered(order, followedBy: added.originals), rows.metric))
     case .codes(let codes, let quantizer):
       let more = try CodedRows(
         rows: added.rows, lists: added.lists, centroids: base.coarse?.centroids,
@@ -75,19 +78,21 @@ extension IndexSnapshot {
     guard let known = base.coarse, known.isMeasured else { return base.coarse }
     let more = ListCalibration(
       rows: added.rows, given: added.rows, order: nil, lists: added.lists,
-      centroids: known.centroids, metric: base.metric)
+      centroids: known.centroids, metric: base.metric, bits: nil)
     let radius = max(known.radius, try more.radius(on: device))
-    var rows: Vectors?
+    var (rows, given): (Vectors?, Vectors?) = (nil, originals)
     if case .rows(let kept) = content {
       rows = kept
+    } else if case .bits(let kept) = content {
+      (rows, given) = (try kept.vectors.expandedBits(), kept.vectors)
     } else if let originals {
-      rows = try base.transforms.apply(to: originals, on: device, "compact")
+      rows = try base.transformed(originals, on: device, "compact")
     }
     var recall = known.recall
     if let rows, rows.count > 0 {
       recall = try ListCalibration(
-        rows: rows, given: originals ?? rows, order: nil, lists: lists,
-        centroids: known.centroids, metric: base.metric
+        rows: rows, given: given ?? rows, order: nil, lists: lists,
+        centroids: known.centroids, metric: base.metric, bits: base.bits
       ).recall(on: device)
     }
     try control.report("compact", done: 1)
@@ -116,7 +121,7 @@ private struct AddedInLists {
       return
     }
     let all = try IndexSnapshot.joined(snapshot.segments).rows
-    let transformed = try base.transforms.apply(to: all.rows, on: device, "compact")
+    let transformed = try base.transformed(all.rows, on: device, "compact")
     guard let coarse = base.coarse else {
       (originals, rows, lists) = (all.rows, transformed, RowLists(one: all.ids))
       return
@@ -128,7 +133,7 @@ private struct AddedInLists {
     for list in members { starts.append(starts[starts.count - 1] + list.count) }
     let order = members.flatMap(\.self)
     originals = try all.rows.gathered(order)
-    rows = base.transforms.isEmpty ? originals : try transformed.gathered(order)
+    rows = base.keepsRows && base.bits == nil ? originals : try transformed.gathered(order)
     lists = try RowLists(starts: starts, ids: IDMap(order.map { all.ids[$0] }))
   }
 }

@@ -117,6 +117,7 @@ public struct IndexSnapshot: Sendable {
   /// The type that added rows are stored in.
   var element: ElementType {
     if let originals = base.originals { return originals.element }
+    if base.bits != nil { return .uint8 }
     if base.keepsRows, case .rows(let rows) = base.content { return rows.element }
     return .float32
   }

@@ -134,13 +134,20 @@ public final class LivingSearch: Sendable {
   ) throws(TesseraError) -> IndexSearch {
     if let known = engines.withLock({ $0[ObjectIdentifier(added)]?.search }) { return known }
     let transforms = base.originals == nil ? base.transforms : []
-    let rows = try control.steer(on: device) { device throws(TesseraError) in
-      try transforms.apply(to: added.rows, on: device, "search")
+    let content: Index.Content
+    if let bits = base.bits {
+      content = .bits(try BitRows(added.rows, bits))
+    } else {
+      content = .rows(
+        try control.steer(on: device) { device throws(TesseraError) in
+          try transforms.apply(to: added.rows, on: device, "search")
+        })
     }
     let index = Index(
-      IndexSpecification(transforms: transforms.map(\.recipe)), metric: base.metric,
-      dimension: base.dimension, transforms: transforms, lists: RowLists(one: added.ids),
-      coarse: nil, content: .rows(rows), originals: nil)
+      IndexSpecification(
+        transforms: transforms.map(\.recipe), content: base.bits == nil ? .rows : .bits),
+      metric: base.metric, dimension: base.dimension, transforms: transforms,
+      lists: RowLists(one: added.ids), coarse: nil, content: content, originals: nil)
     let made = try IndexSearch(index, on: device, options: options)
     engines.withLock { $0[ObjectIdentifier(added)] = Engine(object: added, search: made) }
     return made

@@ -192,6 +192,50 @@ def write(name, make):
     return index
 
 
+BITS = np.random.default_rng(5).integers(0, 256, (60, 5), dtype="uint8")
+BIT_QUERIES = np.random.default_rng(6).integers(0, 256, (6, 5), dtype="uint8")
+
+
+def lists_of_bits():
+    index = faiss.index_binary_factory(40, "BIVF4")
+    index.train(BITS)
+    index.add_with_ids(BITS, IDS)
+    return index
+
+
+def mapped_bits():
+    index = faiss.IndexBinaryIDMap(faiss.IndexBinaryFlat(40))
+    index.add_with_ids(BITS, IDS)
+    return index
+
+
+def flat_bits():
+    index = faiss.IndexBinaryFlat(40)
+    index.add(BITS)
+    return index
+
+
+BIT_INDEXES = {
+    "bits-flat": flat_bits, "bits-ivf": lists_of_bits, "bits-map": mapped_bits,
+}
+
+
+def write_bits():
+    for name, make in BIT_INDEXES.items():
+        index = make()
+        faiss.write_index_binary(index, str(HERE / f"{name}.faiss"))
+        if name == "bits-ivf":
+            index.nprobe = index.nlist
+        scores, ids = index.search(BIT_QUERIES, K)
+        found = {
+            "queries": BIT_QUERIES.ravel().tolist(), "dimension": 5, "k": K,
+            "rows": index.ntotal, "ids": ids.ravel().tolist(),
+            "scores": scores.ravel().tolist()}
+        (HERE / f"{name}.json").write_text(json.dumps(found) + "\n")
+    faiss.write_index_binary(
+        faiss.IndexBinaryHNSW(40, 4), str(HERE / "refused-binary.faiss"))
+
+
 def main():
     HERE.mkdir(exist_ok=True)
     for name, make in INDEXES.items():
@@ -212,9 +256,7 @@ def main():
         (HERE / f"{name}.json").write_text(json.dumps(found) + "\n")
     for name, make in REFUSED.items():
         write(f"refused-{name}", make)
-    binary = faiss.IndexBinaryFlat(16)
-    binary.add(np.arange(8, dtype="uint8").reshape(4, 2))
-    faiss.write_index_binary(binary, str(HERE / "refused-binary.faiss"))
+    write_bits()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ package import TesseraHost
 /// Rows (`IxF2`, `IxFI`), scalar and product codes (`IxSQ`, `IxPq`), lists of each (`IwFl`, `IwSq`,
 /// `IwPQ`), ids (`IxMp`, `IxM2`), refinement by rows (`IxRF`) and transforms (`IxPT` of `Pcam`, `LTra`,
 /// `rrot`, `VCnt` and `VNrm`) are read and written, as faiss-cpu
-/// 1.15.1 writes them, and fast scans of 4 bits (`IPfs`, `IwPf`) are read; everything else is refused by name.
+/// 1.15.1 writes them, also rows of bits (`IBxF`, `IBwF`, `IBMp`), and fast scans of 4 bits (`IPfs`, `IwPf`) are read; everything else is refused by name.
 public struct FAISSFile: Sendable {
   /// The index. Where it has lists, nobody has measured them: ``Index/measured(on:control:)``.
   public let index: Index

@@ -32,7 +32,8 @@ extension FAISSPart {
       dimension: header.dimension, chain: chain, ids: given, originals: originals)
     switch part {
     case .flat(let flat):
-      return try Self.index(flat.header, .rows, flat.rows, surroundings)
+      return try Self.index(
+        flat.header, flat.header.isOfBits ? .bits : .rows, flat.rows, surroundings)
     case .codes(let codes):
       return try Self.index(codes.header, codes.coder, codes.codes, surroundings)
     case .lists(let lists): return try lists.index(surroundings)
@@ -126,7 +127,9 @@ extension FAISSLists {
     return Index(
       specification, metric: header.metric, dimension: around.dimension, transforms: transforms,
       lists: try RowLists(starts: starts, ids: map),
-      coarse: CoarseLists(unmeasured: coarse.rows), content: content,
+      coarse: CoarseLists(
+        unmeasured: header.isOfBits ? try coarse.rows.expandedBits() : coarse.rows),
+      content: content,
       originals: try originals.map { rows throws(TesseraError) in try rows.gathered(order) })
   }
 
@@ -166,6 +169,7 @@ extension FAISSCoder {
   ) throws(TesseraError) -> (Index.Content, IndexSpecification.Content) {
     switch self {
     case .rows: return (.rows(rows), .rows)
+    case .bits: return (.bits(try BitRows(rows, .hamming)), .bits)
     case .scalar(let quantizer):
       guard let kind = FAISSScalarForm(quantizer.type)?.kind else {
         guard rows.dimension == quantizer.dimension else {

@@ -8,6 +8,10 @@ extension FAISSPart {
   /// - Parameter probes: The lists that FAISS looks at where it is not told otherwise.
   /// - Throws: `.unsupported` for what FAISS has no part for.
   init(_ index: Index, probes: Int) throws(TesseraError) {
+    guard index.bits != .jaccard else {
+      throw Self.unsupported(
+        "FAISS compares bits by Hamming distances only; build the index with --metric hamming")
+    }
     guard FAISSHeader.number(of: index.metric) != nil else {
       throw Self.unsupported(
         "FAISS has no cosine; scale the rows to unit length, build the index with --metric ip, and "
@@ -34,7 +38,8 @@ extension FAISSPart {
     }
     if numbersRows, !isNumbered {
       part = .idMap(
-        Self.header("IxMp", index), (0..<ids.count).map { ids[$0] }, of: part)
+        Self.header(index.bits == nil ? "IxMp" : "IBMp", index), (0..<ids.count).map { ids[$0] },
+        of: part)
     }
     self = part
   }
@@ -48,13 +53,15 @@ extension FAISSPart {
   /// The header of what takes transformed rows.
   private static func innerHeader(_ name: String, _ index: Index) -> FAISSHeader {
     var header = header(name, index)
-    header.dimension = index.keptDimension
+    if index.bits == nil { header.dimension = index.keptDimension }
     return header
   }
 
-  private static func flatHeader(_ metric: Metric, _ rows: Vectors) -> FAISSHeader {
+  private static func flatHeader(
+    _ metric: Metric, _ rows: Vectors, ofBits: Bool = false
+  ) -> FAISSHeader {
     FAISSHeader(
-      name: metric == .innerProduct ? "IxFI" : "IxF2", dimension: rows.dimension,
+      name: ofBits ? "IBxF" : metric == .innerProduct ? "IxFI" : "IxF2", dimension: rows.dimension,
       count: rows.count, metric: metric)
   }
 
@@ -64,8 +71,10 @@ extension FAISSPart {
     let (coder, rows) = try FAISSCoder.made(of: index)
     guard let coarse = index.coarse else {
       switch coder {
-      case .rows:
-        return .flat(FAISSFlat(header: flatHeader(index.metric, rows), rows: rows))
+      case .rows, .bits:
+        return .flat(
+          FAISSFlat(
+            header: flatHeader(index.metric, rows, ofBits: index.bits != nil), rows: rows))
       case .scalar:
         return .codes(FAISSCodes(header: innerHeader("IxSQ", index), coder: coder, codes: rows))
       case .product(let quantizer):
@@ -80,17 +89,24 @@ extension FAISSPart {
     let name =
       switch coder {
       case .rows: "IwFl"
+      case .bits: "IBwF"
       case .scalar: "IwSq"
       case .product: "IwPQ"
       }
     let sizes = (0..<index.listCount).map { index.lists[$0].count }
-    let residuals = if case .rows = coder { false } else { true }
+    let residuals =
+      switch coder {
+      case .rows, .bits: false
+      case .scalar, .product: true
+      }
+    let centroids = index.bits == nil ? coarse.centroids : try coarse.centroids.packedBits()
     return .lists(
       FAISSLists(
         header: innerHeader(name, index), probes: probes,
         coarse: .flat(
           FAISSFlat(
-            header: flatHeader(index.metric, coarse.centroids), rows: coarse.centroids)),
+            header: flatHeader(index.metric, centroids, ofBits: index.bits != nil),
+            rows: centroids)),
         coder: coder, codesResiduals: residuals, sizes: sizes,
         // FAISS's rule.
         hasSparseSizes: sizes.count { $0 > 0 } <= sizes.count / 2,
@@ -101,11 +117,18 @@ extension FAISSPart {
 extension FAISSCoder {
   /// The coder of an index, and the rows or the bytes of codes that it keeps.
   static func made(of index: Index) throws(TesseraError) -> (FAISSCoder, Vectors) {
-    guard case .codes(let codes, let quantizer) = index.content else {
-      guard case .rows(let rows) = index.content else {
-        throw FAISSPart.unsupported("\"\(index.specification)\" cannot be written to a FAISS file")
-      }
-      return (.rows, rows)
+    let codes: Codes
+    let quantizer: any Quantizer
+    switch index.content {
+    case .rows(let rows): return (.rows, rows)
+    case .bits(let rows):
+      let bytes = HostMemory(copying: rows.vectors.packedBytes())
+      return (
+        .bits,
+        try Vectors(
+          bytes, element: .uint8, count: rows.vectors.count, dimension: rows.vectors.dimension)
+      )
+    case .codes(let own, let kept): (codes, quantizer) = (own, kept)
     }
     let bytes = try Vectors(
       HostMemory(copying: codes.bytes), element: .uint8, count: codes.count,

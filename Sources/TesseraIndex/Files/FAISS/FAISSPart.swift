@@ -3,13 +3,13 @@ internal import TesseraCompute
 /// A part of a FAISS file: an index with all its fields, and the indexes inside it. Writing a part that
 /// was read gives the same bytes.
 indirect enum FAISSPart: Sendable {
-  /// `IxF2`, `IxFI`: rows.
+  /// `IxF2`, `IxFI`: rows; `IBxF`: rows of bits.
   case flat(FAISSFlat)
   /// `IxSQ`, `IxPq`, `IPfs`: codes of rows.
   case codes(FAISSCodes)
-  /// `IwFl`, `IwSq`, `IwPQ`, `IwPf`: lists of rows, or of codes.
+  /// `IwFl`, `IwSq`, `IwPQ`, `IwPf`: lists of rows, or of codes; `IBwF`: of rows of bits.
   case lists(FAISSLists)
-  /// `IxMp`, `IxM2`: an id for each row of another index.
+  /// `IxMp`, `IxM2`, `IBMp`, `IBM2`: an id for each row of another index.
   case idMap(FAISSHeader, [Int64], of: FAISSPart)
   /// `IxPT`: changes of rows, and an index of changed rows.
   case transformed(FAISSHeader, [FAISSTransform], FAISSPart)
@@ -32,6 +32,7 @@ indirect enum FAISSPart: Sendable {
 struct FAISSHeader: Sendable {
   /// The four characters that say what follows.
   var name: String
+  /// Numbers of a row; of rows of bits the bytes.
   var dimension: Int
   /// The number of rows.
   var count: Int
@@ -39,6 +40,9 @@ struct FAISSHeader: Sendable {
   var reserved: [Int64] = [1 << 20, 1 << 20]
   var isTrained = true
   var metric: Metric
+
+  /// True if rows are of bits. Their headers are others.
+  var isOfBits: Bool { name.hasPrefix("IB") }
 
   /// FAISS's number for a metric; nil for one that it does not have.
   static func number(of metric: Metric) -> Int32? {
@@ -50,10 +54,10 @@ struct FAISSHeader: Sendable {
   }
 }
 
-/// An index of rows of Float32 numbers.
+/// An index of rows of Float32 numbers, or of bits.
 struct FAISSFlat: Sendable {
   var header: FAISSHeader
-  /// Rows of any type, which become Float32 where they are written.
+  /// Rows of any type, which become Float32 where they are written, but for bytes of bits.
   var rows: Vectors
 }
 
@@ -79,6 +83,8 @@ struct FAISSCodes: Sendable {
 /// What becomes of a row where it is kept.
 enum FAISSCoder: Sendable {
   case rows
+  /// Rows of bits, as bytes.
+  case bits
   case scalar(FAISSScalarQuantizer)
   case product(FAISSProductQuantizer)
 }

@@ -10,8 +10,8 @@ extension FAISSReader {
     case "Ixrq", "Ixrr", "Irfn", "Iwrq", "Iwrr", "Iwrn":
       "RaBitQ, is not read: Tessera rotates and scales in another way; build it from the rows with "
         + "tessera build --spec IVF<lists>,RaBitQ4"
-    case "IBxF", "IBwF", "IBFf", "IBHf", "IBHh", "IBHm", "IBMp", "IBM2":
-      "an index of binary vectors, is not read; Tessera searches numbers"
+    case "IBFf", "IBHf", "IBHh", "IBHm":
+      "an index of binary vectors, is not read; rebuild it as BFlat or BIVF<lists> from its rows"
     case "IHNf", "IHNp", "IHNs", "IHN2", "IHc2", "IH00", "INSf", "INSp", "INSs", "INNf":
       "a graph, is not read; \(flat)"
     case "IxRq", "IxLS", "IxPR", "IxPL", "IwRQ", "IwLS", "IwPR", "IwPL", "IxRQ", "IwRq":

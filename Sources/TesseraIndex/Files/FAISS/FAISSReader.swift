@@ -29,11 +29,12 @@ struct FAISSReader: ~Copyable {
     }
     let name = try source.name("the name of an index")
     switch name {
+    case "IBxF": return .flat(try bits())
     case "IxF2", "IxFI", "IxFl": return .flat(try flat(name))
     case "IxSQ", "IxPq": return .codes(try codes(name))
     case "IPfs": return .codes(try fastScan())
-    case "IwFl", "IwSq", "IwPQ", "IwPf": return .lists(try lists(name, depth))
-    case "IxMp", "IxM2":
+    case "IwFl", "IwSq", "IwPQ", "IwPf", "IBwF": return .lists(try lists(name, depth))
+    case "IxMp", "IxM2", "IBMp", "IBM2":
       let header = try header(name)
       let inner = try part(depth: depth + 1)
       let ids = try source.values(Int64.self, "ids")
@@ -94,7 +95,9 @@ struct FAISSReader: ~Copyable {
   private func requireAlike(
     _ outer: FAISSHeader, _ inner: FAISSHeader
   ) throws(TesseraError) {
-    guard outer.dimension == inner.dimension, outer.metric == inner.metric else {
+    guard outer.dimension == inner.dimension, outer.metric == inner.metric,
+      outer.isOfBits == inner.isOfBits
+    else {
       throw source.unsupported(
         "\(outer.name) and \(inner.name) inside it have different dimensions or metrics; build the "
           + "index of parts that are alike")
@@ -102,6 +105,7 @@ struct FAISSReader: ~Copyable {
   }
 
   mutating func header(_ name: String) throws(TesseraError) -> FAISSHeader {
+    if name.hasPrefix("IB") { return try bitHeader(name) }
     let dimension = Int(try source.integer(Int32.self, "the dimension"))
     // FAISS reads no more either.
     guard (1...1 << 20).contains(dimension) else {
@@ -128,6 +132,38 @@ struct FAISSReader: ~Copyable {
     return FAISSHeader(
       name: name, dimension: dimension, count: count, reserved: reserved, isTrained: isTrained,
       metric: metric)
+  }
+
+  /// Reads the header of an index of rows of bits.
+  private mutating func bitHeader(_ name: String) throws(TesseraError) -> FAISSHeader {
+    let bits = Int(try source.integer(Int32.self, "the number of bits"))
+    let bytes = Int(try source.integer(Int32.self, "the bytes of a row"))
+    guard (8...1 << 20).contains(bits), bits == 8 * bytes else {
+      throw source.malformed("rows have \(bits) bits in \(bytes) bytes", at: source.offset - 8)
+    }
+    let count = try source.number("the number of rows", in: 0...Int(Int32.max))
+    let isTrained = try source.flag("whether the index is trained")
+    // FAISS compares bits by Hamming distances, whatever stands here; it writes METRIC_L2.
+    let metric = try source.integer(Int32.self, "the metric")
+    guard metric == 1 else {
+      throw source.malformed("\(metric) is not the metric of rows of bits", at: source.offset - 4)
+    }
+    guard isTrained else {
+      throw source.unsupported("\(name) is not trained; train it, add rows and write it again")
+    }
+    return FAISSHeader(name: name, dimension: bytes, count: count, metric: .squaredL2)
+  }
+
+  private mutating func bits() throws(TesseraError) -> FAISSFlat {
+    let header = try header("IBxF")
+    let size = try source.number("the count of bytes")
+    let place = try source.skip(size, of: 1, "rows")
+    guard size == header.count * header.dimension else {
+      throw source.malformed(
+        "there are \(size) bytes for \(header.count) x \(header.dimension)")
+    }
+    return FAISSFlat(
+      header: header, rows: try source.rows([place], .uint8, dimension: header.dimension))
   }
 
   private mutating func flat(_ name: String) throws(TesseraError) -> FAISSFlat {
@@ -217,6 +253,7 @@ struct FAISSReader: ~Copyable {
       guard size == width else {
         throw source.malformed("codes are of \(size) bytes, not \(width)")
       }
+    case "IBwF": (coder, width) = (.bits, header.dimension)
     default: (coder, width) = (.rows, 4 * header.dimension)
     }
     if let fastScan, case .product(let quantizer) = coder {

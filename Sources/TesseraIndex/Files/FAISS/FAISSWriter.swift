@@ -19,9 +19,12 @@ struct FAISSWriter: ~Copyable {
   private mutating func write(_ part: FAISSPart) throws(TesseraError) {
     let header = part.header
     try sink.name(header.name)
+    if header.isOfBits { try sink.integer(Int32(8 * header.dimension)) }
     try sink.integer(Int32(header.dimension))
     try sink.number(header.count)
-    for number in header.reserved { try sink.integer(number) }
+    if !header.isOfBits {
+      for number in header.reserved { try sink.integer(number) }
+    }
     try sink.flag(header.isTrained)
     guard let metric = FAISSHeader.number(of: header.metric) else {
       throw TesseraError(
@@ -31,7 +34,7 @@ struct FAISSWriter: ~Copyable {
     switch part {
     case .flat(let flat):
       try sink.number(flat.rows.count * flat.rows.dimension)
-      try sink.float32(flat.rows)
+      try header.isOfBits ? sink.bytes(flat.rows) : sink.float32(flat.rows)
     case .codes(let codes): try write(codes)
     case .lists(let lists): try write(lists)
     case .idMap(_, let ids, let inner):
@@ -95,7 +98,7 @@ struct FAISSWriter: ~Copyable {
 
   private mutating func write(_ coder: FAISSCoder) throws(TesseraError) {
     switch coder {
-    case .rows: break
+    case .rows, .bits: break
     case .scalar(let quantizer):
       try sink.integer(quantizer.type)
       try sink.integer(quantizer.rangeStatistic)
@@ -125,6 +128,7 @@ struct FAISSWriter: ~Copyable {
     let width: Int
     switch lists.coder {
     case .rows: width = 4 * lists.header.dimension
+    case .bits: width = lists.header.dimension
     case .scalar(let quantizer):
       width = quantizer.codeByteCount
       try write(lists.coder)
