@@ -106,19 +106,23 @@ struct LifeCommandTests {
     let commands = ["add a.index --base three.npy", "remove a.index --ids 0:", "compact a.index"]
     var ids = Set(0..<Int64(500))
     var next: Int64 = 500
-    // How long each of them takes when nobody kills it.
-    let start = ContinuousClock.now
-    #expect(try shell.bash("\"$TESSERA\" \(commands[0])").status == 0)
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
-    ids.formUnion(next..<next + 3)
-    next += 3
+    // How long it takes when nobody kills it, with the program in memory.
+    var seconds = Double.infinity
+    for _ in 0..<3 {
+      let start = ContinuousClock.now
+      #expect(try shell.bash("\"$TESSERA\" \(commands[0])").status == 0)
+      seconds = min(seconds, (ContinuousClock.now - start) / .seconds(1))
+      ids.formUnion(next..<next + 3)
+      next += 3
+    }
     var random = SplitMix64(seed: UInt64(kills))
     var killed = 0
     for round in 0..<kills {
       let kind = [0, 0, 1, 0, 2][round % 5]
       let end = Int64(3 * round)
       let command = kind == 1 ? "\(commands[1])\(end)" : commands[kind]
-      let delay = random.nextUnit() * seconds * 1.2
+      // What is written is written late in a process's life.
+      let delay = (0.3 + 0.9 * random.nextUnit()) * seconds
       let outcome = try shell.bash(
         "\"$TESSERA\" \(command) >/dev/null 2>&1 & sleep \(delay); kill -9 $! 2>/dev/null; wait $!")
       var changed = ids
@@ -135,7 +139,7 @@ struct LifeCommandTests {
       if kind == 0, found == changed { next += 3 }
       ids = found
     }
-    #expect(killed > kills / 4)
+    #expect(killed > kills / 8)
     // Every row is what it was.
     let device = try Devices.choose(.cpu)
     let living = try LivingIndex(path, for: .writing)

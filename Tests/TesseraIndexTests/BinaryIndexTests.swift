@@ -211,7 +211,35 @@ struct BinaryIndexTests {
     for specification in ["BFlat", "BIVF24"] {
       try expectExact(
         input, input.build(specification, metric, on: device), on: device, "small",
-        options: .init(memoryBudget: 9000, batchSize: 4), k: [10])
+        options: .init(memoryBudget: 18_000, batchSize: 4), k: [10])
+    }
+  }
+
+  @Test("take and give rows, before and after they are compacted", arguments: BitMetric.allCases)
+  func changes(_ metric: BitMetric) throws {
+    let input = Bits(300, bytes: 5, queries: 7)
+    let device = try Subject.cpu()
+    let rows = try Bits.vectors(input.rows, bytes: 5)
+    let folder = try ScratchFolder()
+    for specification in ["BFlat", "BIVF9"] {
+      let path = folder(specification)
+      let first = try Index.build(
+        specification, rows.rows(0..<200), metric: metric, ids: Array(input.ids[..<200]), on: device)
+      try IndexFile.write(first.index, to: path)
+      let index = try LivingIndex(path, for: .writing)
+      try index.add(rows.rows(200..<300), ids: Array(input.ids[200...]))
+      let gone = stride(from: 0, to: 300, by: 3).map { input.ids[$0] }
+      #expect(try index.remove(gone) == gone.count)
+      let want = input.expected(input.distances(metric), .k(20), in: { _ in nil }) {
+        !gone.contains($0)
+      }
+      for step in ["changed", "compacted"] {
+        let found = try LivingSearch(index, on: device).nearest(input.asked, k: 20, effort: .all)
+        #expect(found.neighbors.difference(from: want) == nil, "\(specification) \(step)")
+        if step == "changed" { #expect(try index.compact(on: device)) }
+      }
+      #expect(
+        refusal { try index.add(Vectors([0.5, 1, 2, 3, 4], dimension: 5), ids: [9_999_999]) } != nil)
     }
   }
 
