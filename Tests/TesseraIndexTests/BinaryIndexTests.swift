@@ -211,7 +211,7 @@ struct BinaryIndexTests {
     for specification in ["BFlat", "BIVF24"] {
       try expectExact(
         input, input.build(specification, metric, on: device), on: device, "small",
-        options: .init(memoryBudget: 18_000, batchSize: 4), k: [10])
+        options: .init(memoryBudget: 20_000, batchSize: 4), k: [10])
     }
   }
 

@@ -178,7 +178,7 @@ private struct Work {
       var end = first
       var padded = 0
       while end < index.listCount {
-        let more = padded + (index.lists[end].count + 31) / 32 * 32
+        let more = padded + paddedCount(end)
         guard cost(more).fits(memoryBudget, on: device) else { break }
         padded = more
         end += 1
@@ -188,7 +188,7 @@ private struct Work {
         throw TesseraError(
           .outOfMemory,
           "search: \(rows) rows that have to be together, and \(batchSize) queries with k = \(hits), "
-            + "need \(cost(rows).peakBytes) bytes, \(memoryBudget) are allowed; allow more, or build "
+            + "need \(cost(paddedCount(first)).peakBytes) bytes, \(memoryBudget) are allowed; allow more, or build "
             + "the index with more lists")
       }
       chunks.append(
@@ -200,6 +200,9 @@ private struct Work {
     }
     return (chunks, cost(largest))
   }
+
+  /// Rows of a list in whole panels.
+  private func paddedCount(_ list: Int) -> Int { (index.lists[list].count + 31) / 32 * 32 }
 
   /// The bytes that some rows and a batch take.
   private func cost(_ rows: Int) -> SearchCost {
