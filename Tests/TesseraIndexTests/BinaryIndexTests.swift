@@ -224,7 +224,8 @@ struct BinaryIndexTests {
     for specification in ["BFlat", "BIVF9"] {
       let path = folder(specification)
       let first = try Index.build(
-        specification, rows.rows(0..<200), metric: metric, ids: Array(input.ids[..<200]), on: device)
+        specification, rows.rows(0..<200), metric: metric, ids: Array(input.ids[..<200]), on: device
+      )
       try IndexFile.write(first.index, to: path)
       let index = try LivingIndex(path, for: .writing)
       try index.add(rows.rows(200..<300), ids: Array(input.ids[200...]))
@@ -239,7 +240,8 @@ struct BinaryIndexTests {
         if step == "changed" { #expect(try index.compact(on: device)) }
       }
       #expect(
-        refusal { try index.add(Vectors([0.5, 1, 2, 3, 4], dimension: 5), ids: [9_999_999]) } != nil)
+        refusal { try index.add(Vectors([0.5, 1, 2, 3, 4], dimension: 5), ids: [9_999_999]) } != nil
+      )
     }
   }
 
