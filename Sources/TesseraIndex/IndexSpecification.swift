@@ -58,8 +58,7 @@ public struct IndexSpecification: Sendable, CustomStringConvertible {
     self = try Self.parsed(text).canonical
   }
 
-  /// Reads a factory string as it is written.
-  static func parsed(_ text: String) throws(TesseraError) -> IndexSpecification {
+  private static func parsed(_ text: String) throws(TesseraError) -> IndexSpecification {
     var parts = text.split(separator: ",", omittingEmptySubsequences: false).map {
       String($0.filter { !$0.isWhitespace })
     }

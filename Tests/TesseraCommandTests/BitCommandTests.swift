@@ -57,7 +57,6 @@ struct BitCommandTests {
       ("build --spec BFlat --base floats.npy --out x", 64, "uint8"),
       ("search --base floats.npy --queries queries.npy -k 1 --metric hamming", 64, "floats.npy"),
       ("search --base base.npy --queries floats.npy -k 1 --metric jaccard", 64, "floats.npy"),
-      ("search --base base.npy --queries queries.npy -k 1 --metric jaccard --plan", 64, "--plan"),
       ("search --base base.npy --queries queries.npy -k 1 --metric tanimoto", 64, "hamming"),
     ] {
       let outcome = try shell.bash("\"$TESSERA\" \(command) --quiet")

@@ -185,6 +185,28 @@ import Testing
     #expect(shell.names == before)
   }
 
+  @Test("a plan of an index foretells its search, and its metric may be said again")
+  func planOfIndex() throws {
+    let built = try shell.bash(
+      "\"$TESSERA\" build --spec IVF8,Flat --base base.npy --metric l2 --out l2.index --quiet")
+    try #require(built.status == 0, "\(built.errors)")
+    let command =
+      "\"$TESSERA\" search --index l2.index --queries queries.npy -k 7 --device cpu --json "
+    for extra in ["", "--memory 60K --batch 4"] {
+      let plan = try shell.bash("\(command) \(extra) --plan").json()
+      let done = try shell.bash("\(command) \(extra) --metric l2").json()
+      for key in ["chunks", "batch", "workingBytes"] {
+        #expect(plan[key] as? Int == done[key] as? Int && plan[key] is Int, "\(key), \(extra)")
+      }
+      let foretold = try #require(plan["residentBytes"] as? Int)
+      let resident = try #require(done["residentBytes"] as? Int)
+      #expect(resident > 0 && resident <= foretold * 12 / 10, "\(extra): \(resident), \(foretold)")
+      #expect((plan["chunks"] as? Int ?? 0 > 1) == !extra.isEmpty)
+    }
+    let other = try shell.bash("\(command) --metric cosine")
+    #expect(other.status == 64 && other.errors.contains("compares by l2"), "\(other.errors)")
+  }
+
   @Test("recall counts what the truth has and the search has not")
   func recall() throws {
     _ = try found("truth", "--metric", "l2")

@@ -2,6 +2,7 @@ import Foundation
 import TesseraCompute
 import TesseraHost
 import TesseraIndex
+import TesseraQuantization
 import TestSupport
 import Testing
 
@@ -28,6 +29,26 @@ struct IndexFileTests {
     try IndexFile.write(opened, to: again)
     #expect(
       try Data(contentsOf: URL(filePath: path)) == Data(contentsOf: URL(filePath: again)))
+  }
+
+  @Test(
+    "keep codes as they are, with what their quantizer does to rows",
+    arguments: ["PQ4x4", "OPQ4,PQ4x4", "OPQ4_8,PQ4x4", "SQ8", "RaBitQ", "RQ2x4"])
+  func codes(_ specification: String) throws {
+    let input = try IndexCase(.squaredL2, rows: 400)
+    let device = try Subject.cpu()
+    let quantizer = try QuantizerFactory.recipe(specification).train(input.rows, on: device)
+      .quantizer
+    let index = try Index(
+      quantizer.encode(input.rows, on: device), of: quantizer, metric: .squaredL2)
+    let folder = try ScratchFolder()
+    let path = folder("codes.index")
+    try IndexFile.write(index, to: path)
+    let want = try IndexSearch(index, on: device).nearest(input.queries, k: 10).neighbors
+    let opened = try IndexFile.open(path)
+    let found = try IndexSearch(opened, on: device).nearest(input.queries, k: 10).neighbors
+    #expect(found == want && found.ids.count == 10 * input.queries.count)
+    #expect(opened.specification.description == specification)
   }
 
   @Test("that are damaged are not written anew, with a checksum that is right")

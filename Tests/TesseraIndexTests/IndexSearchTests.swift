@@ -61,6 +61,37 @@ struct IndexSearchTests {
     #expect(other.neighbors.ids.allSatisfy { many.contains($0) })
   }
 
+  @Test("search rows of its own for each query", arguments: ["Flat", "IVF24,Flat", "IVF24,SQ8"])
+  func selectedEach(_ specification: String) throws {
+    let input = try IndexCase(.innerProduct)
+    let device = try Subject.cpu()
+    let search = try IndexSearch(input.build(specification, on: device), on: device)
+    let selectors = try (0..<3).map { rest in
+      try IDSelector.ids(input.ids.filter { $0 % 3 == rest })
+    }
+    let choices = (0..<input.queries.count).map { $0 * 7 % 3 }
+    let report = try search.nearest(
+      input.queries, within: .k(6), effort: .all, onlyEach: selectors, choices: choices)
+    for query in 0..<input.queries.count {
+      let alone = try search.nearest(
+        input.queries.rows(query..<query + 1), k: 6, effort: .all, only: selectors[choices[query]])
+      #expect(report.neighbors[query].elementsEqual(alone.neighbors[0]), "\(query)")
+    }
+    #expect(report.neighbors.queryCount == input.queries.count && report.rowsPerQuery == 1500)
+    let each = try search.nearest(
+      input.queries.rows(0..<3), within: .k(6), effort: .all,
+      onlyEach: choices[..<3].map { selectors[$0] })
+    #expect(each.neighbors[1].elementsEqual(report.neighbors[1]))
+    for (choices, code) in [
+      ([0], TesseraError.Code.invalidShape), (choices.map { $0 + 1 }, .invalidArgument),
+    ] {
+      let error = refusal {
+        try search.nearest(input.queries, within: .k(1), onlyEach: selectors, choices: choices)
+      }
+      #expect(error?.code == code)
+    }
+  }
+
   @Test("of more rows than lists would hold find k of the selected ones all the same")
   func selectedFew() throws {
     let input = try IndexCase(.squaredL2)

@@ -154,6 +154,13 @@ enum RowMetric: ExpressibleByArgument {
     }
   }
 
+  var name: String {
+    switch self {
+    case .numbers(let metric): metric.rawValue
+    case .bits(let metric): metric.rawValue
+    }
+  }
+
   static var allValueStrings: [String] {
     Metric.allCases.map(\.rawValue) + BitMetric.allCases.map(\.rawValue)
   }

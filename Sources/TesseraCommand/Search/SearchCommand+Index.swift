@@ -1,3 +1,4 @@
+import ArgumentParser
 import Tessera
 import TesseraDevices
 internal import TesseraHost
@@ -8,10 +9,15 @@ extension SearchCommand {
     let loadStart = ContinuousClock.now
     var snapshot = try openIndex()
     let name = index ?? base ?? ""
+    if let metric, metric.name != snapshot.base.metricName {
+      throw ValidationError(
+        "--metric \(metric.name): \(name) compares by \(snapshot.base.metricName); leave the option out"
+      )
+    }
     let queries = try openQueries(dimension: snapshot.base.dimension, of: name)
     let truth = try openTruth(queryCount: queries.count)
     let selector = try selector(of: snapshot, name)
-    if index != nil, probes == nil {
+    if index != nil, probes == nil, !plan {
       snapshot = snapshot.replacing(try measured(snapshot.base, by: devices, name, output))
     }
     let searched = snapshot.base
@@ -26,6 +32,15 @@ extension SearchCommand {
       options: .init(
         memoryBudget: search.memory, batchSize: search.batch, vectorsName: name,
         queriesName: self.queries))
+    if plan, let k {
+      let plan = try IndexSearch(searched, on: selection.device, options: engine.options).plan(
+        queryCount: queries.count, k: k, only: selector,
+        control: RunControl(fallback: selection.fallback, note: output.note))
+      let summary = PlanSummary(
+        of: plan, searched, selectedRows: selector.map(searched.count(of:)) ?? searched.count,
+        queries: queries.count, k: k)
+      return try show(summary, summary.table())
+    }
     let limit = k.map(Limit.k) ?? .score(within ?? 0)
     let effort =
       probes.map(IndexSearch.Effort.probes) ?? .recall(recall ?? 0.95)
@@ -147,7 +162,13 @@ extension SearchCommand {
     let queriesPerSecond: Double
     let candidatesPerQuery: Double
     let rescoredPerQuery: Double
+    /// Chunks of the index that were searched.
+    let chunks: Int
+    /// Queries given to the device at a time.
+    let batch: Int
     let residentBytes: Int
+    /// Planned for the work on one chunk, and given back.
+    let workingBytes: Int
     let peakBytes: Int
     let recall: Double?
 
@@ -198,7 +219,10 @@ extension SearchCommand {
       queriesPerSecond = Double(queries) / max(Summary.median(searches), 1e-9)
       candidatesPerQuery = Double(found.statistics.candidates) * perQuery
       rescoredPerQuery = Double(found.statistics.rescored) * perQuery
+      chunks = last.chunkCount
+      batch = last.batchSize
       residentBytes = last.residentBytes
+      workingBytes = last.workingBytes
       peakBytes = HostLimits.current.peakResidentBytes
       self.recall = recall
     }
@@ -220,8 +244,8 @@ extension SearchCommand {
       table.add("prepare", "\(seconds.prepare.short) s")
       table.add("search", seconds.search.map(\.short).joined(separator: ", ") + " s")
       table.add("rate", "\(queriesPerSecond.short) queries/s")
-      table.add("prepared rows", residentBytes.asBytes)
-      table.add("peak memory", peakBytes.asBytes)
+      table.add("prepared rows", residentBytes.asBytes + (chunks > 1 ? " a chunk" : ""))
+      table.add("peak memory", peakBytes.asBytes + (chunks > 1 ? ", \(chunks) chunks" : ""))
       if let recall { table.add("recall", recall.short) }
       return table
     }

@@ -111,15 +111,7 @@ struct SearchCommand: ParsableCommand {
       throw ValidationError("--recall is \(recall), it must be above 0 and at most 1")
     }
     if let within, within.isNaN { throw ValidationError("--within is not a number") }
-    if index != nil, metric != nil {
-      throw ValidationError("--metric: the index was built for one; leave the option out")
-    }
-    if plan, case .bits = metric {
-      throw ValidationError("--plan is for searches of rows of numbers")
-    }
-    if plan, index != nil || within != nil {
-      throw ValidationError("--plan is for searches of a base with -k")
-    }
+    if plan, within != nil { throw ValidationError("--plan is for searches with -k") }
     if let limit, limit < 1 { throw ValidationError("--limit is \(limit), it must be at least 1") }
     if plan, search.out != nil || truth != nil || search.repeats > 1 {
       throw ValidationError("--plan does not search; leave out --out, --truth and --repeat")
@@ -154,7 +146,7 @@ struct SearchCommand: ParsableCommand {
       let plan = try engine.plan(
         queryCount: queries.count, k: k, only: selector, control: control)
       let summary = PlanSummary(
-        of: plan, base, selectedRows: selectedRows, metric: metric, queries: queries.count, k: k)
+        of: plan, engine.index, selectedRows: selectedRows, queries: queries.count, k: k)
       return try show(summary, summary.table())
     }
     let reports = try search.ask(queries, output) { progress throws(TesseraError) in

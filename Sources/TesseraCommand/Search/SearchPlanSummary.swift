@@ -24,15 +24,14 @@ extension SearchCommand {
     let batch: Int
 
     init(
-      of plan: IndexSearch.Plan, _ base: Vectors, selectedRows: Int, metric: Metric, queries: Int,
-      k: Int
+      of plan: IndexSearch.Plan, _ index: Index, selectedRows: Int, queries: Int, k: Int
     ) {
       device = plan.device.identifier
       variant = plan.device.variant
-      self.metric = metric.rawValue
-      rows = base.count
+      metric = index.metricName
+      rows = index.count
       self.selectedRows = selectedRows
-      dimension = base.dimension
+      dimension = index.dimension
       self.queries = queries
       self.k = k
       residentBytes = plan.cost.residentBytes

@@ -133,8 +133,9 @@ public enum IndexFile {
     }
     let parsed = try malformed { () throws(TesseraError) in
       // Rotations that a quantizer makes of its own are no transforms.
-      texts["quantizer.kind"] == RotatedQuantizer.kind
-        ? try .parsed(specification) : try IndexSpecification(specification)
+      texts["quantizer.specification"] == specification
+        ? try IndexSpecification(content: .codes(QuantizerFactory.recipe(specification)))
+        : try IndexSpecification(specification)
     }
     guard parsed.keepsBits == (bits != nil) else {
       throw TesseraError(.malformedFile, "has a metric that does not fit \"\(parsed)\"")

@@ -15,7 +15,7 @@ extension IndexSearch {
     public internal(set) var rowsPerQuery: Double
     /// The share of queries whose hits are proven to be the best of all rows; 0 where the index keeps
     /// codes or transformed rows.
-    public let certifiedShare: Double
+    public internal(set) var certifiedShare: Double
     /// The rows that were gone through.
     public let path: Path
     /// Chunks that were searched: 1 where everything fits the memory, 0 where no row is selected.

@@ -13,7 +13,8 @@ public final class LivingSearch: Sendable {
   }
 
   private let source: Source
-  private let options: IndexSearch.Options
+  /// The options that every search of this object uses.
+  public let options: IndexSearch.Options
   private let device: any Device
   private let engines = Mutex<[ObjectIdentifier: Engine]>([:])
 
