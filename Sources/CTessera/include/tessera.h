@@ -78,7 +78,8 @@ enum {
   TESSERA_MALFORMED_FILE = 14,    /* a file whose bytes are not what its format says */
   TESSERA_INPUT_NOT_FOUND = 15,   /* a file that is not there or cannot be opened */
   TESSERA_CANNOT_CREATE = 16,     /* an output that cannot be created */
-  TESSERA_INPUT_OUTPUT = 17       /* reading or writing failed half way */
+  TESSERA_INPUT_OUTPUT = 17,      /* reading or writing failed half way */
+  TESSERA_BUSY = 18               /* another does what only one at a time may do; try again */
 };
 
 /* Returns the sentence that belongs to this thread's last failed call: what was wrong, and what to do;
