@@ -141,7 +141,30 @@ func metric(_ number: tessera_metric) throws(TesseraError) -> Metric {
   case TESSERA_L2: .squaredL2
   case TESSERA_INNER_PRODUCT: .innerProduct
   case TESSERA_COSINE: .cosine
+  case TESSERA_HAMMING, TESSERA_JACCARD:
+    throw TesseraError(
+      .invalidArgument, "hamming and jaccard are for searches and indexes of rows of bits")
   default: throw TesseraError(.invalidArgument, "\(number) is no metric")
+  }
+}
+
+/// Returns how rows of bits are compared; nil for a metric of other rows.
+func bitMetric(_ number: tessera_metric) -> BitMetric? {
+  switch Int(number) {
+  case TESSERA_HAMMING: .hamming
+  case TESSERA_JACCARD: .jaccard
+  default: nil
+  }
+}
+
+/// Returns the number of an index's metric.
+func number(ofMetric index: Index) -> tessera_metric {
+  switch (index.bits, index.metric) {
+  case (.hamming?, _): tessera_metric(TESSERA_HAMMING)
+  case (.jaccard?, _): tessera_metric(TESSERA_JACCARD)
+  case (nil, .squaredL2): tessera_metric(TESSERA_L2)
+  case (nil, .innerProduct): tessera_metric(TESSERA_INNER_PRODUCT)
+  case (nil, .cosine): tessera_metric(TESSERA_COSINE)
   }
 }
 

@@ -22,7 +22,8 @@ public func tessera_index_build(
   make(index) { () throws(TesseraError) in
     let specification = try text(specification, "build: the specification")
     let vectors = try Handles.get(vectors, CVectors.self).vectors
-    let metric = try TesseraC.metric(metric)
+    let bits = bitMetric(metric)
+    let numbers = bits == nil ? try TesseraC.metric(metric) : .squaredL2
     let device: CDevice = try Handles.get(device)
     guard ids != nil || id_count == 0 else {
       throw TesseraError(.invalidArgument, "build: \(id_count) ids are NULL")
@@ -34,13 +35,20 @@ public func tessera_index_build(
         .invalidArgument, "build: training rows and iterations cannot be negative")
     }
     let control = try CControl.of(control, device)
-    let built = try Index.build(
-      specification, vectors, metric: metric, ids: given,
-      options: Index.BuildOptions(
-        trainingLimit: options.training_limit == 0 ? nil : Int(options.training_limit),
-        seed: options.seed == 0 ? 1234 : options.seed,
-        iterations: options.iterations == 0 ? 10 : Int(options.iterations)),
-      on: device.device, control: control)
+    let how = Index.BuildOptions(
+      trainingLimit: options.training_limit == 0 ? nil : Int(options.training_limit),
+      seed: options.seed == 0 ? 1234 : options.seed,
+      iterations: options.iterations == 0 ? 10 : Int(options.iterations))
+    let built =
+      if let bits {
+        try Index.build(
+          specification, vectors, metric: bits, ids: given, options: how, on: device.device,
+          control: control)
+      } else {
+        try Index.build(
+          specification, vectors, metric: numbers, ids: given, options: how, on: device.device,
+          control: control)
+      }
     for note in built.notes { control.note(note.description) }
     return CIndex(built.index)
   }
@@ -123,12 +131,7 @@ public func tessera_index_describe(
     info.dimension = Int64(index.dimension)
     info.list_count = Int64(index.listCount)
     info.list_imbalance = index.listImbalance
-    info.metric =
-      switch index.metric {
-      case .squaredL2: tessera_metric(TESSERA_L2)
-      case .innerProduct: tessera_metric(TESSERA_INNER_PRODUCT)
-      case .cosine: tessera_metric(TESSERA_COSINE)
-      }
+    info.metric = number(ofMetric: index)
     info.is_measured = index.isMeasured ? 1 : 0
     withUnsafeMutableBytes(of: &info.specification) { $0.write(index.specification.description) }
     fill(target, info)

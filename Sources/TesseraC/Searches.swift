@@ -67,9 +67,12 @@ public func tessera_search_vectors(
   _ search: UnsafeMutablePointer<OpaquePointer?>?
 ) -> tessera_status {
   make(search) { () throws(TesseraError) in
-    try CSearch(
-      Index(whole: Handles.get(vectors, CVectors.self).vectors, metric: TesseraC.metric(metric)),
-      Handles.get(device))
+    let rows = try Handles.get(vectors, CVectors.self).vectors
+    let index =
+      if let bits = bitMetric(metric) { try Index(whole: rows, metric: bits) } else {
+        Index(whole: rows, metric: try TesseraC.metric(metric))
+      }
+    return try CSearch(index, Handles.get(device))
   }
 }
 

@@ -183,7 +183,12 @@ import Testing
     Call("rows into NULL", TESSERA_INVALID_ARGUMENT) { tessera_vectors_rows($0.vectors, nil) },
     Call("no such metric", TESSERA_INVALID_ARGUMENT) { fixture in
       var search: OpaquePointer?
-      return tessera_search_vectors(fixture.vectors, 3, fixture.device, &search)
+      return tessera_search_vectors(fixture.vectors, 5, fixture.device, &search)
+    },
+    Call("a metric of bits for numbers", TESSERA_INVALID_ARGUMENT) { fixture in
+      var search: OpaquePointer?
+      return tessera_search_vectors(
+        fixture.vectors, tessera_metric(TESSERA_HAMMING), fixture.device, &search)
     },
     Call("metric far off", TESSERA_INVALID_ARGUMENT) { fixture in
       var search: OpaquePointer?

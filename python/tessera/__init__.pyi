@@ -5,7 +5,7 @@ from typing import Any, Callable, Literal, Sequence
 import numpy as np
 import numpy.typing as npt
 
-Metric = Literal["ip", "l2", "cosine"]
+Metric = Literal["ip", "l2", "cosine", "hamming", "jaccard"]
 Path = str | PathLike[str]
 # float32, float16, int8 or uint8, rows x columns; whatever has DLPack or the buffer protocol too.
 Matrix = npt.NDArray[Any] | Sequence[Sequence[float]] | Any

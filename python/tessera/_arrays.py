@@ -6,7 +6,7 @@ import numpy as np
 
 from ._library import Rows, TesseraError
 
-METRICS = {"l2": 0, "ip": 1, "cosine": 2}
+METRICS = {"l2": 0, "ip": 1, "cosine": 2, "hamming": 3, "jaccard": 4}
 _ELEMENTS = {
     np.dtype(np.float32): 0, np.dtype(np.float16): 1, np.dtype(np.int8): 3, np.dtype(np.uint8): 4}
 
@@ -21,7 +21,8 @@ def metric_number(metric: str) -> int:
         return METRICS[metric]
     except (KeyError, TypeError):
         raise TesseraError(
-            f'metric {metric!r} is unknown; choose "ip", "l2" or "cosine"') from None
+            f'metric {metric!r} is unknown; choose "ip", "l2", "cosine", or for rows of '
+            'bits "hamming" or "jaccard"') from None
 
 
 def as_matrix(values, name: str) -> np.ndarray:

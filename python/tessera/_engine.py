@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _library as library
-from ._arrays import address, as_ids, as_matrix, as_rows, metric_number
+from ._arrays import METRICS, address, as_ids, as_matrix, as_rows, metric_number
 from ._library import Handle, TesseraError, check, lib, run
 
 # A call of more multiply-adds than this is worth a thread that Ctrl-C can stop: about 10 ms.
@@ -217,7 +217,7 @@ class Index:
         handle = Handle(lib.tessera_index_open, os.fsencode(path))
         info = library.IndexInfo()
         check(lib.tessera_index_describe(handle.value, byref(info)))
-        metric = ("l2", "ip", "cosine")[info.metric]
+        metric = tuple(METRICS)[info.metric]
         own = cls(info.specification.decode(), info.dimension, metric, device=device,
                   threads=threads)
         own._index, own.ntotal = handle, info.count

@@ -45,6 +45,28 @@ def test_search_is_exact(metric, dtype):
         assert (ids == want).all()
 
 
+@pytest.mark.parametrize("metric", ["hamming", "jaccard"])
+def test_bits_are_compared(metric, tmp_path):
+    base, queries = (random.integers(0, 256, (count, 5), dtype=np.uint8) for count in (200, 7))
+    bits, asked = np.unpackbits(base, axis=1), np.unpackbits(queries, axis=1)
+    differing = (asked[:, None] != bits[None]).sum(-1)
+    united = np.maximum(1, (asked[:, None] | bits[None]).sum(-1))
+    distances = differing if metric == "hamming" else differing / united
+    want = np.argsort(distances, axis=1, kind="stable")[:, :6]
+    scores, ids = tessera.search(base, queries, 6, metric=metric)
+    assert (ids == want).all()
+    np.testing.assert_allclose(scores, np.take_along_axis(distances, want, 1), rtol=1e-6)
+    index = tessera.Index("BIVF4", 5, metric)
+    index.add(base)
+    assert (index.search(queries, 6, recall=1)[1] == want).all()
+    index.save(str(tmp_path / "bits.index"))
+    loaded = tessera.Index.load(str(tmp_path / "bits.index"))
+    assert loaded.metric == metric
+    assert (loaded.search(queries, 6, recall=1)[1] == want).all()
+    with pytest.raises(tessera.TesseraError, match="uint8"):
+        tessera.search(BASE, QUERIES, 3, metric=metric)
+
+
 def test_rows_apart_are_taken_where_they_are():
     wide = np.zeros((500, 40), np.float32)
     wide[:, :24] = BASE

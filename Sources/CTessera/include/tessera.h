@@ -105,7 +105,9 @@ typedef int32_t tessera_metric;
 enum {
   TESSERA_L2 = 0,            /* squared distance; smaller is better */
   TESSERA_INNER_PRODUCT = 1, /* larger is better */
-  TESSERA_COSINE = 2         /* larger is better; 0 where a vector has no length */
+  TESSERA_COSINE = 2,        /* larger is better; 0 where a vector has no length */
+  TESSERA_HAMMING = 3,       /* bits that differ, eight in each uint8; smaller is better */
+  TESSERA_JACCARD = 4        /* 1 - common / united bits; smaller is better */
 };
 
 /* The type of the numbers of vectors. */

@@ -45,7 +45,9 @@ inline std::string version() { return tessera_version(); }
 enum class Metric : tessera_metric {
   l2 = TESSERA_L2,
   inner_product = TESSERA_INNER_PRODUCT,
-  cosine = TESSERA_COSINE
+  cosine = TESSERA_COSINE,
+  hamming = TESSERA_HAMMING,
+  jaccard = TESSERA_JACCARD
 };
 
 // A view of numbers that lie one after the other, somewhere else.
