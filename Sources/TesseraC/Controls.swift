@@ -1,7 +1,7 @@
 public import CTessera
 import Tessera
 
-/// What stands behind a `tessera_control`.
+/// Stands behind a `tessera_control`.
 final class CControl: CThing {
   static let kind = "control"
   let stop: StopSignal

@@ -2,7 +2,7 @@ public import CTessera
 import Tessera
 import TesseraHost
 
-/// What stands behind a `tessera_device`.
+/// Stands behind a `tessera_device`.
 final class CDevice: CThing {
   static let kind = "device"
   let device: any Device

@@ -1,7 +1,7 @@
 public import CTessera
 import Tessera
 
-/// What stands behind a `tessera_filter`.
+/// Stands behind a `tessera_filter`.
 final class CFilter: CThing {
   static let kind = "filter"
   let selector: IDSelector

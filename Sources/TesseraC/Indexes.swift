@@ -1,7 +1,7 @@
 public import CTessera
 import Tessera
 
-/// What stands behind a `tessera_index`.
+/// Stands behind a `tessera_index`.
 final class CIndex: CThing {
   static let kind = "index"
   let index: Index

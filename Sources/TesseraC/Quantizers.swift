@@ -1,7 +1,7 @@
 public import CTessera
 import Tessera
 
-/// What stands behind a `tessera_quantizer`.
+/// Stands behind a `tessera_quantizer`.
 final class CQuantizer: CThing {
   static let kind = "quantizer"
   let quantizer: any Quantizer

@@ -1,7 +1,7 @@
 public import CTessera
 import Tessera
 
-/// What stands behind a `tessera_search`.
+/// Stands behind a `tessera_search`.
 final class CSearch: CThing {
   static let kind = "search"
   private let search: IndexSearch
@@ -142,7 +142,7 @@ public func tessera_search_nearest(
   }
 }
 
-/// What stands behind a `tessera_hits`.
+/// Stands behind a `tessera_hits`.
 final class CHits: CThing {
   static let kind = "set of hits"
   let neighbors: Neighbors

@@ -2,7 +2,7 @@ public import CTessera
 import Tessera
 import TesseraHost
 
-/// What stands behind a `tessera_vectors`.
+/// Stands behind a `tessera_vectors`.
 final class CVectors: CThing {
   static let kind = "set of vectors"
   let vectors: Vectors

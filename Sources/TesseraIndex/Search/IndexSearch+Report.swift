@@ -48,3 +48,32 @@ extension IndexSearch {
     }
   }
 }
+
+extension IndexSearch.Report.Stages {
+  /// Adds the seconds of another search.
+  static func += (stages: inout Self, other: Self) {
+    stages.coarse += other.coarse
+    stages.scan += other.scan
+    stages.refine += other.refine
+  }
+}
+
+extension Neighbors {
+  /// Takes the hits of queries that were asked by several searches: query q was number `places[q].query`
+  /// of those that `searches[places[q].search]` asked.
+  init(
+    _ searches: [Neighbors], places: [(search: Int, query: Int)], statistics: SearchStatistics
+  ) {
+    var starts = [0]
+    var (ids, scores): ([Int64], [Float]) = ([], [])
+    starts.reserveCapacity(places.count + 1)
+    for (search, query) in places {
+      let found = searches[search]
+      let own = found.starts[query]..<found.starts[query + 1]
+      ids += found.ids[own]
+      scores += found.scores[own]
+      starts.append(ids.count)
+    }
+    self.init(starts: starts, ids: ids, scores: scores, statistics: statistics)
+  }
+}

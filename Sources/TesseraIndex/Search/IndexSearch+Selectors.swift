@@ -34,6 +34,7 @@ extension IndexSearch {
     var members = [[Int]](repeating: [], count: selectors.count)
     for (query, choice) in choices.enumerated() { members[choice].append(query) }
     var hits = [Neighbors](repeating: .none(queryCount: 0), count: selectors.count)
+    var places = [(search: Int, query: Int)](repeating: (0, 0), count: queries.count)
     var report: Report?
     var done = 0
     for (choice, own) in members.enumerated() where !own.isEmpty {
@@ -43,12 +44,13 @@ extension IndexSearch {
         control: control.stage(
           "", Double(done) / Double(queries.count)...Double(end) / Double(queries.count)))
       hits[choice] = found.neighbors
+      for (place, query) in own.enumerated() { places[query] = (choice, place) }
       report = report?.averaged(done, with: found, own.count) ?? found
       done = end
     }
     guard var report else { return try nearest(queries, within: limit, effort: effort) }
-    report.neighbors = .joined(
-      hits, members, queryCount: queries.count, report.neighbors.statistics)
+    report.neighbors = Neighbors(
+      hits, places: places, statistics: report.neighbors.statistics)
     return report
   }
 }
@@ -72,31 +74,8 @@ extension IndexSearch.Report {
     all.residentBytes = max(residentBytes, other.residentBytes)
     all.prepareSeconds = prepareSeconds + other.prepareSeconds
     all.searchSeconds = searchSeconds + other.searchSeconds
-    all.stages.coarse = stages.coarse + other.stages.coarse
-    all.stages.scan = stages.scan + other.stages.scan
-    all.stages.refine = stages.refine + other.stages.refine
+    all.stages = stages
+    all.stages += other.stages
     return all
-  }
-}
-
-extension Neighbors {
-  /// The hits of queries in their order, of searches that each asked some of them.
-  fileprivate static func joined(
-    _ hits: [Neighbors], _ members: [[Int]], queryCount: Int, _ statistics: SearchStatistics
-  ) -> Neighbors {
-    var places = [(search: Int, place: Int)](repeating: (0, 0), count: queryCount)
-    for (search, own) in members.enumerated() {
-      for (place, query) in own.enumerated() { places[query] = (search, place) }
-    }
-    var starts = [0]
-    var (ids, scores): ([Int64], [Float]) = ([], [])
-    for (search, place) in places {
-      let found = hits[search]
-      let own = found.starts[place]..<found.starts[place + 1]
-      ids += found.ids[own]
-      scores += found.scores[own]
-      starts.append(ids.count)
-    }
-    return Neighbors(starts: starts, ids: ids, scores: scores, statistics: statistics)
   }
 }

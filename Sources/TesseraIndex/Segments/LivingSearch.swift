@@ -180,26 +180,15 @@ extension IndexSearch.Report {
 
   /// Takes over the hits of some queries from a search of these alone.
   fileprivate mutating func replace(_ queries: [Int], by other: IndexSearch.Report) {
-    var starts = [0]
-    var (ids, scores): ([Int64], [Float]) = ([], [])
-    var next = 0
-    for query in 0..<neighbors.queryCount {
-      let isReplaced = next < queries.count && queries[next] == query
-      let hits = isReplaced ? other.neighbors[next] : neighbors[query]
-      if isReplaced { next += 1 }
-      ids += hits.map(\.id)
-      scores += hits.map(\.score)
-      starts.append(ids.count)
-    }
+    var places = (0..<neighbors.queryCount).map { (search: 0, query: $0) }
+    for (place, query) in queries.enumerated() { places[query] = (1, place) }
     neighbors = Neighbors(
-      starts: starts, ids: ids, scores: scores,
+      [neighbors, other.neighbors], places: places,
       statistics: neighbors.statistics + other.neighbors.statistics)
     let share = Double(queries.count) / Double(max(1, neighbors.queryCount))
     listsPerQuery += share * other.listsPerQuery
     rowsPerQuery += share * other.rowsPerQuery
-    stages.coarse += other.stages.coarse
-    stages.scan += other.stages.scan
-    stages.refine += other.stages.refine
+    stages += other.stages
     searchSeconds += other.searchSeconds
   }
 }
