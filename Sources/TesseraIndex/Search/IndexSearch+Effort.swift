@@ -26,8 +26,10 @@ extension IndexSearch {
 
 extension Index {
   /// The number of lists that each query looks at, and why.
+  ///
+  /// - Parameter selectedCount: The rows that may be hits; nil where all may.
   func probes(
-    _ effort: IndexSearch.Effort, _ limit: Limit, only selector: IDSelector?
+    _ effort: IndexSearch.Effort, _ limit: Limit, selectedCount: Int?
   ) throws(TesseraError) -> (probes: Int, IndexSearch.Path) {
     let all = listCount
     let probes: Int
@@ -46,10 +48,9 @@ extension Index {
     case .all: probes = all
     }
     guard probes < all else { return (all, .all) }
-    if let selector {
+    if let selected = selectedCount {
       // Lists hold so many rows, and so many selected ones, on average. Where that would leave hits
       // out, all selected rows cost little.
-      let selected = lists.ids.count(of: selector)
       let share = Double(probes) / Double(all)
       let wanted = if case .k(let k) = limit { Double(min(k, selected)) } else { 0.0 }
       if Double(selected) <= 2 * share * Double(count)

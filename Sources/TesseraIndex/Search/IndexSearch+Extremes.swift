@@ -194,9 +194,11 @@ extension IndexSearch {
     control.progress = { _ in }
     let scaledRequest = Request(
       queries: try Vectors(values, dimension: vectors.dimension), limit: request.limit,
-      selector: request.selector, probes: request.probes, path: request.path, control: control)
+      selector: request.selector, selectedCount: request.selectedCount, probes: request.probes,
+      path: request.path, control: control)
     let scaledPlan = try self.plan(
-      queryCount: members.count, request.limit, only: request.selector, in: visit.site,
+      queryCount: members.count, request.limit, only: request.selector,
+      selectedCount: request.selectedCount, in: visit.site,
       control: request.control, copyBytesPerRow: vectors.dimension * 4)
     let limit = visit.site.memoryBudget
     var held = plan.streams ? 0 : plan.cost.residentBytes

@@ -48,15 +48,17 @@ extension IndexSearch {
     queryCount: Int, k: Int, only selector: IDSelector? = nil, control: RunControl = RunControl()
   ) throws(TesseraError) -> Plan {
     let site = state.withLock(\.site)
+    let selectedCount = selectedCount(selector)
     do throws(TesseraError) {
       return try plan(
-        queryCount: queryCount, .k(k), only: selector, in: site, control: control)
+        queryCount: queryCount, .k(k), only: selector, selectedCount: selectedCount, in: site,
+        control: control)
     } catch {
       guard error.isFailureOfDevice, let fallback = control.fallback, fallback !== site.device
       else { throw error }
       return try plan(
-        queryCount: queryCount, .k(k), only: selector, in: options.site(on: fallback),
-        control: control)
+        queryCount: queryCount, .k(k), only: selector, selectedCount: selectedCount,
+        in: options.site(on: fallback), control: control)
     }
   }
 
@@ -64,7 +66,7 @@ extension IndexSearch {
   ///
   /// - Parameter copyBytesPerRow: What the host holds of each row beside the device's own needs.
   func plan(
-    queryCount: Int, _ limit: Limit, only selector: IDSelector?, in site: Site,
+    queryCount: Int, _ limit: Limit, only selector: IDSelector?, selectedCount: Int, in site: Site,
     control: RunControl, copyBytesPerRow: Int = 0
   ) throws(TesseraError) -> Plan {
     var batchSize = min(self.batchSize, max(1, queryCount))
@@ -78,7 +80,8 @@ extension IndexSearch {
           device: site.device.info, batchSize: batchSize,
           rowsPerChunk: all.reduce(0) { max($0, $1.rows.count) },
           chunks: selected(all, only: selector), streams: all.count > 1, cost: cost,
-          resultBytes: resultBytes(queryCount: queryCount, limit, only: selector))
+          resultBytes: resultBytes(
+            queryCount: queryCount, limit, selectedCount: selectedCount))
       } catch {
         if options.batchSize == nil, batchSize > 1 {
           batchSize /= 2
@@ -98,23 +101,23 @@ extension IndexSearch {
     min(options.batchSize ?? (index.isFlat ? 1024 : 8192), index.queriesTogether)
   }
 
-  private func resultBytes(queryCount: Int, _ limit: Limit, only selector: IDSelector?) -> Int {
+  private func resultBytes(queryCount: Int, _ limit: Limit, selectedCount: Int) -> Int {
     // An id and a score of each hit, once by batches and once together.
     let perHit = 2 * (MemoryLayout<Int64>.stride + MemoryLayout<Float>.stride)
-    let perQuery = min(limit.plannedHits, selectedCount(selector)).multipliedReportingOverflow(
-      by: perHit)
+    let perQuery = min(limit.plannedHits, selectedCount).multipliedReportingOverflow(by: perHit)
     let all = perQuery.partialValue.multipliedReportingOverflow(by: queryCount)
     return perQuery.overflow || all.overflow ? .max : all.partialValue
   }
 
   /// Throws `.outOfMemory` if this machine cannot hold the hits, before anything is searched.
   func requireRoom(
-    queryCount: Int, _ limit: Limit, only selector: IDSelector?
+    queryCount: Int, _ limit: Limit, selectedCount: Int
   ) throws(TesseraError) {
     guard case .k(let k) = limit else { return }
-    let bytes = resultBytes(queryCount: queryCount, limit, only: selector)
+    let bytes = resultBytes(queryCount: queryCount, limit, selectedCount: selectedCount)
     // Devices hold what one batch found twice more.
-    let batch = resultBytes(queryCount: min(batchSize, queryCount), limit, only: selector)
+    let batch = resultBytes(
+      queryCount: min(batchSize, queryCount), limit, selectedCount: selectedCount)
     let (sum, overflow) = bytes.addingReportingOverflow(batch)
     try HostLimits.current.requireRoom(for: overflow ? .max : sum) {
       "search: the hits of \(queryCount) queries with k = \(k)"

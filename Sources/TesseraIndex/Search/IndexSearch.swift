@@ -67,6 +67,8 @@ public final class IndexSearch: Sendable {
     let queries: Vectors
     let limit: Limit
     let selector: IDSelector?
+    /// The rows that it selects, which takes a look at every id of some indexes.
+    let selectedCount: Int
     /// Lists that each query looks at, and why.
     let probes: Int
     let path: Path
@@ -167,10 +169,13 @@ public final class IndexSearch: Sendable {
     }
     if index.bits != nil { try BitRows.requireBytes(queries, options.queriesName) }
     try Shapes.check(limit, "search")
-    let (probes, path) = try index.probes(effort, limit, only: selector)
-    try requireRoom(queryCount: queries.count, limit, only: selector)
+    let selectedCount = selectedCount(selector)
+    let (probes, path) = try index.probes(
+      effort, limit, selectedCount: selector == nil ? nil : selectedCount)
+    try requireRoom(queryCount: queries.count, limit, selectedCount: selectedCount)
     let request = Request(
-      queries: queries, limit: limit, selector: selector, probes: probes, path: path,
+      queries: queries, limit: limit, selector: selector, selectedCount: selectedCount,
+      probes: probes, path: path,
       control: SearchGate.free(control))
     let device = state.withLock(\.site.device)
     return try control.stop.govern { () throws(TesseraError) in
@@ -242,8 +247,8 @@ public final class IndexSearch: Sendable {
     while true {
       let visit = visit(device)
       let plan = try plan(
-        queryCount: request.queries.count, request.limit, only: request.selector, in: visit.site,
-        control: request.control)
+        queryCount: request.queries.count, request.limit, only: request.selector,
+        selectedCount: request.selectedCount, in: visit.site, control: request.control)
       do throws(TesseraError) {
         return try search(request, plan, visit)
       } catch {

@@ -141,7 +141,7 @@ struct SearchPass {
     if let all { return all }
     let hitCount =
       if case .k(let k) = request.limit, request.path != .lists {
-        min(k, search.selectedCount(request.selector))
+        min(k, request.selectedCount)
       } else { 0 }
     return .none(queryCount: 0, hitCount: hitCount)
   }

@@ -184,10 +184,10 @@ struct ConcurrentSearchTests {
       HostMemory(copying: [Float](repeating: 1, count: Self.dimension)), element: .float32,
       count: 1, dimension: Self.dimension)
     #expect(throws: Never.self) {
-      try search.requireRoom(queryCount: many.count, .k(10), only: nil)
+      try search.requireRoom(queryCount: many.count, .k(10), selectedCount: 100_000)
     }
     let error = #expect(throws: TesseraError.self) {
-      try search.requireRoom(queryCount: 1 << 40, .k(100_000), only: nil)
+      try search.requireRoom(queryCount: 1 << 40, .k(100_000), selectedCount: 100_000)
     }
     #expect(error?.code == .outOfMemory)
   }
