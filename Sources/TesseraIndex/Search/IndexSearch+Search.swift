@@ -95,8 +95,8 @@ extension IndexSearch {
     var prepared =
       if let known { known } else {
         Prepared(
-          centroids: try index.coarse.map { coarse throws(TesseraError) in
-            try CoarseMatrix(coarse.centroids, metric: index.metric, on: device)
+          centroids: index.coarse.map {
+            CoarseSearch($0.centroids, metric: index.metric, on: device)
           }, codeCenters: try index.codeCenters())
       }
     made = prepared

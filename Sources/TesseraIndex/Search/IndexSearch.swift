@@ -49,7 +49,7 @@ public final class IndexSearch: Sendable {
 
   /// Holds what lies on a device.
   struct Prepared {
-    let centroids: CoarseMatrix?
+    let centroids: CoarseSearch?
     /// The points that codes in lists are relative to.
     let codeCenters: Vectors?
     /// All rows; nil where they do not fit together.

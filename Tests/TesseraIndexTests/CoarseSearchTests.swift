@@ -5,7 +5,7 @@ import Testing
 @testable import TesseraIndex
 
 @Suite("The nearest lists")
-struct CoarseMatrixTests {
+struct CoarseSearchTests {
   @Test(
     "are those of canonical scores, however near the others are",
     arguments: Metric.allCases,
@@ -18,14 +18,17 @@ struct CoarseMatrixTests {
     let truth = Oracle.neighbors(queries, in: centroids, metric: metric)
     for subject in Subject.present {
       let device = try subject.device
-      let coarse = try CoarseMatrix(centroids.vectors, metric: metric, on: device)
+      let coarse = CoarseSearch(centroids.vectors, metric: metric, on: device)
       for count in [1, 7, 40, 299] {
-        let found = try coarse.probes(queries.vectors, count)
-        for query in 0..<40 {
-          #expect(
-            Set(found.probes[query]) == Set(truth[query].prefix(count).map { Int32($0.id) }),
-            "\(subject), \(count)")
-          #expect(found.next[query] == truth[query][count].score, "\(subject), \(count)")
+        // All at once are multiplied, two are searched for.
+        for asked in [0..<40, 38..<40] {
+          let found = try coarse.probes(queries.vectors.rows(asked), count)
+          for (place, query) in asked.enumerated() {
+            #expect(
+              Set(found.probes[place]) == Set(truth[query].prefix(count).map { Int32($0.id) }),
+              "\(subject), \(count)")
+            #expect(found.next[place] == truth[query][count].score, "\(subject), \(count)")
+          }
         }
       }
     }
