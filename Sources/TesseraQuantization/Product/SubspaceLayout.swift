@@ -29,6 +29,7 @@ struct SubspaceLayout: Sendable, Hashable {
 
   /// Rows with every subspace at a multiple of `width`.
   func padded(_ rows: [Float]) throws(TesseraError) -> [Float] {
+    guard paddedDimension > dimension else { return rows }
     var target = [Float](repeating: 0, count: rows.count / dimension * paddedDimension)
     try StopSignal.checkEvery((1 << 20) / dimension + 1, of: rows.count / dimension) { some in
       for row in some {
