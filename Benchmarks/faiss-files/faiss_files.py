@@ -18,11 +18,12 @@ import machine
 SPECIFICATIONS = [
     "Flat", "IDMap,Flat", "IVF64,Flat", "IDMap2,IVF64,Flat", "SQ8", "SQ4", "SQfp16", "IVF64,SQ8",
     "PQ24x8np", "IVF64,PQ48x4np", "IVF64,PQ24x8np,RFlat", "PCA64,Flat", "PCAR64,IVF64,SQ8",
-    "RR128,L2norm,Flat", "OPQ16_64,IVF64,PQ16x4np,RFlat",
+    "RR128,L2norm,Flat", "OPQ16_64,IVF64,PQ16x4np,RFlat", "RaBitQ", "RR384,RaBitQ4",
+    "RR384,IVF64,RaBitQ", "RR384,IVF64,RaBitQ4", "IVF64,RaBitQ8",
 ]
 HERE = [
     "Flat", "IVF64,Flat", "SQ8", "IVF64,SQ6", "IVF64,PQ48x4fs", "IVF64,PQ48x4,RFlat", "PCA64,IVF64,Flat",
-    "RR128,SQ8", "Center,L2norm,Flat",
+    "RR128,SQ8", "Center,L2norm,Flat", "IVF64,RaBitQ", "IVF64,RaBitQ4",
 ]
 TRAINING_ROWS = 2000
 METRICS = {"ip": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
@@ -70,6 +71,8 @@ def found_by_faiss(index, queries):
     for part in parts(index):
         if isinstance(part, faiss.IndexIVF):
             part.nprobe = PROBES
+        if hasattr(part, "qb"):
+            part.qb = 0  # by default FAISS rounds queries to four bits before it compares signs
         if isinstance(part, faiss.IndexRefine):
             part.k_factor = 4  # Tessera's default
     scores, ids = index.search(queries, K)
@@ -150,7 +153,8 @@ def main():
         page = [
             f"# Files of FAISS, {today}", "",
             f"`Benchmarks/faiss-files/run.sh --rows {options.rows} --queries {options.queries}`: the first "
-            f"{len(rows):,} rows of wordnet-minilm, {len(queries)} queries, k = {K}, {PROBES} lists. "
+            f"{len(rows):,} rows of wordnet-minilm, {len(queries)} queries, k = {K}, {PROBES} lists; RaBitQ "
+            "with queries as they are (qb = 0). "
             f"Tessera {facts['tessera']}, faiss-cpu {facts['faiss-cpu']}.", "",
             "*Equal ids*: queries with the same ids in the same order. *Others that differ*: queries "
             f"whose scores differ too, at any place, by more than {TOLERANCE:.0e} of their size (or of "

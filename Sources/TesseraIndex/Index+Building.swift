@@ -305,10 +305,14 @@ private struct IndexBuilder {
     let coded = CodedRows(rows: rows, lists: lists, centroids: centroids, metric: metric)
     let trained = try recipe.train(coded.vectors(sample), on: device, control: inner)
     notes += trained.notes
+    var quantizer = trained.quantizer
+    if centroids != nil, let scanned = quantizer as? any ScannedQuantizer {
+      quantizer = scanned.inLists()
+    }
     let trainSeconds = trainStart.secondsAgo
     let encodeStart = ContinuousClock.now
     let codes = try coded.encoded(
-      by: trained.quantizer, on: device, control: control.stage("", 0.9...1))
-    return (.codes(codes, trained.quantizer), trainSeconds, encodeStart.secondsAgo)
+      by: quantizer, on: device, control: control.stage("", 0.9...1))
+    return (.codes(codes, quantizer), trainSeconds, encodeStart.secondsAgo)
   }
 }

@@ -63,6 +63,20 @@ struct FAISSDamageTests {
     #expect(refused > 60)
   }
 
+  @Test("with RaBitQ factors that no row has are refused")
+  func factors() throws {
+    var bytes = try FAISSFixture("rabitq").bytes
+    // Behind the header, the quantizer, the count and the signs of the first code.
+    let place = 33 + 4 + 20 + 8 + 1
+    #expect(bytes[place..<place + 4].contains { $0 != 0 })
+    bytes.replaceSubrange(place..<place + 4, with: [0, 0, 0xC0, 0x7F])
+    let folder = try ScratchFolder()
+    let path = folder("nan.faiss")
+    try bytes.write(to: URL(filePath: path))
+    let error = refusal { try IndexFile.open(path) }
+    #expect(error?.code == .malformedFile && error?.message.contains("row 0") == true)
+  }
+
   @Test("with parts inside each other without end are refused")
   func nested() throws {
     var header = Data("IxMp".utf8)

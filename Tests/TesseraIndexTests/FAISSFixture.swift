@@ -45,6 +45,9 @@ struct FAISSFixture {
 
   /// Files of rows: names, and the specifications that they are read as.
   static let ofRows = [
+    "rabitq": "RaBitQ", "rabitq-ip": "RaBitQ", "rabitq3-ip": "RaBitQ3", "rabitq9": "RaBitQ9",
+    "ivf-rabitq": "IVF4,RaBitQ", "ivf-rabitq-ip": "IVF4,RaBitQ", "ivf-rabitq4": "IVF4,RaBitQ4",
+    "ivf-rabitq5-ip": "IVF4,RaBitQ5", "rr-ivf-rabitq2-ip": "RR,IVF4,RaBitQ2",
     "flat-l2": "Flat", "flat-ip": "Flat", "flat-empty": "Flat", "map-flat": "Flat",
     "map2-flat-ip": "Flat", "ivf-flat-l2": "IVF4,Flat", "ivf-flat-ip": "IVF4,Flat",
     "ivf-flat-sparse": "IVF10,Flat", "ivf-flat-array-map": "IVF4,Flat",

@@ -43,7 +43,8 @@ struct FAISSReadingTests {
     arguments: [
       ("whitened", "PCAW"), ("hadamard", "HRot"),
       ("itq", "Viqt"),
-      ("hnsw", "IHNf"), ("rabitq", "Ixrq"), ("ivf-rabitq", "Iwrq"), ("residual", "IxRq"),
+      ("hnsw", "IHNf"), ("rabitq-fast-scan", "Irfn"), ("ivf-rabitq-fast-scan", "Iwrn"),
+      ("residual", "IxRq"),
       ("ivf-sq8-rows", "by_residual"), ("l1", "metric 2"), ("untrained", "not trained"),
       ("binary", "IBHf"),
     ])

@@ -45,8 +45,22 @@ struct CodedRows {
     for first in stride(from: 0, to: rows.count, by: step) {
       let range = first..<min(first + step, rows.count)
       try control.report("codes", done: Double(first) / Double(rows.count))
-      bytes += try quantizer.encode(vectors(range), on: device).bytes
+      bytes += try encoded(range, by: quantizer, on: device).bytes
     }
     return try Codes(bytes, byteCount: quantizer.codeByteCount)
+  }
+
+  private func encoded(
+    _ range: Range<Int>, by quantizer: any Quantizer, on device: any Device
+  ) throws(TesseraError) -> Codes {
+    let vectors = try vectors(range)
+    guard let centroids, let scanned = quantizer as? any ScannedQuantizer else {
+      return try quantizer.encode(vectors, on: device)
+    }
+    let places = (0..<lists.count).flatMap { list in
+      [Int32](repeating: Int32(list), count: lists[list].clamped(to: range).count)
+    }
+    return try scanned.encode(
+      vectors, around: RowCentroids(centroids, lists: places), on: device, control: RunControl())
   }
 }

@@ -7,6 +7,17 @@ package protocol ScannedQuantizer: Quantizer {
   /// True if its numbers are few enough for tables.
   var canScan: Bool { get }
 
+  /// Makes codes of differences from the centroids of lists, or, without lists, of vectors.
+  ///
+  /// - Throws: As ``Quantizer/encode(_:on:control:)``.
+  func encode(
+    _ vectors: Vectors, around centroids: RowCentroids?, on device: any Device,
+    control: RunControl
+  ) throws(TesseraError) -> Codes
+
+  /// The quantizer for codes of differences from the centroids of lists.
+  func inLists() -> Self
+
   /// Returns codes as devices scan them under a metric.
   ///
   /// - Parameter centroids: Where codes are of differences from the centroids of lists, those; nil where
@@ -45,6 +56,20 @@ package struct ListedCentroids: Sendable {
   }
 }
 
+/// Which centroid each of some rows is relative to.
+package struct RowCentroids: Sendable {
+  private let centroids: Vectors
+  private let lists: [Int32]
+
+  /// - Parameter lists: The list of each row.
+  package init(_ centroids: Vectors, lists: [Int32]) {
+    self.centroids = centroids
+    self.lists = lists
+  }
+
+  func row(_ row: Int) -> [Float] { centroids.row(Int(lists[row])) }
+}
+
 /// What a scan needs of queries, on the host.
 package struct ScanQueries: Sendable {
   /// Tables of one query after the other.
@@ -81,6 +106,13 @@ package struct ScanQueries: Sendable {
 }
 
 extension ScannedQuantizer {
+  package func encode(
+    _ vectors: Vectors, around centroids: RowCentroids?, on device: any Device,
+    control: RunControl
+  ) throws(TesseraError) -> Codes { try encode(vectors, on: device, control: control) }
+
+  package func inLists() -> Self { self }
+
   /// Returns the score of every code with every query, by tables where numbers are few enough for them,
   /// else of what the codes stand for.
   func tableScores(

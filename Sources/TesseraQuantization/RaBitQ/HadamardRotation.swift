@@ -6,17 +6,19 @@ import TesseraCompute
 /// It stands for a uniformly random rotation without its n * n numbers, keeps lengths and angles,
 /// and does the same additions in the same order everywhere.
 struct HadamardRotation: Sendable {
-  static let roundCount = 4
+  private static let usualRounds = 4
 
   let dimension: Int
   /// `roundCount` x `dimension` numbers, 1 or -1.
   let signs: [Float]
+  /// The rounds; none leave all as it is.
+  var roundCount: Int { signs.count / dimension }
   /// The largest power of two that fits.
   private let window: Int
 
   init(dimension: Int, seed: UInt64) {
     var random = SplitMix64(seed: seed)
-    let signs = (0..<Self.roundCount * dimension).map { _ in
+    let signs = (0..<Self.usualRounds * dimension).map { _ in
       random.next() >> 63 == 0 ? Float(1) : -1
     }
     self.init(dimension: dimension, signs: signs)
@@ -25,7 +27,7 @@ struct HadamardRotation: Sendable {
   /// - Precondition: `signs` holds a sign a round and dimension.
   init(dimension: Int, signs: [Float]) {
     precondition(
-      dimension > 0 && signs.count == Self.roundCount * dimension, "a sign a round and dimension")
+      dimension > 0 && signs.count % dimension == 0, "a sign a round and dimension")
     self.dimension = dimension
     self.signs = signs
     window = 1 << (dimension.bitWidth - 1 - dimension.leadingZeroBitCount)
@@ -46,7 +48,7 @@ struct HadamardRotation: Sendable {
   /// Rotates `dimension` numbers in place.
   func apply(_ values: inout MutableSpan<Float>) {
     precondition(values.count == dimension, "a number a dimension")
-    for round in 0..<Self.roundCount {
+    for round in 0..<roundCount {
       sign(&values, round)
       transform(&values, from: start(of: round))
       mix(&values)
@@ -56,7 +58,7 @@ struct HadamardRotation: Sendable {
   /// Undoes ``apply(_:)``.
   func invert(_ values: inout MutableSpan<Float>) {
     precondition(values.count == dimension, "a number a dimension")
-    for round in (0..<Self.roundCount).reversed() {
+    for round in (0..<roundCount).reversed() {
       mix(&values)
       transform(&values, from: start(of: round))
       sign(&values, round)

@@ -14,7 +14,10 @@ package import TesseraCompute
 /// is the list's centroid and the center, and neither p nor q - c is known beforehand: there
 ///
 ///     squared L2      |q - x|^2 = |o|^2 + 2 c.o + |q - c|^2 - 2 q.o
-///     inner product   q.x = q.o + q.c
+///     inner product   q.x = q.c + c.o + (q - c).o
+///
+/// where the c.o that stands alone is known, and the others are estimated: so only what the query has
+/// beside c makes errors. Codes that do not know the centroids leave both out, and estimate q.o.
 extension RaBitQ: ScannedQuantizer {
   package var canScan: Bool { true }
   package var scanCenter: [Float]? { center }
@@ -115,6 +118,10 @@ extension RaBitQ: ScannedQuantizer {
       offsets = zip(factors, products).map { own, product in
         Float(Double(own.length) * Double(own.length) + 2 * Double(own.scale) * product)
       }
+    case (.innerProduct, nil) where knowsCentroids:
+      let lists = RowLists(one: .consecutive(count: codes.count))
+      let origin = try Vectors([Float](repeating: 0, count: dimension), dimension: dimension)
+      offsets = known(factors, centerProducts(bytes, ListedCentroids(lists, origin)))
     case (.innerProduct, nil):
       offsets = along.map { Float($0) }
     case (.cosine, nil):
@@ -123,10 +130,18 @@ extension RaBitQ: ScannedQuantizer {
       scales = zip(factors, lengths).map { own, length in
         length > 0 ? Float(Double(own.scale) / length) : 0
       }
-    case (.innerProduct, _?), (.cosine, _?): break
+    case (.innerProduct, let centroids?), (.cosine, let centroids?):
+      if knowsCentroids { offsets = known(factors, centerProducts(bytes, centroids)) }
     }
     return try ProductCodes(
       bytes, subspaceCount: numberCount, bits: 4, scales: scales, offsets: offsets)
+  }
+
+  /// What products with the center add where they are known, and take where they were estimated.
+  private func known(_ factors: [RaBitQFactors], _ products: [Double]) -> [Float] {
+    zip(factors, products).map { own, product in
+      Float(Double(own.centerProduct) - Double(own.scale) * product)
+    }
   }
 
   /// The product of each grid point with its list's turned center.
@@ -156,15 +171,16 @@ extension RaBitQ: ScannedQuantizer {
   ) throws(TesseraError) -> ScanQueries {
     let (numbers, levels) = (numbers, Levels())
     let whole = queries.widened()
+    let isWhole = aroundCentroids || knowsCentroids && metric == .innerProduct
     let prepared: [RaBitQQuery] =
-      aroundCentroids
+      isWhole
       ? [] : (0..<queries.count).map { RaBitQQuery(queries.row($0), metric, self) }
     let tables: [Float] = try device.hostWorkers.makeRows(
       queries.count, of: scanEntries, minimum: 4
     ) { range, tables in
       for (index, query) in range.enumerated() {
         var turned =
-          aroundCentroids
+          isWhole
           ? Array(whole[query * dimension..<(query + 1) * dimension]) : prepared[query].rest
         if metric == .cosine, aroundCentroids { UnitLength.scale(&turned, dimension: dimension) }
         rotation.apply(&turned)
@@ -178,6 +194,13 @@ extension RaBitQ: ScannedQuantizer {
       }
     }
     guard !aroundCentroids else { return ScanQueries(tables) }
+    if isWhole {
+      return ScanQueries(
+        tables,
+        terms: (0..<queries.count).map {
+          CanonicalScore.score(.innerProduct, queries.row($0), center)
+        })
+    }
     return metric == .squaredL2
       ? ScanQueries(tables, terms: prepared.map { Float($0.length * $0.length) })
       : ScanQueries(tables, offsetWeights: prepared.map { Float($0.share) })

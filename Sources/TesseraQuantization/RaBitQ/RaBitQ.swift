@@ -7,7 +7,8 @@ import TesseraHost
 /// A code holds, lowest bit first, `bits` bits a dimension: the grid point nearest in direction to
 /// the rotated vector less the center. Three Float32 factors follow: the length of the vector less
 /// the center, that length over the grid point's product with the direction, and the product of
-/// the vector less the center with the center.
+/// the vector less the center with the center. Of differences from the centroids of lists, the center
+/// of the last factor is the list's centroid and the center together (``knowsCentroids``).
 ///
 /// - Complexity: encoding and decoding take O(dimension * log dimension) a vector, besides about
 ///   19 trials of a grid step when there is more than one bit.
@@ -20,6 +21,9 @@ public struct RaBitQ: Quantizer {
   /// The mean of the training points.
   public let center: [Float]
   let rotation: HadamardRotation
+  /// True if the last factor of codes is about the point that they are relative to, also in lists: inner
+  /// products are then estimated around it.
+  package let knowsCentroids: Bool
 
   /// `RaBitQ<bits>`, or `RaBitQ` for one bit.
   public var specification: String { bits == 1 ? "RaBitQ" : "RaBitQ\(bits)" }
@@ -30,10 +34,28 @@ public struct RaBitQ: Quantizer {
 
   var levels: BitPacking { BitPacking(bits: bits, perRow: dimension) }
 
-  init(bits: Int, center: [Float], rotation: HadamardRotation) {
+  init(
+    bits: Int, center: [Float], rotation: HadamardRotation, knowsCentroids: Bool = false
+  ) {
     self.bits = bits
     self.center = center
     self.rotation = rotation
+    self.knowsCentroids = knowsCentroids
+  }
+
+  /// Makes one that does not rotate, for codes that other programs made.
+  package init(unrotated bits: Int, center: [Float]) {
+    self.init(
+      bits: bits, center: center, rotation: HadamardRotation(dimension: center.count, signs: []),
+      knowsCentroids: true)
+  }
+
+  /// The same around the centroids of lists alone: they are the means of rows, so that differences from
+  /// them have no mean worth keeping.
+  package func inLists() -> RaBitQ {
+    RaBitQ(
+      bits: bits, center: [Float](repeating: 0, count: dimension), rotation: rotation,
+      knowsCentroids: true)
   }
 
   /// - Throws: `.invalidArgument` also for a vector whose distance from the center, or whose product
@@ -41,13 +63,21 @@ public struct RaBitQ: Quantizer {
   public func encode(
     _ vectors: Vectors, on device: any Device, control: RunControl
   ) throws(TesseraError) -> Codes {
+    try encode(vectors, around: nil, on: device, control: control)
+  }
+
+  package func encode(
+    _ vectors: Vectors, around centroids: RowCentroids?, on device: any Device,
+    control: RunControl
+  ) throws(TesseraError) -> Codes {
     try require(vectors, "encode")
+    let around = knowsCentroids ? centroids : nil
     return try control.steer(on: device) { device throws(TesseraError) in
       var bytes: [UInt8] = []
       bytes.reserveCapacity(vectors.count * codeByteCount)
       for start in stride(from: 0, to: vectors.count, by: Self.blockRows) {
         let rows = start..<min(start + Self.blockRows, vectors.count)
-        bytes += try encodeRows(vectors, rows, on: device.hostWorkers)
+        bytes += try encodeRows(vectors, rows, around, on: device.hostWorkers)
         try control.report("encode", done: Double(rows.upperBound) / Double(vectors.count))
       }
       return try Codes(bytes, byteCount: codeByteCount)
@@ -57,7 +87,7 @@ public struct RaBitQ: Quantizer {
   private static let blockRows = 4096
 
   private func encodeRows(
-    _ vectors: Vectors, _ rows: Range<Int>, on workers: WorkerPool
+    _ vectors: Vectors, _ rows: Range<Int>, _ centroids: RowCentroids?, on workers: WorkerPool
   ) throws(TesseraError) -> [UInt8] {
     let tooFar = Mutex<Int?>(nil)
     let bytes: [UInt8] = try workers.makeRows(rows.count, of: codeByteCount, minimum: 16) {
@@ -72,7 +102,8 @@ public struct RaBitQ: Quantizer {
         let scale = product > 0 ? Float(length / product) : 0
         // A distance too small to have a scale counts as none.
         let factors = RaBitQFactors(
-          length: scale > 0 ? Float(length) : 0, scale: scale, centerProduct: centerProduct(row))
+          length: scale > 0 ? Float(length) : 0, scale: scale,
+          centerProduct: centerProduct(row, centroids?.row(rows.lowerBound + offset)))
         if !Float(length).isFinite || !factors.isPossible {
           tooFar.withLock { $0 = min($0 ?? .max, rows.lowerBound + offset) }
         }
@@ -155,9 +186,13 @@ public struct RaBitQ: Quantizer {
     return (vector.map { Float($0 / length) }, length)
   }
 
-  private func centerProduct(_ row: [Float]) -> Float {
+  /// The product of `row` less the center with the center, and with the centroid of its list.
+  private func centerProduct(_ row: [Float], _ centroid: [Float]?) -> Float {
     var product = 0.0
-    for i in row.indices { product += (Double(row[i]) - Double(center[i])) * Double(center[i]) }
+    for i in row.indices {
+      let middle = Double(center[i]) + Double(centroid?[i] ?? 0)
+      product += (Double(row[i]) - Double(center[i])) * middle
+    }
     return Float(product)
   }
 
@@ -168,13 +203,16 @@ public struct RaBitQ: Quantizer {
 }
 
 extension RaBitQ {
-  /// The center as Float32, and the random signs of the rotation as Int8.
+  /// The center as Float32, the random signs of the rotation as Int8, and whether codes know the
+  /// centroids of lists.
   public var arrays: [String: StoredArray] {
-    [
+    var arrays: [String: StoredArray] = [
       "center": .of(center, shape: [dimension]),
       "rotation.signs": .of(
-        rotation.signs.map(Int8.init), shape: [HadamardRotation.roundCount, dimension]),
+        rotation.signs.map(Int8.init), shape: [rotation.roundCount, dimension]),
     ]
+    if knowsCentroids { arrays["knows.centroids"] = .of([Int8(1)], shape: [1]) }
+    return arrays
   }
 
   /// Reads the center and the signs; each sign must be 1 or -1.
@@ -184,14 +222,15 @@ extension RaBitQ {
       throw table.malformed("the name is not that of a RaBitQ, such as RaBitQ4")
     }
     let center = try table.values("center", Float.self, [nil]).values
-    let signs = try table.values(
-      "rotation.signs", Int8.self, [HadamardRotation.roundCount, center.count]
-    ).values
+    // A rotation without rounds has no signs.
+    let rounds = arrays["rotation.signs"]?.shape.first == 0 ? 0 : nil
+    let signs = try table.values("rotation.signs", Int8.self, [rounds, center.count]).values
     guard signs.allSatisfy({ $0 == 1 || $0 == -1 }) else {
       throw table.malformed("tensor \"rotation.signs\" holds other numbers than 1 and -1")
     }
     self.init(
       bits: recipe.bits, center: center,
-      rotation: HadamardRotation(dimension: center.count, signs: signs.map(Float.init)))
+      rotation: HadamardRotation(dimension: center.count, signs: signs.map(Float.init)),
+      knowsCentroids: arrays["knows.centroids"] != nil)
   }
 }

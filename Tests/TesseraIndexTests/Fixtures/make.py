@@ -89,6 +89,13 @@ def residuals(specification):
     return index
 
 
+def exact_queries(specification, metric="l2"):
+    """Queries are not rounded: FAISS rounds them to four bits by default."""
+    index = factory(specification, metric)
+    index.qb = 0
+    return index
+
+
 def refined(index):
     fill(index)
     index.k_factor = 12  # all rows are scored again
@@ -129,6 +136,15 @@ INDEXES = {
     "pq-fast-scan": lambda: fill(factory("PQ4x4fs")),
     "pq1-fast-scan": lambda: fill(factory("PQ1x4fs")),
     "ivf-pq-fast-scan": lambda: fill(residuals("IVF4,PQ4x4fs"), IDS),
+    "rabitq": lambda: fill(exact_queries("RaBitQ")),
+    "rabitq-ip": lambda: fill(exact_queries("RaBitQ", "ip")),
+    "rabitq3-ip": lambda: fill(factory("RaBitQ3", "ip")),
+    "rabitq9": lambda: fill(factory("RaBitQ9")),
+    "ivf-rabitq": lambda: fill(exact_queries("IVF4,RaBitQ"), IDS),
+    "ivf-rabitq-ip": lambda: fill(exact_queries("IVF4,RaBitQ", "ip")),
+    "ivf-rabitq4": lambda: fill(factory("IVF4,RaBitQ4"), IDS),
+    "ivf-rabitq5-ip": lambda: fill(factory("IVF4,RaBitQ5", "ip")),
+    "rr-ivf-rabitq2-ip": lambda: fill(factory("RR8,IVF4,RaBitQ2", "ip"), IDS),
     "pca-flat": lambda: fill(factory("PCA4,Flat")),
     "pca-flat-ip": lambda: fill(factory("PCA4,Flat", "ip")),
     "pcar-ivf-flat": lambda: fill(factory("PCAR6,IVF4,Flat"), IDS),
@@ -147,8 +163,8 @@ REFUSED = {
     "hadamard": lambda: fill(factory("HR,Flat")),
     "itq": lambda: fill(factory("ITQ4,Flat")),
     "hnsw": lambda: fill(factory("HNSW4,Flat")),
-    "rabitq": lambda: fill(factory("RaBitQ")),
-    "ivf-rabitq": lambda: fill(factory("IVF4,RaBitQ")),
+    "rabitq-fast-scan": lambda: fill(factory("RaBitQfs")),
+    "ivf-rabitq-fast-scan": lambda: fill(factory("IVF4,RaBitQfs4")),
     "residual": lambda: fill(factory("RQ2x4")),
     "ivf-sq8-rows": lambda: fill(lists_of_scalars(faiss.ScalarQuantizer.QT_8bit, False)),
     "l1": lambda: fill(faiss.IndexFlat(DIMENSION, faiss.METRIC_L1)),

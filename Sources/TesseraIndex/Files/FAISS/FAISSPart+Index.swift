@@ -107,7 +107,7 @@ extension FAISSLists {
     guard case .flat(let coarse) = coarse else {
       throw FAISSPart.unsupported("lists without centroids")
     }
-    let (content, kept) = try keptContent()
+    let (content, kept) = try keptContent(coarse)
     let transforms = try around.transforms(header.metric, before: coder)
     let specification = try around.specification(transforms, lists: sizes.count, kept)
     var map = try FAISSPart.own(ids)
@@ -134,9 +134,15 @@ extension FAISSLists {
   }
 
   /// What the lists keep. Codes of whole rows are read where a code is a row of numbers as they are.
-  private func keptContent() throws(TesseraError) -> (Index.Content, IndexSpecification.Content) {
+  private func keptContent(
+    _ coarse: FAISSFlat
+  ) throws(TesseraError) -> (Index.Content, IndexSpecification.Content) {
     guard case .scalar(let quantizer) = coder, let form = FAISSScalarForm(quantizer.type) else {
       if case .product = coder { try requireResiduals() }
+      if case .rabitq(let quantizer) = coder {
+        let (codes, own) = try quantizer.codes(rows, around: middles(of: coarse))
+        return (.codes(codes, own), .codes(try QuantizerFactory.recipe(own.specification)))
+      }
       return try coder.content(rows)
     }
     let element: ElementType?
@@ -151,6 +157,11 @@ extension FAISSLists {
     }
     try requireResiduals()
     return try coder.content(rows)
+  }
+
+  /// The rows of each list, and the squared length of its centroid.
+  private func middles(of coarse: FAISSFlat) -> [(rows: Int, squares: Double)] {
+    sizes.enumerated().map { list, size in (size, coarse.rows.squaredLength(of: list)) }
   }
 
   private func requireResiduals() throws(TesseraError) {
@@ -185,6 +196,9 @@ extension FAISSCoder {
         ProductQuantizer(
           specification: "PQ\(quantizer.subspaceCount)x\(quantizer.bits)",
           arrays: quantizer.arrays()))
+    case .rabitq(let quantizer):
+      let (codes, own) = try quantizer.codes(rows, around: nil)
+      return (.codes(codes, own), .codes(try QuantizerFactory.recipe(own.specification)))
     }
   }
 
@@ -228,6 +242,11 @@ extension FAISSProductQuantizer {
 }
 
 extension Vectors {
+  /// The product of a row with itself.
+  func squaredLength(of row: Int) -> Double {
+    self.row(row).reduce(0) { $0 + Double($1) * Double($1) }
+  }
+
   /// A copy of the bytes of rows that lie one after the other.
   var bytes: [UInt8] {
     guard let start = unsafe baseAddress else { return [] }

@@ -24,10 +24,17 @@ extension FAISSPart {
     let isNumbered = index.coarse == nil ? ids.first == 0 || ids.count == 0 : ids.areRowNumbers
     let inner = numbersRows && !isNumbered ? IDMap.consecutive(count: ids.count) : ids
     var part = try Self.base(index, ids: inner, probes: probes)
-    if !index.transforms.isEmpty {
-      part = .transformed(
-        Self.header("IxPT", index), index.transforms.map(FAISSTransform.init), part)
+    var chain = index.transforms.map(FAISSTransform.init)
+    if case .codes(_, let quantizer as RaBitQ) = index.content,
+      let matrix = quantizer.rotationMatrix
+    {
+      // FAISS's codes are of rows that are rotated already.
+      chain.append(
+        FAISSTransform(
+          name: "rrot", kind: .linear(matrix: matrix, bias: nil, nil),
+          inputs: quantizer.dimension, outputs: quantizer.dimension))
     }
+    if !chain.isEmpty { part = .transformed(Self.header("IxPT", index), chain, part) }
     if let originals = index.originals {
       let rows =
         try inner.ranks == nil
@@ -84,6 +91,11 @@ extension FAISSPart {
         return .codes(
           FAISSCodes(
             header: innerHeader("IxPq", index), coder: coder, codes: rows, productSearch: search))
+      case .rabitq(let quantizer):
+        return .codes(
+          FAISSCodes(
+            header: innerHeader(quantizer.bits == 1 ? "Ixrq" : "Ixrr", index), coder: coder,
+            codes: rows))
       }
     }
     let name =
@@ -92,14 +104,15 @@ extension FAISSPart {
       case .bits: "IBwF"
       case .scalar: "IwSq"
       case .product: "IwPQ"
+      case .rabitq(let quantizer): quantizer.bits == 1 ? "Iwrq" : "Iwrr"
       }
     let sizes = (0..<index.listCount).map { index.lists[$0].count }
     let residuals =
       switch coder {
       case .rows, .bits: false
-      case .scalar, .product: true
+      case .scalar, .product, .rabitq: true
       }
-    let centroids = index.bits == nil ? coarse.centroids : try coarse.centroids.packedBits()
+    let centroids = try Self.centroids(coarse.centroids, of: index)
     return .lists(
       FAISSLists(
         header: innerHeader(name, index), probes: probes,
@@ -111,6 +124,17 @@ extension FAISSPart {
         // FAISS's rule.
         hasSparseSizes: sizes.count { $0 > 0 } <= sizes.count / 2,
         ids: (0..<ids.count).map { ids[$0] }, rows: rows))
+  }
+
+  /// The centroids as FAISS compares them with rows: of bits packed, of rotated codes rotated.
+  private static func centroids(
+    _ centroids: Vectors, of index: Index
+  ) throws(TesseraError) -> Vectors {
+    if index.bits != nil { return try centroids.packedBits() }
+    guard case .codes(_, let quantizer as RaBitQ) = index.content else { return centroids }
+    return try Vectors(
+      (0..<centroids.count).flatMap { quantizer.rotated(centroids.row($0)) },
+      dimension: centroids.dimension)
   }
 }
 
@@ -155,9 +179,23 @@ extension FAISSCoder {
             dimension: dimension, subspaceCount: subspaces, bits: quantizer.bits,
             centroids: quantizer.codewords)), bytes
       )
+    case let quantizer as RaBitQ:
+      guard index.coarse == nil || quantizer.knowsCentroids else {
+        throw FAISSPart.unsupported(
+          "the RaBitQ codes of an earlier version do not know their centroids; build the index again"
+        )
+      }
+      let own = FAISSRaBitQ(quantizer, metric: index.metric, inLists: index.coarse != nil)
+      let middles = index.coarse.map { coarse in
+        (0..<index.listCount).map {
+          (rows: index.lists[$0].count, squares: coarse.centroids.squaredLength(of: $0))
+        }
+      }
+      return (.rabitq(own), try own.bytes(of: codes, quantizer, around: middles))
     default:
       throw FAISSPart.unsupported(
-        "codes of \(quantizer.specification) are not written to FAISS files; Flat, SQ and PQ are")
+        "codes of \(quantizer.specification) are not written to FAISS files; Flat, SQ, PQ and RaBitQ "
+          + "are")
     }
   }
 }

@@ -5,9 +5,9 @@ internal import TesseraCompute
 indirect enum FAISSPart: Sendable {
   /// `IxF2`, `IxFI`: rows; `IBxF`: rows of bits.
   case flat(FAISSFlat)
-  /// `IxSQ`, `IxPq`, `IPfs`: codes of rows.
+  /// `IxSQ`, `IxPq`, `IPfs`, `Ixrq`, `Ixrr`: codes of rows.
   case codes(FAISSCodes)
-  /// `IwFl`, `IwSq`, `IwPQ`, `IwPf`: lists of rows, or of codes; `IBwF`: of rows of bits.
+  /// `IwFl`, `IwSq`, `IwPQ`, `IwPf`, `Iwrq`, `Iwrr`: lists of rows, or of codes; `IBwF`: of rows of bits.
   case lists(FAISSLists)
   /// `IxMp`, `IxM2`, `IBMp`, `IBM2`: an id for each row of another index.
   case idMap(FAISSHeader, [Int64], of: FAISSPart)
@@ -87,6 +87,7 @@ enum FAISSCoder: Sendable {
   case bits
   case scalar(FAISSScalarQuantizer)
   case product(FAISSProductQuantizer)
+  case rabitq(FAISSRaBitQ)
 }
 
 /// A scalar quantizer: each number by itself.

@@ -7,9 +7,9 @@ extension FAISSReader {
     case "HRot", "RmDT", "Viqm", "Viqt", "PcAm", "PCAm":
       "a transform, is not read; apply it to rows and queries first, and write the index inside it "
         + "(faiss.downcast_index(index.index))"
-    case "Ixrq", "Ixrr", "Irfn", "Iwrq", "Iwrr", "Iwrn":
-      "RaBitQ, is not read: Tessera rotates and scales in another way; build it from the rows with "
-        + "tessera build --spec IVF<lists>,RaBitQ4"
+    case "Irfn", "Iwrn":
+      "a fast scan of RaBitQ codes, is not read; build the index as RaBitQ<bits> or "
+        + "IVF<lists>,RaBitQ<bits>, without fs"
     case "IBFf", "IBHf", "IBHh", "IBHm":
       "an index of binary vectors, is not read; rebuild it as BFlat or BIVF<lists> from its rows"
     case "IHNf", "IHNp", "IHNs", "IHN2", "IHc2", "IH00", "INSf", "INSp", "INSs", "INNf":

@@ -55,4 +55,33 @@ extension FAISSReader {
     return FAISSProductQuantizer(
       dimension: dimension, subspaceCount: subspaces, bits: bits, centroids: centroids)
   }
+
+  /// Reads a RaBitQ quantizer, of more than one bit where the name says so.
+  mutating func rabitq(_ header: FAISSHeader) throws(TesseraError) -> FAISSRaBitQ {
+    guard try source.number("the quantizer's dimension") == header.dimension else {
+      throw source.malformed(
+        "the quantizer's dimension is not that of the index, \(header.dimension)")
+    }
+    let size = try source.number("the size of a code")
+    guard try source.integer(Int32.self, "the metric") == FAISSHeader.number(of: header.metric)
+    else {
+      throw source.malformed("the quantizer's metric is not that of the index")
+    }
+    let bits =
+      header.name.hasSuffix("r") ? try source.number("the bits of a number", in: 1...9) : 1
+    let quantizer = FAISSRaBitQ(
+      dimension: header.dimension, bits: bits, metric: header.metric)
+    guard size == quantizer.codeByteCount else {
+      throw source.malformed("codes are of \(size) bytes, not \(quantizer.codeByteCount)")
+    }
+    return quantizer
+  }
+
+  mutating func queryBits() throws(TesseraError) -> UInt8 {
+    let bits = try source.integer(UInt8.self, "the bits of queries")
+    guard bits <= 8 else {
+      throw source.malformed("queries have \(bits) bits, more than 8", at: source.offset - 1)
+    }
+    return bits
+  }
 }

@@ -31,9 +31,10 @@ struct FAISSReader: ~Copyable {
     switch name {
     case "IBxF": return .flat(try bits())
     case "IxF2", "IxFI", "IxFl": return .flat(try flat(name))
-    case "IxSQ", "IxPq": return .codes(try codes(name))
+    case "IxSQ", "IxPq", "Ixrq", "Ixrr": return .codes(try codes(name))
     case "IPfs": return .codes(try fastScan())
-    case "IwFl", "IwSq", "IwPQ", "IwPf", "IBwF": return .lists(try lists(name, depth))
+    case "IwFl", "IwSq", "IwPQ", "IwPf", "Iwrq", "Iwrr", "IBwF":
+      return .lists(try lists(name, depth))
     case "IxMp", "IxM2", "IBMp", "IBM2":
       let header = try header(name)
       let inner = try part(depth: depth + 1)
@@ -181,14 +182,18 @@ struct FAISSReader: ~Copyable {
 
   private mutating func codes(_ name: String) throws(TesseraError) -> FAISSCodes {
     let header = try header(name)
-    let coder: FAISSCoder
+    var coder: FAISSCoder
     let width: Int
-    if name == "IxSQ" {
+    switch name {
+    case "IxSQ":
       let quantizer = try scalarQuantizer(header.dimension)
       (coder, width) = (.scalar(quantizer), quantizer.codeByteCount)
-    } else {
+    case "IxPq":
       let quantizer = try productQuantizer(header.dimension)
       (coder, width) = (.product(quantizer), quantizer.codeByteCount)
+    default:
+      let quantizer = try rabitq(header)
+      (coder, width) = (.rabitq(quantizer), quantizer.codeByteCount)
     }
     let size = try source.number("the count of bytes of codes")
     let place = try source.skip(size, of: 1, "codes")
@@ -196,6 +201,16 @@ struct FAISSReader: ~Copyable {
       throw source.malformed("there are \(size) bytes for \(header.count) codes of \(width)")
     }
     let codes = try source.rows([place], .uint8, dimension: width)
+    if case .rabitq(var quantizer) = coder {
+      quantizer.center = try source.values(Float.self, "the center")
+      guard quantizer.center.count == header.dimension,
+        quantizer.center.allSatisfy(\.isFinite)
+      else {
+        throw source.malformed("the center has not \(header.dimension) numbers")
+      }
+      quantizer.queryBits = try queryBits()
+      coder = .rabitq(quantizer)
+    }
     guard name == "IxPq" else { return FAISSCodes(header: header, coder: coder, codes: codes) }
     let search = FAISSCodes.ProductSearch(
       type: try source.integer(Int32.self, "the search type"),
@@ -253,6 +268,13 @@ struct FAISSReader: ~Copyable {
       guard size == width else {
         throw source.malformed("codes are of \(size) bytes, not \(width)")
       }
+    case "Iwrq", "Iwrr":
+      var quantizer = try rabitq(header)
+      width = quantizer.codeByteCount
+      try requireCodeSize(width)
+      codesResiduals = try source.flag("whether residuals are coded")
+      quantizer.queryBits = try queryBits()
+      coder = .rabitq(quantizer)
     case "IBwF": (coder, width) = (.bits, header.dimension)
     default: (coder, width) = (.rows, 4 * header.dimension)
     }

@@ -76,7 +76,7 @@ struct FAISSWriter: ~Copyable {
   }
 
   private mutating func write(_ codes: FAISSCodes) throws(TesseraError) {
-    try write(codes.coder)
+    try write(codes.coder, codes.header)
     if let scan = codes.fastScan {
       let count = (codes.header.count + 31) / FAISSFastScan.blockSize * FAISSFastScan.blockSize
       try sink.integer(scan.implementation)
@@ -90,13 +90,19 @@ struct FAISSWriter: ~Copyable {
     }
     try sink.number(codes.codes.byteCount)
     try sink.bytes(codes.codes)
+    if case .rabitq(let quantizer) = codes.coder {
+      try sink.floats(quantizer.center)
+      try sink.integer(quantizer.queryBits)
+    }
     guard let search = codes.productSearch else { return }
     try sink.integer(search.type)
     try sink.flag(search.encodesSigns)
     try sink.integer(search.hammingThreshold)
   }
 
-  private mutating func write(_ coder: FAISSCoder) throws(TesseraError) {
+  private mutating func write(
+    _ coder: FAISSCoder, _ header: FAISSHeader
+  ) throws(TesseraError) {
     switch coder {
     case .rows, .bits: break
     case .scalar(let quantizer):
@@ -111,6 +117,11 @@ struct FAISSWriter: ~Copyable {
       try sink.number(quantizer.subspaceCount)
       try sink.number(quantizer.bits)
       try sink.floats(quantizer.centroids)
+    case .rabitq(let quantizer):
+      try sink.number(quantizer.dimension)
+      try sink.number(quantizer.codeByteCount)
+      try sink.integer(FAISSHeader.number(of: quantizer.metric) ?? 0)
+      if header.name.hasSuffix("r") { try sink.number(quantizer.bits) }
     }
   }
 
@@ -131,14 +142,20 @@ struct FAISSWriter: ~Copyable {
     case .bits: width = lists.header.dimension
     case .scalar(let quantizer):
       width = quantizer.codeByteCount
-      try write(lists.coder)
+      try write(lists.coder, lists.header)
       try sink.number(width)
       try sink.flag(lists.codesResiduals)
     case .product(let quantizer):
       width = quantizer.codeByteCount
       try sink.flag(lists.codesResiduals)
       try sink.number(width)
-      try write(lists.coder)
+      try write(lists.coder, lists.header)
+    case .rabitq(let quantizer):
+      width = quantizer.codeByteCount
+      try write(lists.coder, lists.header)
+      try sink.number(width)
+      try sink.flag(lists.codesResiduals)
+      try sink.integer(quantizer.queryBits)
     }
     try sink.name("ilar")
     try sink.number(lists.sizes.count)
@@ -166,7 +183,7 @@ struct FAISSWriter: ~Copyable {
     try sink.number(scan.paddedSubspaces)
     try sink.integer(scan.implementation)
     try sink.number(scan.queryBlock)
-    try write(lists.coder)
+    try write(lists.coder, lists.header)
     try sink.name("ilbl")
     try sink.number(lists.sizes.count)
     try sink.integer(UInt64.max)
