@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _library as library
-from ._arrays import METRICS, address, as_ids, as_matrix, as_rows, metric_number
+from ._arrays import METRICS, address, as_ids, as_matrix, as_rows, metric_number, taken_rows
 from ._library import Handle, TesseraError, check, lib, run
 
 _search_nearest = lib.tessera_search_nearest
+
+_at, _view = ctypes.addressof, ctypes.c_char.from_buffer
 
 # A call of more multiply-adds than this is worth a thread that Ctrl-C can stop: about 10 ms.
 _LARGE = 200_000_000
@@ -111,34 +113,37 @@ def _options(only, probes, recall):
 
 
 def _nearest(search: Handle, queries, k, rows, only, probes, recall, progress, timeout):
-    queries = as_matrix(queries, "queries")
+    # The queries stay alive as long as the call.
+    queries, asked = taken_rows(queries, "queries")
     count, dimension = queries.shape
     if k < 1:
         raise TesseraError(f"search: k is {k}, it must be at least 1")
-    shape = (count, k)
-    ids = np.empty(shape, np.int64)
-    scores = np.empty(shape, np.float32)
-    options, _keeps = _options(only, probes, recall)
-    if progress is None and timeout is None and count * dimension * rows <= _LARGE:
+    ids = np.empty((count, k), np.int64)
+    scores = np.empty((count, k), np.float32)
+    options = filter = None
+    if only is not None or probes is not None or recall is not None:
+        options, filter = _options(only, probes, recall)
+    if progress is None and timeout is None and 0 < count * dimension * rows < _LARGE:
+        # The commonest call by the shortest way.
         status = _search_nearest(
-            search.value, byref(as_rows(queries)), k, options, None, address(ids), address(scores),
-            None)
+            search.value, asked, k, options, None, _at(_view(ids)), _at(_view(scores)), None)
         if status:
             raise library.failure(status)
-        return scores, ids
-    run(
-        _search_nearest, search.value, byref(as_rows(queries)), k, options, None, address(ids),
-        address(scores), None,
-        control_at=4, progress=progress, timeout=timeout, large=count * dimension * rows > _LARGE)
+    else:
+        run(
+            _search_nearest, search.value, asked, k, options, None, address(ids),
+            address(scores), None,
+            control_at=4, progress=progress, timeout=timeout,
+            large=count * dimension * rows >= _LARGE)
     return scores, ids
 
 
 def _within(search: Handle, queries, score, only, probes, recall, progress, timeout):
-    queries = as_matrix(queries, "queries")
+    queries, asked = taken_rows(queries, "queries")
     hits = c_void_p()
     options, _keeps = _options(only, probes, recall)
     run(
-        lib.tessera_search_within, search.value, byref(as_rows(queries)), score,
+        lib.tessera_search_within, search.value, asked, score,
         options, None, byref(hits), None,
         control_at=4, progress=progress, timeout=timeout, large=True)
     owner = Handle.taking(hits)
@@ -452,8 +457,13 @@ class Index:
     def _take(self, living: Handle) -> None:
         """Goes on with an index, and adds the rows that waited for it."""
         self._living, self._search = living, None
-        for rows, ids in self._waiting:
-            self._add(rows, ids if isinstance(ids, np.ndarray) else None)
+        try:
+            for rows, ids in self._waiting:
+                self._add(rows, ids if isinstance(ids, np.ndarray) else None)
+        except TesseraError:
+            # The rows go on waiting.
+            self._living = None
+            raise
         self._waiting = []
         self._count()
 
