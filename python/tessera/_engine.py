@@ -16,6 +16,7 @@ from ._library import Handle, TesseraError, check, lib, run
 
 _search_nearest = lib.tessera_search_nearest
 
+_empty, _INT64, _FLOAT32 = np.empty, np.dtype(np.int64), np.dtype(np.float32)
 _at, _view = ctypes.addressof, ctypes.c_char.from_buffer
 
 # A call of more multiply-adds than this is worth a thread that Ctrl-C can stop: about 10 ms.
@@ -118,8 +119,8 @@ def _nearest(search: Handle, queries, k, rows, only, probes, recall, progress, t
     count, dimension = queries.shape
     if k < 1:
         raise TesseraError(f"search: k is {k}, it must be at least 1")
-    ids = np.empty((count, k), np.int64)
-    scores = np.empty((count, k), np.float32)
+    shape = (count, k)
+    ids, scores = _empty(shape, _INT64), _empty(shape, _FLOAT32)
     options = filter = None
     if only is not None or probes is not None or recall is not None:
         options, filter = _options(only, probes, recall)
