@@ -77,8 +77,8 @@ gcc -std=c99 -g -fsanitize=address,undefined -Wall -Wextra -Werror Tests/Consume
 # Swift's runtime keeps some memory until the process ends.
 ASAN_OPTIONS=detect_leaks=0 consume "$work/$name"
 
-# The example of the README between a line ```LANGUAGE and the next ```.
-example() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" README.md | sed '1d;$d'; }
+# The examples of the README between lines ```LANGUAGE and the next ```, one after the other.
+example() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" README.md | sed '/^```/d'; }
 
 step "c, the example of the README"
 example c >"$work/example.c"

@@ -65,6 +65,16 @@ func array<Element: BitwiseCopyable>(
   }
 }
 
+/// Returns a copy of ids that a caller may leave out; nil for NULL.
+func optionalIDs(
+  _ ids: UnsafePointer<Int64>?, _ count: Int64, _ operation: String
+) throws(TesseraError) -> [Int64]? {
+  guard ids != nil || count == 0 else {
+    throw TesseraError(.invalidArgument, "\(operation): \(count) ids are NULL")
+  }
+  return try ids.map { ids throws(TesseraError) in try array(ids, count, "\(operation): ids") }
+}
+
 /// Throws where the machine has no room for `bytes` more.
 func requireRoom(_ bytes: Int, _ name: String) throws(TesseraError) {
   try HostLimits.current.requireRoom(for: bytes) {
@@ -155,6 +165,15 @@ func bitMetric(_ number: tessera_metric) -> BitMetric? {
   case TESSERA_JACCARD: .jaccard
   default: nil
   }
+}
+
+/// Returns a copy of rows of the caller's memory.
+func copiedVectors(
+  _ rows: UnsafePointer<tessera_rows>?, _ name: String
+) throws(TesseraError) -> Vectors {
+  let source = try vectors(rows, name)
+  try requireRoom(source.count * source.dimension * source.element.byteCount, name)
+  return try source.gathered(0..<source.count)
 }
 
 /// Returns the number of an index's metric.

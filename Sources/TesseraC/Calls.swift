@@ -51,7 +51,7 @@ private enum Text {
   nonisolated(unsafe) static let version = make(TesseraVersion.current)
   nonisolated(unsafe) static let unknown = make("unknown")
   nonisolated(unsafe) static let names =
-    [make("ok")] + (1...17).map { make(TesseraError.Code(rawValue: $0).description) }
+    [make("ok")] + (1...18).map { make(TesseraError.Code(rawValue: $0).description) }
 
   private static func make(_ text: String) -> UnsafePointer<CChar> {
     UnsafePointer(strdup(text))
@@ -59,8 +59,9 @@ private enum Text {
 }
 
 private let features: Set<String> = [
-  "flat", "filter", "within", "codes", "index.build", "index.convert", "kmeans", "quantizer",
-  "opencl",
+  "flat", "filter", "within", "codes", "index.build", "index.convert", "index.add", "merge",
+  "kmeans",
+  "quantizer", "opencl",
 ]
 
 /// Returns the version of the library.

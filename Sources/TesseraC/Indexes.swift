@@ -11,6 +11,40 @@ final class CIndex: CThing {
   static let faissSuffix = ".faiss"
 }
 
+/// Builds an index as a caller wants it.
+private func build(
+  _ specification: UnsafePointer<CChar>?, _ vectors: OpaquePointer?, _ metric: tessera_metric,
+  ids given: [Int64]?, _ options: UnsafePointer<tessera_index_options>?, _ device: CDevice,
+  _ control: OpaquePointer?
+) throws(TesseraError) -> Index {
+  let specification = try text(specification, "build: the specification")
+  let vectors = try Handles.get(vectors, CVectors.self).vectors
+  let bits = bitMetric(metric)
+  let numbers = bits == nil ? try TesseraC.metric(metric) : .squaredL2
+  let options = try TesseraC.options(options, or: tessera_index_options(), "build: options")
+  guard options.training_limit >= 0, options.iterations >= 0 else {
+    throw TesseraError(
+      .invalidArgument, "build: training rows and iterations cannot be negative")
+  }
+  let control = try CControl.of(control, device)
+  let how = Index.BuildOptions(
+    trainingLimit: options.training_limit == 0 ? nil : Int(options.training_limit),
+    seed: options.seed == 0 ? 1234 : options.seed,
+    iterations: options.iterations == 0 ? 10 : Int(options.iterations))
+  let built =
+    if let bits {
+      try Index.build(
+        specification, vectors, metric: bits, ids: given, options: how, on: device.device,
+        control: control)
+    } else {
+      try Index.build(
+        specification, vectors, metric: numbers, ids: given, options: how, on: device.device,
+        control: control)
+    }
+  for note in built.notes { control.note(note.description) }
+  return built.index
+}
+
 /// Builds an index of all rows.
 @c @implementation
 public func tessera_index_build(
@@ -20,37 +54,25 @@ public func tessera_index_build(
   _ control: OpaquePointer?, _ index: UnsafeMutablePointer<OpaquePointer?>?
 ) -> tessera_status {
   make(index) { () throws(TesseraError) in
-    let specification = try text(specification, "build: the specification")
-    let vectors = try Handles.get(vectors, CVectors.self).vectors
-    let bits = bitMetric(metric)
-    let numbers = bits == nil ? try TesseraC.metric(metric) : .squaredL2
+    let given = try optionalIDs(ids, id_count, "build")
+    return CIndex(
+      try build(
+        specification, vectors, metric, ids: given, options, Handles.get(device), control))
+  }
+}
+
+/// Trains what an index is made of, and puts no row in.
+@c @implementation
+public func tessera_index_train(
+  _ specification: UnsafePointer<CChar>?, _ vectors: OpaquePointer?, _ metric: tessera_metric,
+  _ options: UnsafePointer<tessera_index_options>?, _ device: OpaquePointer?,
+  _ control: OpaquePointer?, _ index: UnsafeMutablePointer<OpaquePointer?>?
+) -> tessera_status {
+  make(index) { () throws(TesseraError) in
     let device: CDevice = try Handles.get(device)
-    guard ids != nil || id_count == 0 else {
-      throw TesseraError(.invalidArgument, "build: \(id_count) ids are NULL")
-    }
-    let given = try ids.map { ids throws(TesseraError) in try array(ids, id_count, "build: ids") }
-    let options = try TesseraC.options(options, or: tessera_index_options(), "build: options")
-    guard options.training_limit >= 0, options.iterations >= 0 else {
-      throw TesseraError(
-        .invalidArgument, "build: training rows and iterations cannot be negative")
-    }
-    let control = try CControl.of(control, device)
-    let how = Index.BuildOptions(
-      trainingLimit: options.training_limit == 0 ? nil : Int(options.training_limit),
-      seed: options.seed == 0 ? 1234 : options.seed,
-      iterations: options.iterations == 0 ? 10 : Int(options.iterations))
-    let built =
-      if let bits {
-        try Index.build(
-          specification, vectors, metric: bits, ids: given, options: how, on: device.device,
-          control: control)
-      } else {
-        try Index.build(
-          specification, vectors, metric: numbers, ids: given, options: how, on: device.device,
-          control: control)
-      }
-    for note in built.notes { control.note(note.description) }
-    return CIndex(built.index)
+    return CIndex(
+      try build(specification, vectors, metric, ids: nil, options, device, control)
+        .emptied(on: device.device))
   }
 }
 
@@ -153,5 +175,15 @@ public func tessera_index_reconstruct(
       let row = try index.reconstruct(id, on: device.device)
       copy(row, to: target.baseAddress.map { $0 + place * index.dimension })
     }
+  }
+}
+
+/// Gives the rows of an index new ids.
+@c @implementation
+public func tessera_index_renumber(
+  _ index: OpaquePointer?, _ renumbered: UnsafeMutablePointer<OpaquePointer?>?
+) -> tessera_status {
+  make(renumbered) { () throws(TesseraError) in
+    CIndex(try Handles.get(index, CIndex.self).index.renumbered())
   }
 }

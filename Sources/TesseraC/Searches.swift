@@ -4,12 +4,25 @@ import Tessera
 /// Stands behind a `tessera_search`.
 final class CSearch: CThing {
   static let kind = "search"
-  private let search: IndexSearch
+  private let source: Source
   private let device: CDevice
+  let order: ScoreOrder
+
+  private enum Source {
+    case fixed(IndexSearch)
+    case living(LivingSearch)
+  }
 
   init(_ index: Index, _ device: CDevice) throws(TesseraError) {
-    search = try IndexSearch(index, on: device.device)
+    source = .fixed(try IndexSearch(index, on: device.device))
     self.device = device
+    order = index.metric.order
+  }
+
+  init(_ living: LivingIndex, _ device: CDevice) throws(TesseraError) {
+    source = .living(try LivingSearch(living, on: device.device))
+    self.device = device
+    order = living.snapshot.base.metric.order
   }
 
   /// What a search found, and what it did.
@@ -28,8 +41,6 @@ final class CSearch: CThing {
     }
   }
 
-  var order: ScoreOrder { search.index.metric.order }
-
   /// Finds hits as many as `limit` says.
   func find(
     _ queries: Vectors, _ limit: Limit, _ options: tessera_search_options,
@@ -39,9 +50,17 @@ final class CSearch: CThing {
     let filter = try options.filter.map { handle throws(TesseraError) in
       try Handles.get(handle, CFilter.self).selector
     }
-    return Found(
-      try search.nearest(
-        queries, within: limit, effort: effort(options), only: filter, control: control))
+    let effort = try effort(options)
+    switch source {
+    case .fixed(let search):
+      return Found(
+        try search.nearest(
+          queries, within: limit, effort: effort, only: filter, control: control))
+    case .living(let search):
+      return Found(
+        try search.nearest(
+          queries, within: limit, effort: effort, only: filter, control: control))
+    }
   }
 
   private func effort(
@@ -76,6 +95,24 @@ public func tessera_search_vectors(
   }
 }
 
+/// Makes vectors that are a part of a set ready to be searched.
+@c @implementation
+public func tessera_search_shard(
+  _ vectors: OpaquePointer?, _ first_id: Int64, _ metric: tessera_metric, _ device: OpaquePointer?,
+  _ search: UnsafeMutablePointer<OpaquePointer?>?
+) -> tessera_status {
+  make(search) { () throws(TesseraError) in
+    let rows = try Handles.get(vectors, CVectors.self).vectors
+    let index =
+      if let bits = bitMetric(metric) {
+        try Index(shard: rows, firstID: first_id, metric: bits)
+      } else {
+        try Index(shard: rows, firstID: first_id, metric: try TesseraC.metric(metric))
+      }
+    return try CSearch(index, Handles.get(device))
+  }
+}
+
 /// Makes an index ready to be searched.
 @c @implementation
 public func tessera_search_index(
@@ -84,6 +121,17 @@ public func tessera_search_index(
 ) -> tessera_status {
   make(search) { () throws(TesseraError) in
     try CSearch(Handles.get(index, CIndex.self).index, Handles.get(device))
+  }
+}
+
+/// Makes an index that changes ready to be searched.
+@c @implementation
+public func tessera_search_living(
+  _ living: OpaquePointer?, _ device: OpaquePointer?,
+  _ search: UnsafeMutablePointer<OpaquePointer?>?
+) -> tessera_status {
+  make(search) { () throws(TesseraError) in
+    try CSearch(Handles.get(living, CLiving.self).index, Handles.get(device))
   }
 }
 
@@ -124,21 +172,76 @@ public func tessera_search_nearest(
     let found = try search.find(
       queries, .k(Int(k)),
       TesseraC.options(options, or: tessera_search_options(), "search: options"), control)
-    let worst: Float = search.order == .smallestFirst ? .infinity : -.infinity
-    let hits = found.neighbors
-    for query in 0..<queries.count {
-      let own = hits.starts[query]..<hits.starts[query + 1]
-      let row = query * Int(k)
-      for (place, hit) in own.enumerated() {
-        idTarget[row + place] = hits.ids[hit]
-        scoreTarget[row + place] = hits.scores[hit]
-      }
-      for place in own.count..<Int(k) {
-        idTarget[row + place] = -1
-        scoreTarget[row + place] = worst
-      }
-    }
+    put(found.neighbors, k: Int(k), search.order, ids: idTarget, scores: scoreTarget)
     fill(report, found.report)
+  }
+}
+
+/// Writes k hits of each query to memory of the caller, padded where there are fewer.
+private func put(
+  _ hits: Neighbors, k: Int, _ order: ScoreOrder, ids: UnsafeMutableBufferPointer<Int64>,
+  scores: UnsafeMutableBufferPointer<Float>
+) {
+  for query in 0..<hits.queryCount {
+    let own = hits.starts[query]..<hits.starts[query + 1]
+    let row = query * k
+    for (place, hit) in own.enumerated() {
+      ids[row + place] = hits.ids[hit]
+      scores[row + place] = hits.scores[hit]
+    }
+    for place in own.count..<k {
+      ids[row + place] = -1
+      scores[row + place] = order.worst
+    }
+  }
+}
+
+extension ScoreOrder {
+  /// The score of what is missing.
+  fileprivate var worst: Float { self == .smallestFirst ? .infinity : -.infinity }
+}
+
+/// Merges the hits of several searches of the same queries.
+@c @implementation
+public func tessera_merge_top_k(
+  _ ids: UnsafePointer<Int64>?, _ scores: UnsafePointer<Float>?, _ part_count: Int64,
+  _ query_count: Int64, _ width: Int64, _ metric: tessera_metric, _ k: Int64,
+  _ best_ids: UnsafeMutablePointer<Int64>?, _ best_scores: UnsafeMutablePointer<Float>?
+) -> tessera_status {
+  call { () throws(TesseraError) in
+    let order =
+      bitMetric(metric) == nil ? try TesseraC.metric(metric).order : ScoreOrder.smallestFirst
+    guard k >= 1, width >= 1 else {
+      throw TesseraError(
+        .invalidArgument, "merge: k is \(k) and the width \(width), they must be at least 1")
+    }
+    _ = try byteCount(query_count, by: width, of: 8, "merge: hits of a part")
+    let ids = try array(ids, part_count, by: query_count * width, "merge: ids")
+    let scores = try array(scores, part_count, by: query_count * width, "merge: scores")
+    let idTarget = try buffer(best_ids, query_count, by: k, "merge: the best ids")
+    let scoreTarget = try buffer(best_scores, query_count, by: k, "merge: the best scores")
+    try requireRoom(12 * idTarget.count, "merge: the best hits")
+    guard query_count > 0 else { return }
+    var parts: [Neighbors] = []
+    for part in 0..<Int(part_count) {
+      var starts = [0]
+      var places: [Int] = []
+      for query in 0..<Int(query_count) {
+        let first = (part * Int(query_count) + query) * Int(width)
+        // What is padded is no hit.
+        places += (first..<first + Int(width)).lazy.filter {
+          ids[$0] != -1 || scores[$0] != order.worst
+        }
+        starts.append(places.count)
+      }
+      parts.append(
+        Neighbors(
+          starts: starts, ids: places.map { ids[$0] }, scores: places.map { scores[$0] },
+          statistics: SearchStatistics(certified: true, candidates: 0, rescored: 0)))
+    }
+    let none = Neighbors.none(queryCount: Int(query_count))
+    let merged = try Neighbors.mergingTopK(parts + [none], k: Int(k), order: order)
+    put(merged, k: Int(k), order, ids: idTarget, scores: scoreTarget)
   }
 }
 

@@ -16,9 +16,7 @@ public func tessera_vectors_copy(
   _ rows: UnsafePointer<tessera_rows>?, _ vectors: UnsafeMutablePointer<OpaquePointer?>?
 ) -> tessera_status {
   make(vectors) { () throws(TesseraError) in
-    let source = try TesseraC.vectors(rows, "vectors")
-    try requireRoom(source.count * source.dimension * source.element.byteCount, "vectors")
-    return CVectors(try source.gathered(0..<source.count))
+    CVectors(try copiedVectors(rows, "vectors"))
   }
 }
 

@@ -3,6 +3,9 @@ import Testing
 
 @testable import TesseraC
 
+/// All tests that make handles. They run one after the other, because some of them count handles.
+@Suite(.serialized) enum CInterface {}
+
 /// Numbers that a test makes itself, and the things of the C interface that most tests need.
 final class CFixture {
   static let rows = 300

@@ -1,6 +1,6 @@
 import CTessera
 
-extension HostileCallTests {
+extension CInterface.HostileCallTests {
   static func build(
     _ fixture: CFixture, _ specification: String?, metric: Int32 = 0,
     ids: [Int64]? = nil, count: Int64 = 0, change: (inout tessera_index_options) -> Void = { _ in }

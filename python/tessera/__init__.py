@@ -7,15 +7,17 @@
     index = tessera.Index("IVF1024,Flat", base.shape[1], "ip")
     index.add(base)
     scores, ids = index.search(queries, 10, recall=0.95)
+    index.add(more)                                            # at any time; also update, remove_ids
 """
 
 from ._engine import (
-    Clusters, Device, Index, Quantizer, Vectors, convert, devices, kmeans, search, version,
+    Clusters, Device, Index, Quantizer, Vectors, convert, devices, kmeans, merge_top_k,
+    search, search_shard, version,
 )
 from ._library import TesseraError
 
 __version__ = version()
 __all__ = [
     "Clusters", "Device", "Index", "Quantizer", "TesseraError", "Vectors", "convert", "devices",
-    "kmeans", "search", "version",
+    "kmeans", "merge_top_k", "search", "search_shard", "version",
 ]

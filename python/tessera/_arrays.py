@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 
 from ._library import Rows, TesseraError
@@ -11,9 +13,45 @@ _ELEMENTS = {
     np.dtype(np.float32): 0, np.dtype(np.float16): 1, np.dtype(np.int8): 3, np.dtype(np.uint8): 4}
 
 
+_view = ctypes.c_char.from_buffer
+_address = ctypes.addressof
+
+# Where arrays of DLPack may lie that a processor reads: its own memory, pinned, and managed.
+_READABLE = {1, 3, 13}
+_PLACES = {
+    2: "a GPU (CUDA)", 4: "an OpenCL device", 7: "a Vulkan device", 8: "Metal", 10: "a GPU (ROCm)",
+    14: "a oneAPI device", 15: "WebGPU"}
+
+
 def address(array: np.ndarray) -> int:
-    """Returns where an array is, in a fifth of the time that `array.ctypes.data` takes."""
-    return array.__array_interface__["data"][0]
+    """Returns where an array is."""
+    try:
+        # A quarter of the time that the other ways take.
+        return _address(_view(array))
+    except (TypeError, ValueError, BufferError):
+        # It is read-only, empty, or its rows lie apart.
+        return array.__array_interface__["data"][0]
+
+
+def taken(values, name: str) -> np.ndarray:
+    """Returns the array behind `values`: itself, or what has DLPack or the buffer protocol, where it
+    lies; a new one of lists."""
+    if isinstance(values, np.ndarray):
+        return values
+    if not hasattr(values, "__dlpack__"):
+        return np.asarray(values)
+    place = values.__dlpack_device__()[0] if hasattr(values, "__dlpack_device__") else 1
+    if place not in _READABLE:
+        raise TesseraError(
+            f"{name}: the array lies on {_PLACES.get(int(place), f'a device of kind {int(place)}')}, "
+            "and is read from the processor's memory; copy it there first, as by values.cpu() (PyTorch), "
+            "cupy.asnumpy(values) or jax.device_get(values)", 5, "wrongDevice")
+    try:
+        return np.from_dlpack(values)
+    except (BufferError, RuntimeError, TypeError) as error:
+        raise TesseraError(
+            f"{name}: NumPy does not take the array by DLPack ({error}); give numpy.asarray(values)"
+        ) from error
 
 
 def metric_number(metric: str) -> int:
@@ -32,8 +70,10 @@ def as_matrix(values, name: str) -> np.ndarray:
     by the caller, who then knows that they are. Whatever has DLPack or the buffer protocol is taken too.
     """
     if not isinstance(values, np.ndarray):
-        values = np.from_dlpack(values) if hasattr(values, "__dlpack__") else np.asarray(values)
-        if values.dtype == np.float64 or values.dtype.kind in "iub" and values.itemsize > 1:
+        given, values = values, taken(values, name)
+        # Numbers of lists have no type of their own.
+        if not hasattr(given, "__dlpack__") and (
+            values.dtype == np.float64 or values.dtype.kind in "iub" and values.itemsize > 1):
             values = values.astype(np.float32)
     if values.ndim != 2:
         raise TesseraError(
@@ -58,6 +98,18 @@ def as_rows(values: np.ndarray) -> Rows:
     return Rows(
         address(values), _ELEMENTS[values.dtype], rows, columns,
         values.strides[0] if rows > 1 else 0)
+
+
+def taken_rows(values, name: str) -> tuple[np.ndarray, Rows]:
+    """Returns rows as `as_matrix` does, and what the library reads of them."""
+    try:
+        # What most calls bring, in half the time: an array without gaps that may be written.
+        count, dimension = values.shape
+        return values, Rows(
+            _address(_view(values)), _ELEMENTS[values.dtype], count, dimension, 0)
+    except (AttributeError, BufferError, KeyError, TypeError, ValueError):
+        values = as_matrix(values, name)
+        return values, as_rows(values)
 
 
 def as_ids(ids, name: str = "ids") -> np.ndarray:

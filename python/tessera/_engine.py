@@ -11,8 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _library as library
-from ._arrays import METRICS, address, as_ids, as_matrix, as_rows, metric_number
+from ._arrays import METRICS, address, as_ids, as_matrix, as_rows, metric_number, taken_rows
 from ._library import Handle, TesseraError, check, lib, run
+
+_search_nearest = lib.tessera_search_nearest
+
+_empty, _INT64, _FLOAT32 = np.empty, np.dtype(np.int64), np.dtype(np.float32)
+_at, _view = ctypes.addressof, ctypes.c_char.from_buffer
 
 # A call of more multiply-adds than this is worth a thread that Ctrl-C can stop: about 10 ms.
 _LARGE = 200_000_000
@@ -89,38 +94,58 @@ def _filter(only) -> Handle | None:
     return Handle(lib.tessera_filter_ids, address(ids), ids.size)
 
 
-def _options(only, probes, recall) -> tuple[library.SearchOptions | None, Handle | None]:
+# Options of searches without a filter, by probes and recall.
+_efforts: dict = {(None, None): None}
+
+
+def _options(only, probes, recall):
+    """Returns options to pass on, and the filter that they need."""
+    if only is None:
+        key = (probes, recall)
+        options = _efforts.get(key, key)
+        if options is not key:
+            return options, None
     filter = _filter(only)
-    if filter is None and not probes and not recall:
-        return None, None
-    options = library.SearchOptions(
-        filter=filter.value if filter else None, probes=probes or 0, recall=recall or 0)
+    options = byref(library.SearchOptions(
+        filter=filter.value if filter else None, probes=probes or 0, recall=recall or 0))
+    if filter is None and len(_efforts) < 1000:
+        _efforts[key] = options
     return options, filter
 
 
 def _nearest(search: Handle, queries, k, rows, only, probes, recall, progress, timeout):
-    queries = as_matrix(queries, "queries")
+    # The queries stay alive as long as the call.
+    queries, asked = taken_rows(queries, "queries")
     count, dimension = queries.shape
     if k < 1:
         raise TesseraError(f"search: k is {k}, it must be at least 1")
-    # A k beyond all rows would be memory for nothing; what is missing is padded below.
-    ids = np.empty((count, k), np.int64)
-    scores = np.empty((count, k), np.float32)
-    options, _keeps = _options(only, probes, recall)
-    run(
-        lib.tessera_search_nearest, search.value, byref(as_rows(queries)), k,
-        byref(options) if options else None, None, address(ids), address(scores), None,
-        control_at=4, progress=progress, timeout=timeout, large=count * dimension * rows > _LARGE)
+    shape = (count, k)
+    ids, scores = _empty(shape, _INT64), _empty(shape, _FLOAT32)
+    options = filter = None
+    if only is not None or probes is not None or recall is not None:
+        options, filter = _options(only, probes, recall)
+    if progress is None and timeout is None and 0 < count * dimension * rows < _LARGE:
+        # The commonest call by the shortest way.
+        status = _search_nearest(
+            search.value, asked, k, options, None, _at(_view(ids)), _at(_view(scores)), None)
+        if status:
+            raise library.failure(status)
+    else:
+        run(
+            _search_nearest, search.value, asked, k, options, None, address(ids),
+            address(scores), None,
+            control_at=4, progress=progress, timeout=timeout,
+            large=count * dimension * rows >= _LARGE)
     return scores, ids
 
 
 def _within(search: Handle, queries, score, only, probes, recall, progress, timeout):
-    queries = as_matrix(queries, "queries")
+    queries, asked = taken_rows(queries, "queries")
     hits = c_void_p()
     options, _keeps = _options(only, probes, recall)
     run(
-        lib.tessera_search_within, search.value, byref(as_rows(queries)), score,
-        byref(options) if options else None, None, byref(hits), None,
+        lib.tessera_search_within, search.value, asked, score,
+        options, None, byref(hits), None,
         control_at=4, progress=progress, timeout=timeout, large=True)
     owner = Handle.taking(hits)
     count = c_int64()
@@ -138,10 +163,11 @@ class Vectors:
     """Rows that are searched exactly; made ready once, for many searches.
 
     `rows` is an array, which is used where it is and must not be changed meanwhile, or the path of a
-    file (.npy, .fvecs, .bvecs, .fbin, ...), which is mapped.
+    file (.npy, .fvecs, .bvecs, .fbin, ...), which is mapped. Row i has the id `first_id + i`.
     """
 
-    def __init__(self, rows, metric: str = "ip", device: str | None = "auto", threads: int = 0):
+    def __init__(self, rows, metric: str = "ip", device: str | None = "auto", threads: int = 0, *,
+                 first_id: int = 0):
         number = metric_number(metric)
         if isinstance(rows, (str, os.PathLike)):
             self._vectors = Handle(lib.tessera_vectors_open, os.fsencode(rows))
@@ -153,7 +179,7 @@ class Vectors:
         check(lib.tessera_vectors_rows(self._vectors.value, byref(described)))
         self.ntotal, self.d, self.metric = described.count, described.dimension, metric
         self._search = Handle(
-            lib.tessera_search_vectors, self._vectors.value, number,
+            lib.tessera_search_shard, self._vectors.value, first_id, number,
             _device(device, threads).value, keeps=self._vectors)
 
     def search(self, queries, k, *, only=None, progress=None, timeout=None):
@@ -188,11 +214,53 @@ def search(base, queries, k, metric="ip", device="auto", *, only=None, threads=0
         queries, k, only=only, progress=progress, timeout=timeout)
 
 
+def search_shard(rows, queries, k, first_id, metric="ip", device="auto", *, threads=0,
+                 progress=None, timeout=None):
+    """Returns `(scores, ids)` of the k nearest rows of a part of a set, whose row i has the id
+    `first_id + i` there. A pure function, for engines that share a search out; `merge_top_k` makes the
+    set's hits of what it returns."""
+    return Vectors(rows, metric, device, threads, first_id=first_id).search(
+        queries, k, progress=progress, timeout=timeout)
+
+
+def merge_top_k(parts, k, metric="ip"):
+    """Returns `(scores, ids)` of the k best of several `(scores, ids)` of the same queries, ties by lower
+    id. Merging some parts first gives the same bytes; with disjoint parts of at least k hits each, they
+    are those of a search of all rows."""
+    parts = [(np.asarray(scores, np.float32), np.asarray(ids, np.int64)) for scores, ids in parts]
+    number = metric_number(metric)
+    if not parts:
+        raise TesseraError("merge: there are no parts", 2, "invalidShape")
+    count = len(parts[0][1])
+    if any(ids.ndim != 2 or ids.shape != scores.shape or len(ids) != count for scores, ids in parts):
+        raise TesseraError(
+            "merge: parts are scores and ids, both queries x hits, of the same queries", 2,
+            "invalidShape")
+    width = max(1, max(ids.shape[1] for _, ids in parts))
+    worst = np.inf if metric in ("l2", "hamming", "jaccard") else -np.inf
+    all_ids = np.full((len(parts), count, width), -1, np.int64)
+    all_scores = np.full((len(parts), count, width), worst, np.float32)
+    for part, (scores, ids) in enumerate(parts):
+        all_ids[part, :, : ids.shape[1]], all_scores[part, :, : ids.shape[1]] = ids, scores
+    if k < 1:
+        raise TesseraError(f"merge: k is {k}, it must be at least 1")
+    best_ids, best_scores = np.empty((count, k), np.int64), np.empty((count, k), np.float32)
+    check(lib.tessera_merge_top_k(
+        address(all_ids), address(all_scores), len(parts), count, width, number, k,
+        address(best_ids), address(best_scores)))
+    return best_scores, best_ids
+
+
 class Index:
     """An index by its factory string, such as "IVF1024,Flat" or "IVF1024,PQ48x4fs,RFlat".
 
-    Rows are added first; the index is built of all of them when it is first used, and built anew when
-    rows are added after that. What it is trained on are the added rows.
+    It is trained on the rows given to `train`, or else on those that were added before it is first used.
+    Rows may be added, changed and removed at any time. Those that are added once it is built are all looked
+    at by every search, until `compact` puts them into lists and codes; an index in memory does so by itself
+    when they are more than a quarter of its rows.
+
+    Changes are in memory alone, but for an index that `open` has opened: those are in its file, or the
+    journal beside it, when the call returns.
     """
 
     def __init__(self, spec: str, dim: int, metric: str = "ip", *, device: str | None = "auto",
@@ -201,10 +269,14 @@ class Index:
         self.spec, self.d, self.metric = spec, int(dim), metric
         self._device = _device(device, threads)
         self._seed, self._training_limit = seed, training_limit
-        self._rows: list[np.ndarray] = []
-        self._ids: list[np.ndarray | None] = []
-        self._index: Handle | None = None
+        # Rows that wait for the index to be built, with ids of their own or the first of theirs.
+        self._waiting: list[tuple[np.ndarray, np.ndarray | int]] = []
+        self._next_id = 0
+        self._living: Handle | None = None
         self._search: Handle | None = None
+        self._stored = self._closed = False
+        # Rows that no list holds yet.
+        self._loose = 0
         self._lock = threading.RLock()
         self.ntotal = 0
         # Looked at where no probes are given: as many lists as held this share of the neighbors.
@@ -213,29 +285,104 @@ class Index:
 
     @classmethod
     def load(cls, path, *, device: str | None = "auto", threads: int = 0) -> "Index":
-        """Opens the index in a file of Tessera's, or of FAISS."""
-        handle = Handle(lib.tessera_index_open, os.fsencode(path))
-        info = library.IndexInfo()
-        check(lib.tessera_index_describe(handle.value, byref(info)))
-        metric = tuple(METRICS)[info.metric]
-        own = cls(info.specification.decode(), info.dimension, metric, device=device,
-                  threads=threads)
-        own._index, own.ntotal = handle, info.count
+        """Reads the index in a file of Tessera's, or of FAISS; the file stays as it is."""
+        index = Handle(lib.tessera_index_open, os.fsencode(path))
+        return cls._of(Handle(lib.tessera_living_create, index.value), device, threads)
+
+    @classmethod
+    def open(cls, path, *, write: bool = True, device: str | None = "auto",
+             threads: int = 0) -> "Index":
+        """Opens the index in a file of Tessera's to change it, which one at a time may do; others get an
+        error named "busy". With `write=False` it is searched, and `refresh` sees what others change."""
+        living = Handle(lib.tessera_living_open, os.fsencode(path), 1 if write else 0)
+        own = cls._of(living, device, threads)
+        own._stored = True
         return own
 
-    is_trained = True
+    @classmethod
+    def _of(cls, living: Handle, device, threads) -> "Index":
+        info = library.LivingInfo()
+        check(lib.tessera_living_describe(living.value, byref(info)))
+        own = cls(info.specification.decode(), info.dimension, tuple(METRICS)[info.metric],
+                  device=device, threads=threads)
+        own._take(living)
+        return own
 
-    def train(self, rows) -> None:
-        """Does nothing but check the rows: an index is trained on the rows that are added."""
-        self._checked(rows)
+    def close(self) -> None:
+        """Gives back the file of an index that was opened, and what is in memory."""
+        with self._lock:
+            self._living = self._search = None
+            self._waiting, self._closed = [], True
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    @property
+    def is_trained(self) -> bool:
+        """True once the index has what rows need to be put in."""
+        return self._living is not None
+
+    def train(self, rows, *, progress=None, timeout=None) -> None:
+        """Trains on rows, which are not added. An index that is trained already stays as it is."""
+        rows = self._checked(rows)
+        with self._lock:
+            if self._living is None:
+                self._require_open()
+                index = self._made(lib.tessera_index_train, rows, (), 5, progress, timeout)
+                self._take(Handle(lib.tessera_living_create, index.value))
 
     def add(self, rows) -> None:
-        """Adds rows, whose ids go on from the last. Arrays are kept, not copied."""
+        """Adds rows, whose ids go on from the highest there was. Until the index is built, arrays are
+        kept and not copied."""
         self._add(rows, None)
 
     def add_with_ids(self, rows, ids) -> None:
-        """Adds rows with ids of their own."""
+        """Adds rows with ids of their own, which no row may have yet."""
         self._add(rows, as_ids(ids))
+
+    def update(self, rows, ids) -> None:
+        """Puts rows in the places of those that have the same ids, all at once."""
+        rows, ids = self._checked(rows), as_ids(ids)
+        with self._lock:
+            check(lib.tessera_living_update(
+                self._own().value, byref(as_rows(rows)), address(ids), ids.size))
+            self._count()
+
+    def remove_ids(self, ids) -> int:
+        """Removes the rows with these ids (a range, or an array), and returns how many there were."""
+        removed = c_int64()
+        with self._lock:
+            living = self._own().value
+            if isinstance(ids, range):
+                filter = _filter(ids)
+                check(lib.tessera_living_remove_selected(living, filter.value, byref(removed)))
+            else:
+                ids = as_ids(ids)
+                check(lib.tessera_living_remove(living, address(ids), ids.size, byref(removed)))
+            self._count()
+        return removed.value
+
+    def compact(self, *, progress=None, timeout=None) -> None:
+        """Puts all changes into lists and codes, and the file where there is one. Centroids and codebooks
+        stay as they are."""
+        with self._lock:
+            run(
+                lib.tessera_living_compact, self._own().value, self._device.value, None,
+                control_at=2, progress=progress, timeout=timeout, large=True)
+            self._count()
+
+    def refresh(self) -> None:
+        """Sees what others have changed in the file since."""
+        with self._lock:
+            check(lib.tessera_living_refresh(self._own().value))
+            self._count()
+
+    def verify(self) -> None:
+        """Compares every checksum of the file and its journal."""
+        check(lib.tessera_living_verify(self._own().value))
 
     def _checked(self, rows) -> np.ndarray:
         rows = as_matrix(rows, "rows")
@@ -244,66 +391,108 @@ class Index:
                 f"rows of {rows.shape[1]} dimensions, the index has {self.d}", 2, "invalidShape")
         return rows
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise TesseraError("the index was closed; open it again")
+
     def _add(self, rows, ids) -> None:
         rows = self._checked(rows)
         if ids is not None and len(ids) != len(rows):
             raise TesseraError(f"{len(ids)} ids for {len(rows)} rows", 2, "invalidShape")
         with self._lock:
-            if self._rows and self._rows[0].dtype != rows.dtype:
+            if self._living is not None:
+                check(lib.tessera_living_add(
+                    self._living.value, byref(as_rows(rows)),
+                    None if ids is None else address(ids), 0 if ids is None else ids.size, None))
+                self._count()
+                return
+            self._require_open()
+            if self._waiting and self._waiting[0][0].dtype != rows.dtype:
                 raise TesseraError(
-                    f"rows of {rows.dtype} cannot be added to rows of {self._rows[0].dtype}")
-            if self._index is not None and not self._rows:
-                raise TesseraError(
-                    "an index that was loaded cannot take more rows in this version; build it anew", 4,
-                    "unsupported")
-            if self._rows and (self._ids[0] is None) != (ids is None):
-                raise TesseraError("rows with ids and rows without do not go together")
-            self._rows.append(rows)
-            self._ids.append(ids)
+                    f"rows of {rows.dtype} cannot be added to rows of {self._waiting[0][0].dtype}")
+            self._waiting.append((rows, self._next_id if ids is None else ids))
             self.ntotal += len(rows)
-            self._index = self._search = None
+            self._next_id = max(
+                self._next_id, self._next_id + len(rows) if ids is None
+                else int(ids.max(initial=-1)) + 1)
 
     def build(self, *, progress=None, timeout=None) -> "Index":
         """Builds the index now, and not when it is first used."""
         with self._lock:
-            if self._index is None:
+            if self._living is None:
                 self._build(progress, timeout)
         return self
 
-    def _build(self, progress, timeout) -> None:
-        if not self._rows:
-            rows = np.empty((0, self.d), np.float32)
-        else:
-            rows = self._rows[0] if len(self._rows) == 1 else np.concatenate(self._rows)
-            self._rows = [rows]
-        ids = None
-        if self._ids and self._ids[0] is not None:
-            ids = np.concatenate(self._ids)
-            self._ids = [ids]
-        elif self._ids:
-            self._ids = [None]
+    def _made(self, call, rows, ids, control_at, progress, timeout) -> Handle:
+        """Makes an index of rows."""
         vectors = Handle(lib.tessera_vectors_wrap, byref(as_rows(rows)), None, None, keeps=rows)
         out = c_void_p()
         run(
-            lib.tessera_index_build, self.spec.encode(), vectors.value,
-            metric_number(self.metric), address(ids) if ids is not None else None,
-            len(ids) if ids is not None else 0,
-            byref(
-                library.IndexOptions(seed=self._seed, training_limit=self._training_limit)),
+            call, self.spec.encode(), vectors.value, metric_number(self.metric), *ids,
+            byref(library.IndexOptions(seed=self._seed, training_limit=self._training_limit)),
             self._device.value, None, byref(out),
-            control_at=7, progress=progress, timeout=timeout, large=True)
-        self._index = Handle.taking(out)
-        self._index.keeps = vectors
+            control_at=control_at, progress=progress, timeout=timeout, large=True)
+        made = Handle.taking(out)
+        made.keeps = vectors
+        return made
+
+    def _build(self, progress, timeout) -> None:
+        self._require_open()
+        parts = [rows for rows, _ in self._waiting]
+        if not parts:
+            parts = [np.empty((0, self.d), np.float32)]
+        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        ids = None
+        if any(isinstance(own, np.ndarray) for _, own in self._waiting):
+            ids = np.concatenate([
+                own if isinstance(own, np.ndarray) else np.arange(own, own + len(part))
+                for part, own in self._waiting])
+        given = (None, 0) if ids is None else (address(ids), ids.size)
+        index = self._made(lib.tessera_index_build, rows, given, 7, progress, timeout)
+        living = Handle(lib.tessera_living_create, index.value)
+        # The index may look at these rows as long as it lives.
+        living.keeps = index.keeps
+        self._waiting = []
+        self._take(living)
+
+    def _take(self, living: Handle) -> None:
+        """Goes on with an index, and adds the rows that waited for it."""
+        self._living, self._search = living, None
+        try:
+            for rows, ids in self._waiting:
+                self._add(rows, ids if isinstance(ids, np.ndarray) else None)
+        except TesseraError:
+            # The rows go on waiting.
+            self._living = None
+            raise
+        self._waiting = []
+        self._count()
+
+    def _count(self) -> None:
+        info = library.LivingInfo()
+        check(lib.tessera_living_describe(self._living.value, byref(info)))
+        self.ntotal, self._loose, self._next_id = info.count, info.added_count, info.next_id
+
+    def _own(self) -> Handle:
+        living = self._living
+        if living is None:
+            living = self.build()._living
+        return living
+
+    def _is_loose(self) -> bool:
+        """Tells whether so many rows are in no list that a search has to put them there."""
+        return 4 * self._loose > self.ntotal and not self._stored
 
     def _ready(self, progress=None, timeout=None) -> Handle:
         search = self._search
-        if search is None:
+        if search is None or self._is_loose():
             with self._lock:
+                living = self.build(progress=progress, timeout=timeout)._living
+                if self._is_loose():
+                    self.compact(progress=progress, timeout=timeout)
                 if self._search is None:
-                    self.build(progress=progress, timeout=timeout)
                     self._search = Handle(
-                        lib.tessera_search_index, self._index.value, self._device.value,
-                        keeps=self._index)
+                        lib.tessera_search_living, living.value, self._device.value, keeps=living)
                 search = self._search
         return search
 
@@ -336,29 +525,45 @@ class Index:
     def reconstruct(self, ids):
         """Returns the row of an id, or the rows of many: as they were given, or decoded."""
         listed = as_ids(np.atleast_1d(ids))
-        self.build()
+        living = self._own()
         rows = np.empty((listed.size, self.d), np.float32)
         check(
-            lib.tessera_index_reconstruct(
-                self._index.value, address(listed), listed.size, self._device.value,
-                address(rows)))
+            lib.tessera_living_reconstruct(
+                living.value, address(listed), listed.size, self._device.value, address(rows)))
         return rows[0] if np.ndim(ids) == 0 else rows
+
+    def _whole(self) -> Handle:
+        """An index of all rows there are now."""
+        living, out = self._own(), c_void_p()
+        run(
+            lib.tessera_living_index, living.value, self._device.value, None, byref(out),
+            control_at=2, large=True)
+        index = Handle.taking(out)
+        index.keeps = living.keeps
+        return index
+
+    def _replace(self, call, *arguments, **options) -> None:
+        """Goes on with another form of the index, in memory."""
+        with self._lock:
+            index = self._whole()
+            out = c_void_p()
+            run(call, index.value, *arguments, byref(out), **options)
+            changed = Handle.taking(out)
+            living = Handle(lib.tessera_living_create, changed.value)
+            living.keeps = index.keeps
+            self._take(living)
 
     def save(self, path) -> None:
         """Writes the whole file, or nothing; for FAISS where the name ends in .faiss."""
-        self.build()
-        check(lib.tessera_index_save(self._index.value, os.fsencode(path)))
+        index = self._whole()
+        check(lib.tessera_index_save(index.value, os.fsencode(path)))
 
     def measure(self) -> None:
         """Measures what share of the neighbors lists hold, which files of FAISS do not say."""
-        self.build()
-        out = c_void_p()
-        run(
-            lib.tessera_index_measure, self._index.value, self._device.value, None, byref(out),
-            control_at=2, large=True)
-        measured = Handle.taking(out)
-        measured.keeps = self._index
-        self._index, self._search = measured, None
+        if self._stored:
+            raise TesseraError("measure: an index in a file of Tessera's is measured when it is built")
+        self._replace(
+            lib.tessera_index_measure, self._device.value, None, control_at=2, large=True)
 
     def __len__(self) -> int:
         return self.ntotal

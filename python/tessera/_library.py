@@ -100,6 +100,14 @@ class IndexInfo(Sized):
     ]
 
 
+class LivingInfo(Sized):
+    _fields_ = [
+        ("size", c_size_t), ("count", c_int64), ("dimension", c_int64), ("next_id", c_int64),
+        ("added_count", c_int64), ("removed_count", c_int64), ("journal_bytes", c_int64),
+        ("metric", c_int32), ("is_writable", c_int32), ("specification", c_char * 256),
+    ]
+
+
 class KMeansOptions(Sized):
     _fields_ = [
         ("size", c_size_t), ("metric", c_int32), ("algorithm", c_int32), ("start", c_int32),
@@ -140,23 +148,42 @@ def _declare():
         "filter_ids": [pointer, c_int64, out],
         "filter_bitmap": [pointer, c_int64, c_int64, out],
         "search_vectors": [handle, c_int32, handle, out],
+        "search_shard": [handle, c_int64, c_int32, handle, out],
         "search_index": [handle, handle, out],
+        "search_living": [handle, handle, out],
         "search_codes": [handle, pointer, c_int64, c_int32, handle, out],
         "search_nearest": [
             handle, rows, c_int64, POINTER(SearchOptions), handle, pointer, pointer,
             POINTER(SearchReport)],
         "search_within": [
             handle, rows, c_float, POINTER(SearchOptions), handle, out, POINTER(SearchReport)],
+        "merge_top_k": [
+            pointer, pointer, c_int64, c_int64, c_int64, c_int32, c_int64, pointer, pointer],
         "hits_count": [handle, POINTER(c_int64), POINTER(c_int64)],
         "hits_copy": [handle, pointer, pointer, pointer],
         "index_build": [
             c_char_p, handle, c_int32, pointer, c_int64, POINTER(IndexOptions), handle, handle, out],
+        "index_train": [
+            c_char_p, handle, c_int32, POINTER(IndexOptions), handle, handle, out],
         "index_open": [c_char_p, out],
         "index_save": [handle, c_char_p],
         "index_measure": [handle, handle, handle, out],
         "index_convert": [c_char_p, c_char_p, handle, handle],
         "index_describe": [handle, POINTER(IndexInfo)],
         "index_reconstruct": [handle, pointer, c_int64, handle, pointer],
+        "index_renumber": [handle, out],
+        "living_open": [c_char_p, c_uint32, out],
+        "living_create": [handle, out],
+        "living_add": [handle, rows, pointer, c_int64, pointer],
+        "living_update": [handle, rows, pointer, c_int64],
+        "living_remove": [handle, pointer, c_int64, POINTER(c_int64)],
+        "living_remove_selected": [handle, handle, POINTER(c_int64)],
+        "living_compact": [handle, handle, handle],
+        "living_refresh": [handle],
+        "living_verify": [handle],
+        "living_index": [handle, handle, handle, out],
+        "living_describe": [handle, POINTER(LivingInfo)],
+        "living_reconstruct": [handle, pointer, c_int64, handle, pointer],
         "kmeans": [
             rows, c_int64, POINTER(KMeansOptions), handle, handle, pointer, pointer, pointer,
             POINTER(KMeansReport)],

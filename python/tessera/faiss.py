@@ -4,7 +4,8 @@
 |---|---|
 | `IndexFlat`, `IndexFlatL2`, `IndexFlatIP` | ties go to the lower id |
 | `index_factory` | the strings that Tessera reads; others are refused by name |
-| `train`, `add`, `add_with_ids`, `ntotal`, `d`, `is_trained`, `metric_type` | an index is built of all added rows when it is first used; `train` only checks |
+| `train`, `add`, `add_with_ids`, `ntotal`, `d`, `is_trained`, `metric_type` | an index that is not trained learns from the rows that were added before its first use; no two rows have one id, and rows without get the next after the highest there was; rows added later are all looked at until there are many |
+| `remove_ids`, `IDSelectorRange`, `IDSelectorBatch`, `IDSelectorArray` | as there: without lists and `IDMap` the rows behind move up |
 | `search`, `range_search`, `reconstruct`, `reconstruct_n` | scores that are missing are infinite |
 | `nprobe` | 1 at first, as there |
 | `read_index`, `write_index` | files of FAISS are read whatever their name, and written where it ends in .faiss |
@@ -18,11 +19,21 @@ import os
 import numpy as np
 
 from . import _engine as engine
-from ._library import TesseraError
+from ._arrays import taken
+from ._library import TesseraError, lib
 
 METRIC_INNER_PRODUCT = 0
 METRIC_L2 = 1
 _METRICS = {METRIC_INNER_PRODUCT: "ip", METRIC_L2: "l2"}
+
+
+# Parts of a factory string that learn nothing.
+_UNTRAINED = {"Flat", "IDMap", "IDMap2", "L2norm", "RFlat"}
+
+
+def _rows(x, copy: bool = False) -> np.ndarray:
+    """Returns rows as FAISS takes them: whatever they were, as float32, row after row."""
+    return np.array(taken(x, "x"), np.float32, order="C", copy=copy or None)
 
 
 def _metric(number: int) -> str:
@@ -37,22 +48,74 @@ class _Index(engine.Index):
     def __init__(self, spec: str, dim: int, metric: str, **options):
         super().__init__(spec, dim, metric, **options)
         self.nprobe = 1
+        parts = spec.split(",")
+        # Ids are places, and change when rows before are removed.
+        self._are_places = not any(part.startswith(("IVF", "IDMap")) for part in parts)
+        self._learns = not _UNTRAINED.issuperset(parts)
+
+    @classmethod
+    def _of(cls, living, device, threads) -> "_Index":
+        own = super()._of(living, device, threads)
+        own._are_places &= own._next_id == own.ntotal
+        return own
+
+    @property
+    def is_trained(self) -> bool:
+        return not self._learns or super().is_trained
 
     @property
     def metric_type(self) -> int:
         return METRIC_L2 if self.metric == "l2" else METRIC_INNER_PRODUCT
 
+    def train(self, x, **options) -> None:
+        """Trains on rows, which are not added."""
+        super().train(_rows(x), **options)
+
+    def add(self, x) -> None:
+        """Adds copies of rows."""
+        # Rows that wait for the index to be built are not copied else.
+        super().add(_rows(x, copy=self._living is None))
+
+    def add_with_ids(self, x, ids) -> None:
+        """Adds copies of rows with ids of their own."""
+        if self._are_places:
+            raise TesseraError(
+                f'add_with_ids: ids of "{self.spec}" are places; make "IDMap,{self.spec}"', 4,
+                "unsupported")
+        super().add_with_ids(_rows(x, copy=self._living is None), np.array(ids))
+
+    def remove_ids(self, x) -> int:
+        """Removes the rows with these ids (an array, or a selector), and returns how many there were."""
+        with self._lock:
+            removed = super().remove_ids(x)
+            if removed and self._are_places:
+                self._replace(lib.tessera_index_renumber, control_at=None, large=False)
+        return removed
+
     def search(self, x, k, **options):
         """Returns `(D, I)` of the k nearest rows."""
-        return super().search(np.ascontiguousarray(x, np.float32), k, **options)
+        return super().search(_rows(x), k, **options)
 
     def range_search(self, x, thresh, **options):
         """Returns `(lims, D, I)` of all rows nearer than `thresh`."""
-        return super().range_search(np.ascontiguousarray(x, np.float32), thresh, **options)
+        return super().range_search(_rows(x), thresh, **options)
 
     def reconstruct_n(self, n0: int = 0, ni: int = -1):
         """Returns the rows n0 to n0 + ni."""
         return self.reconstruct(np.arange(n0, self.ntotal if ni < 0 else n0 + ni))
+
+
+def IDSelectorRange(imin: int, imax: int) -> range:
+    """Selects the ids imin to imax - 1."""
+    return range(imin, imax)
+
+
+def IDSelectorBatch(ids) -> np.ndarray:
+    """Selects the ids listed."""
+    return np.asarray(ids)
+
+
+IDSelectorArray = IDSelectorBatch
 
 
 def index_factory(d: int, description: str, metric: int = METRIC_L2) -> _Index:
@@ -88,8 +151,7 @@ def write_index(index: engine.Index, path) -> None:
 def knn(xq, xb, k: int, metric: int = METRIC_L2):
     """Returns `(D, I)` of the k rows of `xb` nearest to each row of `xq`."""
     return engine.search(
-        np.ascontiguousarray(xb, np.float32), np.ascontiguousarray(xq, np.float32), k,
-        _metric(metric))
+        _rows(xb), _rows(xq), k, _metric(metric))
 
 
 def normalize_L2(x: np.ndarray) -> None:
@@ -112,7 +174,7 @@ class Kmeans:
     def train(self, x, weights=None) -> float:
         """Finds the centroids; returns the sum of distances to them."""
         found = engine.kmeans(
-            np.ascontiguousarray(x, np.float32), self.k, iterations=self.niter, seed=self.seed,
+            _rows(x), self.k, iterations=self.niter, seed=self.seed,
             restarts=self.nredo, weights=weights, metric="cosine" if self.spherical else "l2")
         self.centroids, self.obj = found.centroids, np.array([found.objective])
         self.index = IndexFlatIP(self.d) if self.spherical else IndexFlatL2(self.d)

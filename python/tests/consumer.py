@@ -12,11 +12,18 @@ index = tessera.Index("IVF16,Flat", base.shape[1], "ip", device="cpu")
 index.add(base)
 clusters = tessera.kmeans(base, 8, device="cpu")
 
+found = [
+    exact.search(queries, 5), exact.search(queries, 5, only=range(100)),
+    index.search(queries, 5, probes=4)]
+# The queries become rows, which are found, and are removed again.
+index.add(queries)
+found.append(index.search(queries, 5, probes=4))
+index.compact()
+found.append(index.search(queries, 5, probes=4))
+assert index.remove_ids(range(len(base), len(base) + len(queries))) == len(queries)
+found.append(index.search(queries, 5, probes=4))
+
 with open(sys.argv[3], "wb") as out:
-    for scores, ids in (
-        exact.search(queries, 5),
-        exact.search(queries, 5, only=range(100)),
-        index.search(queries, 5, probes=4),
-    ):
+    for scores, ids in found:
         out.write(ids.tobytes() + scores.tobytes())
     out.write(clusters.centroids.tobytes() + clusters.labels.tobytes())

@@ -23,7 +23,7 @@ def rows(count=300, dimension=8, values=NUMBERS):
 
 def done(status):
     """Tells whether a call was done; otherwise it has to say what was wrong."""
-    assert 0 <= status <= 17
+    assert 0 <= status <= 18
     if status:
         assert len(lib.tessera_last_error()) > 10
     return status == 0

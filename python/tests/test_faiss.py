@@ -67,6 +67,70 @@ def test_scripts_with_lists_find_as_much(spec):
         assert recall(got) > recall(want) - 0.1
 
 
+def changed(faiss, spec):
+    """A script that adds, removes and adds again; what it finds after each."""
+    index = faiss.index_factory(32, spec, faiss.METRIC_L2)
+    assert index.is_trained == (spec in ("Flat", "IDMap,Flat"))
+    if not index.is_trained:
+        index.train(ROWS[:2000])
+    assert index.is_trained and index.ntotal == 0
+    own = spec.startswith("IDMap")
+    # One array that is filled again and again, as from a file.
+    chunk = np.empty((500, 32), np.float32)
+    found = []
+    for start in range(0, 3000, 500):
+        chunk[:] = ROWS[start:start + 500]
+        if own:
+            index.add_with_ids(chunk, np.arange(start, start + 500))
+        else:
+            index.add(chunk)
+    chunk[:] = 0
+    if "IVF" in spec:
+        index.nprobe = 32
+    found.append(index.search(QUERIES, 6)[1])
+    removed = [index.remove_ids(np.unique(found[0][:, 0])),
+               index.remove_ids(faiss.IDSelectorRange(1000, 1100)),
+               index.remove_ids(faiss.IDSelectorBatch(np.array([5, 6, 7_000])))]
+    found.append(index.search(QUERIES, 6)[1])
+    if own or "IVF" in spec:
+        index.add_with_ids(QUERIES, np.arange(50) + 9000)
+    else:
+        index.add(QUERIES)
+    found.append(index.search(QUERIES, 6)[1])
+    return removed, index.ntotal, found
+
+
+@pytest.mark.parametrize("spec", ["Flat", "IVF32,Flat", "IDMap,Flat"])
+def test_scripts_that_change_an_index_find_the_same(spec):
+    got, want = changed(own, spec), changed(peer, spec)
+    assert got[:2] == want[:2]
+    for one, other in zip(got[2], want[2]):
+        assert (one == other).all()
+
+
+def test_ids_that_are_places_are_nobody_s_to_choose():
+    with pytest.raises(own.TesseraError, match="IDMap"):
+        own.IndexFlatL2(32).add_with_ids(ROWS, np.arange(3000))
+
+
+def test_an_index_of_a_file_takes_rows(tmp_path):
+    path = str(tmp_path / "x.faiss")
+    index = peer.index_factory(32, "IVF16,Flat", peer.METRIC_L2)
+    index.train(ROWS)
+    index.add(ROWS[:2000])
+    peer.write_index(index, path)
+    ours = own.read_index(path)
+    for faiss in (index, ours):
+        faiss.add(ROWS[2000:])
+        faiss.remove_ids(np.arange(100))
+        faiss.nprobe = 16
+    assert (ours.search(QUERIES, 8)[1] == index.search(QUERIES, 8)[1]).all()
+    own.write_index(ours, path)
+    again = peer.read_index(path)
+    again.nprobe = 16
+    assert again.ntotal == 2900 and (again.search(QUERIES, 8)[1] == index.search(QUERIES, 8)[1]).all()
+
+
 def test_files_go_both_ways(tmp_path):
     for source, target in ((own, peer), (peer, own)):
         index = source.index_factory(32, "IVF16,Flat", source.METRIC_L2)

@@ -52,8 +52,8 @@ extern "C" {
 const char *tessera_version(void);
 
 /* Tells whether the library has a feature: 1 or 0. Features of this version: "flat", "filter",
-   "within", "codes", "index.build", "index.convert", "kmeans", "quantizer", "opencl". Later ones add
-   names and take none away. */
+   "within", "codes", "index.build", "index.convert", "index.add", "merge", "kmeans", "quantizer",
+   "opencl". Later ones add names and take none away. */
 int32_t tessera_has(const char *feature);
 
 /* ---------------------------------------------------------------------------------- Errors */
@@ -241,6 +241,7 @@ tessera_status tessera_filter_bitmap(
 typedef struct tessera_search tessera_search;
 
 typedef struct tessera_index tessera_index;
+typedef struct tessera_living tessera_living;
 typedef struct tessera_quantizer tessera_quantizer;
 
 /* Searches vectors exactly; ids are row numbers. */
@@ -248,9 +249,20 @@ tessera_status tessera_search_vectors(
     const tessera_vectors *vectors, tessera_metric metric, const tessera_device *device,
     tessera_search **search);
 
+/* Searches vectors that are a part of a set exactly: row i has the id first_id + i. What the parts' searches
+   find, tessera_merge_top_k() makes the hits of the set of. */
+tessera_status tessera_search_shard(
+    const tessera_vectors *vectors, int64_t first_id, tessera_metric metric,
+    const tessera_device *device, tessera_search **search);
+
 /* Searches an index. */
 tessera_status tessera_search_index(
     const tessera_index *index, const tessera_device *device, tessera_search **search);
+
+/* Searches an index that changes: each search sees it as it is when the search begins, all of a change or
+   nothing of it. Rows that were added since it was compacted are all looked at, whatever `probes` says. */
+tessera_status tessera_search_living(
+    const tessera_living *living, const tessera_device *device, tessera_search **search);
 
 /* Searches codes of a quantizer, which are copied; ids are numbers of codes. */
 tessera_status tessera_search_codes(
@@ -282,6 +294,15 @@ tessera_status tessera_search_nearest(
     const tessera_search *search, const tessera_rows *queries, int64_t k,
     const tessera_search_options *options, const tessera_control *control, int64_t *ids,
     float *scores, tessera_search_report *report);
+
+/* Merges the hits of `part_count` searches of the same queries, each for `width` hits: `ids` and `scores`
+   hold those of part 0, query after query, then those of part 1, and so on, padded as searches pad.
+   `best_ids` and `best_scores` receive query_count rows of the k best, ties by lower id. Merging some
+   parts first gives the same bytes; with parts that are disjoint, and k no larger than `width`, they are
+   those of a search of all rows. */
+tessera_status tessera_merge_top_k(
+    const int64_t *ids, const float *scores, int64_t part_count, int64_t query_count, int64_t width,
+    tessera_metric metric, int64_t k, int64_t *best_ids, float *best_scores);
 
 /* The hits of a search whose number nobody knows before. */
 typedef struct tessera_hits tessera_hits;
@@ -319,7 +340,15 @@ tessera_status tessera_index_build(
     const int64_t *ids, int64_t id_count, const tessera_index_options *options,
     const tessera_device *device, const tessera_control *control, tessera_index **index);
 
-/* Opens the index in a file of Tessera's, or of FAISS. */
+/* Trains what tessera_index_build() would train on `vectors`, and puts no row in: tessera_living_create()
+   makes of it an index that rows are added to. */
+tessera_status tessera_index_train(
+    const char *specification, const tessera_vectors *vectors, tessera_metric metric,
+    const tessera_index_options *options, const tessera_device *device,
+    const tessera_control *control, tessera_index **index);
+
+/* Opens the index in a file of Tessera's, or of FAISS. TESSERA_UNSUPPORTED for a file that was changed
+   since it was compacted: tessera_living_open() opens that. */
 tessera_status tessera_index_open(const char *path, tessera_index **index);
 
 /* Writes the whole file, or nothing: for FAISS where the name ends in .faiss, else Tessera's. */
@@ -353,6 +382,85 @@ tessera_status tessera_index_describe(const tessera_index *index, tessera_index_
    count rows of the index's dimension. */
 tessera_status tessera_index_reconstruct(
     const tessera_index *index, const int64_t *ids, int64_t count, const tessera_device *device,
+    float *rows);
+
+/* Gives the rows of an index new ids, 0, 1, 2, ... in the order of those they had. */
+tessera_status tessera_index_renumber(const tessera_index *index, tessera_index **renumbered);
+
+/* ------------------------------------------------------------------------- Indexes that change */
+
+enum {
+  TESSERA_WRITE = 1 /* opens an index to change it, which one at a time may do */
+};
+
+/* Opens the index in a file of Tessera's to search it, or with the flag TESSERA_WRITE to change it too.
+   Changes lie in a journal beside the file, PATH.journal, and are durable when the call that made them
+   returns; a process that is killed at any moment leaves every acknowledged row and no other. Any number
+   of handles and processes may read the file. TESSERA_BUSY where another has it open for writing, and it
+   has until this handle and all searches made of it are freed. */
+tessera_status tessera_living_open(const char *path, uint32_t flags, tessera_living **living);
+
+/* Makes an index that changes in memory alone. `index` stays as it is. */
+tessera_status tessera_living_create(const tessera_index *index, tessera_living **living);
+
+/* Adds rows, which are copied. `ids` holds an id for each, which no row may have yet; NULL (with id_count
+   0) gives each the next after the highest there was. `given`, which may be NULL, receives the ids. All
+   rows are added, or after an error none. */
+tessera_status tessera_living_add(
+    const tessera_living *living, const tessera_rows *rows, const int64_t *ids, int64_t id_count,
+    int64_t *given);
+
+/* Puts rows in the places of those that have the same ids, all at once. TESSERA_INVALID_ARGUMENT for an
+   id that no row has; nothing is changed then. */
+tessera_status tessera_living_update(
+    const tessera_living *living, const tessera_rows *rows, const int64_t *ids, int64_t id_count);
+
+/* Removes the rows that have these ids; ids that no row has count for nothing. `removed`, which may be
+   NULL, receives how many rows there were. */
+tessera_status tessera_living_remove(
+    const tessera_living *living, const int64_t *ids, int64_t count, int64_t *removed);
+
+/* Removes the rows that a filter selects, in the same way. */
+tessera_status tessera_living_remove_selected(
+    const tessera_living *living, const tessera_filter *filter, int64_t *removed);
+
+/* Puts all changes into the file, or the index in memory: added rows get lists and codes by the centroids
+   and codebooks there are. Searches go on meanwhile, and other changes wait. After an error, as after a
+   process that was killed, the index has all its rows. */
+tessera_status tessera_living_compact(
+    const tessera_living *living, const tessera_device *device, const tessera_control *control);
+
+/* Sees what others have changed in the file since. Does nothing where this handle is what changes it. */
+tessera_status tessera_living_refresh(const tessera_living *living);
+
+/* Reads the file and its journal, and compares every checksum. TESSERA_MALFORMED_FILE tells what is
+   damaged. */
+tessera_status tessera_living_verify(const tessera_living *living);
+
+/* Makes an index of all rows there are now, as compacting would; `living` stays as it is. */
+tessera_status tessera_living_index(
+    const tessera_living *living, const tessera_device *device, const tessera_control *control,
+    tessera_index **index);
+
+typedef struct tessera_living_info {
+  size_t size; /* of this struct; set it before the call */
+  int64_t count;
+  int64_t dimension;
+  int64_t next_id;       /* of the next row that brings none */
+  int64_t added_count;   /* rows that were added since it was compacted, and are still there */
+  int64_t removed_count; /* rows that were there when it was compacted, and are no more */
+  int64_t journal_bytes;
+  tessera_metric metric;
+  int32_t is_writable;
+  char specification[256]; /* cut where it is longer */
+} tessera_living_info;
+
+tessera_status tessera_living_describe(const tessera_living *living, tessera_living_info *info);
+
+/* Returns rows by their ids, as tessera_index_reconstruct(); those that were added since it was compacted
+   as they are kept. */
+tessera_status tessera_living_reconstruct(
+    const tessera_living *living, const int64_t *ids, int64_t count, const tessera_device *device,
     float *rows);
 
 /* ---------------------------------------------------------------------------------- k-means */

@@ -296,6 +296,14 @@ struct IndexOptions {
   std::uint64_t seed = 0;           // 1234
   std::int64_t iterations = 0;      // 10
   Span<const std::int64_t> ids = {};  // counted from 0
+
+  tessera_index_options get() const {
+    auto options = sized<tessera_index_options>();
+    options.training_limit = training_limit;
+    options.seed = seed;
+    options.iterations = iterations;
+    return options;
+  }
 };
 
 class Index {
@@ -303,15 +311,23 @@ class Index {
   static Index build(
       const std::string &specification, const Vectors &vectors, Metric metric, const Device &device,
       const IndexOptions &options = {}, const Control *control = nullptr) {
-    auto own = sized<tessera_index_options>();
-    own.training_limit = options.training_limit;
-    own.seed = options.seed;
-    own.iterations = options.iterations;
+    const auto own = options.get();
     return Index([&](tessera_index **out) {
       return tessera_index_build(
           specification.c_str(), vectors.get(), static_cast<tessera_metric>(metric),
           options.ids.data(), static_cast<std::int64_t>(options.ids.size()), &own, device.get(),
           tessera::get(control), out);
+    });
+  }
+  // Trains what build() would train, and puts no row in: LivingIndex adds some.
+  static Index train(
+      const std::string &specification, const Vectors &vectors, Metric metric, const Device &device,
+      const IndexOptions &options = {}, const Control *control = nullptr) {
+    const auto own = options.get();
+    return Index([&](tessera_index **out) {
+      return tessera_index_train(
+          specification.c_str(), vectors.get(), static_cast<tessera_metric>(metric), &own,
+          device.get(), tessera::get(control), out);
     });
   }
   static Index open(const std::string &path) {
@@ -335,12 +351,85 @@ class Index {
         get(), ids.data(), static_cast<std::int64_t>(ids.size()), device.get(), rows.data()));
     return rows;
   }
+  // The same rows with the ids 0, 1, 2, ... in the order of those they had.
+  Index renumbered() const {
+    return Index([&](tessera_index **out) { return tessera_index_renumber(get(), out); });
+  }
   tessera_index *get() const noexcept { return handle_.get(); }
 
  private:
+  friend class LivingIndex;
   template <class Make>
   explicit Index(Make &&make) : handle_(Handle<tessera_index>::of(make)) {}
   Handle<tessera_index> handle_;
+};
+
+// An index that rows are added to and removed from: in a file, where a change is durable when the call
+// returns, or in memory alone. The file is another's to write once this and its searches are gone.
+class LivingIndex {
+ public:
+  static LivingIndex open(const std::string &path, bool for_writing = true) {
+    return LivingIndex([&](tessera_living **out) {
+      return tessera_living_open(path.c_str(), for_writing ? TESSERA_WRITE : 0, out);
+    });
+  }
+  static LivingIndex in_memory(const Index &index) {
+    return LivingIndex([&](tessera_living **out) { return tessera_living_create(index.get(), out); });
+  }
+
+  // Returns the ids of the rows; without `ids` each gets the next after the highest there was.
+  std::vector<std::int64_t> add(const Rows &rows, Span<const std::int64_t> ids = {}) {
+    std::vector<std::int64_t> given(static_cast<std::size_t>(rows.count()));
+    check(tessera_living_add(
+        get(), rows.get(), ids.data(), static_cast<std::int64_t>(ids.size()), given.data()));
+    return given;
+  }
+  // Puts rows in the places of those that have the same ids.
+  void update(const Rows &rows, Span<const std::int64_t> ids) {
+    check(tessera_living_update(
+        get(), rows.get(), ids.data(), static_cast<std::int64_t>(ids.size())));
+  }
+  // Returns how many rows there were to remove.
+  std::int64_t remove(Span<const std::int64_t> ids) {
+    std::int64_t removed = 0;
+    check(tessera_living_remove(
+        get(), ids.data(), static_cast<std::int64_t>(ids.size()), &removed));
+    return removed;
+  }
+  std::int64_t remove(const Filter &filter) {
+    std::int64_t removed = 0;
+    check(tessera_living_remove_selected(get(), filter.get(), &removed));
+    return removed;
+  }
+  void compact(const Device &device, const Control *control = nullptr) {
+    check(tessera_living_compact(get(), device.get(), tessera::get(control)));
+  }
+  void refresh() { check(tessera_living_refresh(get())); }
+  void verify() const { check(tessera_living_verify(get())); }
+
+  tessera_living_info info() const {
+    auto info = sized<tessera_living_info>();
+    check(tessera_living_describe(get(), &info));
+    return info;
+  }
+  // All rows there are now, as an index that does not change.
+  Index index(const Device &device, const Control *control = nullptr) const {
+    return Index([&](tessera_index **out) {
+      return tessera_living_index(get(), device.get(), tessera::get(control), out);
+    });
+  }
+  std::vector<float> reconstruct(Span<const std::int64_t> ids, const Device &device) const {
+    std::vector<float> rows(ids.size() * static_cast<std::size_t>(info().dimension));
+    check(tessera_living_reconstruct(
+        get(), ids.data(), static_cast<std::int64_t>(ids.size()), device.get(), rows.data()));
+    return rows;
+  }
+  tessera_living *get() const noexcept { return handle_.get(); }
+
+ private:
+  template <class Make>
+  explicit LivingIndex(Make &&make) : handle_(Handle<tessera_living>::of(make)) {}
+  Handle<tessera_living> handle_;
 };
 
 class Quantizer {
@@ -402,6 +491,19 @@ class Search {
       : handle_(Handle<tessera_search>::of([&](tessera_search **out) {
           return tessera_search_index(index.get(), device.get(), out);
         })) {}
+  // Each search sees the index as it is when the search begins.
+  Search(const LivingIndex &index, const Device &device)
+      : handle_(Handle<tessera_search>::of([&](tessera_search **out) {
+          return tessera_search_living(index.get(), device.get(), out);
+        })) {}
+  // Vectors that are a part of a set: row i has the id first_id + i.
+  static Search shard(const Vectors &vectors, std::int64_t first_id, Metric metric,
+                      const Device &device) {
+    return Search(Handle<tessera_search>::of([&](tessera_search **out) {
+      return tessera_search_shard(
+          vectors.get(), first_id, static_cast<tessera_metric>(metric), device.get(), out);
+    }));
+  }
   Search(const Quantizer &quantizer, Span<const std::uint8_t> codes, Metric metric,
          const Device &device)
       : handle_(Handle<tessera_search>::of([&](tessera_search **out) {
@@ -450,8 +552,37 @@ class Search {
   }
 
  private:
+  explicit Search(Handle<tessera_search> handle) : handle_(std::move(handle)) {}
   Handle<tessera_search> handle_;
 };
+
+// The k best of what several searches of the same queries have found, which were all for as many hits.
+inline Neighbors merge_top_k(const std::vector<Neighbors> &parts, std::int64_t k, Metric metric) {
+  if (k < 1 || parts.empty() || parts[0].k < 1) {
+    throw Error(TESSERA_INVALID_ARGUMENT, "merge: there must be hits, and k be at least 1");
+  }
+  std::vector<std::int64_t> ids;
+  std::vector<float> scores;
+  for (const auto &part : parts) {
+    if (part.k != parts[0].k || part.ids.size() != parts[0].ids.size() ||
+        part.scores.size() != part.ids.size()) {
+      throw Error(TESSERA_INVALID_SHAPE, "merge: parts have other numbers of hits");
+    }
+    ids.insert(ids.end(), part.ids.begin(), part.ids.end());
+    scores.insert(scores.end(), part.scores.begin(), part.scores.end());
+  }
+  const auto queries = parts[0].ids.size() / static_cast<std::size_t>(parts[0].k);
+  Neighbors best;
+  best.k = k;
+  best.report = sized<tessera_search_report>();
+  best.ids.resize(queries * static_cast<std::size_t>(k));
+  best.scores.resize(best.ids.size());
+  check(tessera_merge_top_k(
+      ids.data(), scores.data(), static_cast<std::int64_t>(parts.size()),
+      static_cast<std::int64_t>(queries), parts[0].k, static_cast<tessera_metric>(metric), k,
+      best.ids.data(), best.scores.data()));
+  return best;
+}
 
 struct Clusters {
   std::vector<float> centroids;

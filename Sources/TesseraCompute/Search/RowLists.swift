@@ -15,7 +15,7 @@ public struct IDMap: Sendable, Hashable {
 
   /// Gives row i the id `first + i`.
   ///
-  /// - Precondition: The ids are within 64 bits.
+  /// - Precondition: The ids are below the highest number of 64 bits.
   public static func consecutive(from first: Int64 = 0, count: Int) -> IDMap {
     IDMap(form: .consecutive(first: first), count: count)
   }
@@ -48,7 +48,9 @@ public struct IDMap: Sendable, Hashable {
   /// Takes ids that are known to differ.
   private init(checked ids: [Int64]) {
     count = ids.count
-    let isConsecutive = zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 && $1 &- $0 == 1 }
+    // There is no number behind the highest, where a range of such ids would end.
+    let isConsecutive =
+      ids.last != .max && zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 && $1 &- $0 == 1 }
     guard !isConsecutive else {
       form = .consecutive(first: ids.first ?? 0)
       return

@@ -2,10 +2,15 @@ internal import TesseraCompute
 package import TesseraHost
 
 extension LivingIndex {
-  /// Writes records at the journal's end, and cuts off what was there behind it.
+  /// Writes records at the journal's end, and cuts off what was there behind it. An index in memory
+  /// counts them only.
   static func write(
     _ records: [JournalRecord], to writer: inout Writer
   ) throws(TesseraError) {
+    guard let file = writer.file else {
+      writer.number += UInt64(records.count)
+      return
+    }
     var runs: [[UInt8]] = []
     var rows: [Vectors?] = []
     for record in records {
@@ -13,13 +18,13 @@ extension LivingIndex {
       runs += [bytes.start, bytes.padding]
       rows += [bytes.rows, nil]
     }
-    try append(runs, rows, to: &writer)
+    try append(runs, rows, to: file, &writer)
     writer.number += UInt64(records.count)
   }
 
   /// Appends each of `runs`, and behind it the rows in the same place.
   private static func append(
-    _ runs: [[UInt8]], _ rows: [Vectors?], to writer: inout Writer
+    _ runs: [[UInt8]], _ rows: [Vectors?], to file: AppendedFile, _ writer: inout Writer
   ) throws(TesseraError) {
     let memory = runs.map { HostMemory(copying: $0) }
     var parts = unsafe [UnsafeRawBufferPointer]()
@@ -33,7 +38,7 @@ extension LivingIndex {
     var isRepaired = true
     try withExtendedLifetime((memory, rows)) { () throws(TesseraError) in
       do throws(TesseraError) {
-        try unsafe writer.file.write(parts, at: writer.end, isRepaired: &isRepaired)
+        try unsafe file.write(parts, at: writer.end, isRepaired: &isRepaired)
       } catch {
         writer.isWhole = isRepaired
         throw error
@@ -46,10 +51,12 @@ extension LivingIndex {
   static func restart(
     _ writer: inout Writer, for snapshot: IndexSnapshot
   ) throws(TesseraError) {
-    guard let form = snapshot.journalForm else { preconditionFailure("an index of a file") }
+    guard let file = writer.file, let form = snapshot.journalForm else {
+      preconditionFailure("an index of a file")
+    }
     writer.end = 0
     writer.number = 0
-    try append([Journal.header(form)], [nil], to: &writer)
+    try append([Journal.header(form)], [nil], to: file, &writer)
   }
 
   /// Reads an index and its journal. The journal is read first: an index that was compacted in between

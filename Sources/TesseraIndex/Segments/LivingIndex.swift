@@ -14,7 +14,7 @@ internal import TesseraHost
 ///
 /// Changes go to a journal beside the file, `words.index.journal`, until ``compact(on:control:)`` puts
 /// them into the file. Any number of objects and processes may read at the same time; one may write.
-/// Searches see all of a change or nothing of it.
+/// Searches see all of a change or nothing of it. ``init(inMemory:)`` keeps changes in memory alone.
 public final class LivingIndex: Sendable {
   /// What an index is opened for.
   public enum Access: Sendable {
@@ -24,8 +24,10 @@ public final class LivingIndex: Sendable {
     case writing
   }
 
-  /// The path of the index file.
+  /// The path of the index file; empty where there is none.
   public let path: String
+  /// True where this object may change the index.
+  public let isWritable: Bool
   private let state: Mutex<State>
   private let writer: Mutex<Writer?>
 
@@ -37,7 +39,8 @@ public final class LivingIndex: Sendable {
 
   /// The journal that changes go to.
   struct Writer: Sendable {
-    let file: AppendedFile
+    /// Nil for an index in memory.
+    let file: AppendedFile?
     var end: Int
     var number: UInt64
     /// False after an error that left the journal in a state nobody knows.
@@ -51,6 +54,7 @@ public final class LivingIndex: Sendable {
   ///   `.cannotCreate` where a journal cannot be written.
   public init(_ path: String, for access: Access = .reading) throws(TesseraError) {
     self.path = path
+    isWritable = access == .writing
     guard access == .writing else {
       state = Mutex(try Self.read(path))
       writer = Mutex(nil)
@@ -73,10 +77,18 @@ public final class LivingIndex: Sendable {
     writer = Mutex(next)
   }
 
+  /// Takes an index whose changes are nowhere but in memory, and are gone when this object is.
+  public init(inMemory index: Index) {
+    path = ""
+    isWritable = true
+    state = Mutex(State(snapshot: IndexSnapshot(index), journalBytes: 0, notes: []))
+    writer = Mutex(Writer(file: nil, end: 0, number: 0))
+  }
+
   deinit {
     writer.withLock { writer in
       // Where nothing is left to be remembered, the index file is alone again.
-      if let writer, writer.number == 0, writer.isWhole { writer.file.remove() }
+      if let writer, writer.number == 0, writer.isWhole { writer.file?.remove() }
     }
   }
 
@@ -91,7 +103,7 @@ public final class LivingIndex: Sendable {
   ///
   /// - Throws: As ``init(_:for:)``.
   public func refresh() throws(TesseraError) {
-    guard writer.withLock({ $0 == nil }) else { return }
+    guard !isWritable else { return }
     let found = try Self.read(path)
     state.withLock { $0 = found }
   }
@@ -183,6 +195,14 @@ public final class LivingIndex: Sendable {
     try writing { writer throws(TesseraError) in
       let snapshot = self.snapshot
       guard writer.number > 0 else { return false }
+      guard writer.file != nil else {
+        let index = try control.steer(on: device) { device throws(TesseraError) in
+          try snapshot.compacted(on: device, control: control)
+        }
+        writer.number = 0
+        state.withLock { $0.snapshot = IndexSnapshot(index) }
+        return true
+      }
       // Ids of rows that came and went are not given again.
       if snapshot.isChanged || snapshot.nextID != IndexSnapshot(snapshot.base).nextID {
         let index = try control.steer(on: device) { device throws(TesseraError) in
@@ -209,6 +229,7 @@ public final class LivingIndex: Sendable {
   /// - Throws: `.malformedFile` naming what is damaged, also for bytes at the end of the journal that
   ///   are no whole record.
   public func verify() throws(TesseraError) {
+    guard !path.isEmpty else { return try snapshot.base.verify() }
     try IndexFile.openFile(path).verify()
     let journalPath = Journal.path(of: path)
     guard let memory = try AppendedFile.read(journalPath) else { return }

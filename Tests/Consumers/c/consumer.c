@@ -66,6 +66,22 @@ int main(int argc, char **argv) {
   options.probes = 4;
   search(out, lists, &queries, &options);
 
+  /* The queries become rows, which are found, and are removed again. */
+  tessera_living *living;
+  tessera_search *changing;
+  int64_t *given = room(queries.count, sizeof *given);
+  int64_t removed = 0;
+  check(tessera_living_create(index, &living));
+  check(tessera_search_living(living, device, &changing));
+  check(tessera_living_add(living, &queries, NULL, 0, given));
+  search(out, changing, &queries, &options);
+  check(tessera_living_compact(living, device, NULL));
+  search(out, changing, &queries, &options);
+  check(tessera_living_remove(living, given, queries.count, &removed));
+  if (removed != queries.count) return 70;
+  search(out, changing, &queries, &options);
+  free(given);
+
   float *centroids = room(CLUSTERS * points.dimension, sizeof *centroids);
   int32_t *labels = room(points.count, sizeof *labels);
   check(tessera_kmeans(&points, CLUSTERS, NULL, device, NULL, centroids, labels, NULL, NULL));
@@ -74,7 +90,7 @@ int main(int argc, char **argv) {
   free(centroids);
   free(labels);
 
-  void *handles[] = {device, base, asked, exact, some, index, lists};
+  void *handles[] = {device, base, asked, exact, some, index, lists, living, changing};
   for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) check(tessera_free(handles[i]));
   if (tessera_handle_count() != 0) return 70;
   /* What was freed is an error, and nothing worse. */

@@ -35,6 +35,17 @@ void work(const std::string &base_path, const std::string &query_path, std::ostr
   options.probes = 4;
   put(out, tessera::Search(index, device).nearest(asked.rows(), 5, options));
 
+  // The queries become rows, which are found, and are removed again.
+  auto living = tessera::LivingIndex::in_memory(index);
+  const tessera::Search changing(living, device);
+  const auto given = living.add(asked.rows());
+  put(out, changing.nearest(asked.rows(), 5, options));
+  living.compact(device);
+  put(out, changing.nearest(asked.rows(), 5, options));
+  if (living.remove(given) != asked.rows().count()) throw std::logic_error("rows were not there");
+  put(out, changing.nearest(asked.rows(), 5, options));
+  if (living.info().count != base.rows().count()) throw std::logic_error("rows were left");
+
   const auto clusters = tessera::kmeans(base.rows(), 8, device);
   put(out, clusters.centroids);
   put(out, clusters.labels);

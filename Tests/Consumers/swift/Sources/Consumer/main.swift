@@ -25,6 +25,16 @@ let index = try Index.build("IVF16,Flat", base, metric: .innerProduct, on: devic
 put(
   &out, try IndexSearch(index, on: device).nearest(queries, k: 5, effort: .probes(4)).neighbors)
 
+// The queries become rows, which are found, and are removed again.
+let living = LivingIndex(inMemory: index)
+let changing = try LivingSearch(living, on: device)
+let given = try living.add(queries)
+put(&out, try changing.nearest(queries, k: 5, effort: .probes(4)).neighbors)
+try living.compact(on: device)
+put(&out, try changing.nearest(queries, k: 5, effort: .probes(4)).neighbors)
+guard try living.remove(given) == queries.count else { exit(70) }
+put(&out, try changing.nearest(queries, k: 5, effort: .probes(4)).neighbors)
+
 let clusters = try KMeans(.init(clusterCount: 8)).cluster(base, on: device)
 put(&out, clusters.centroids)
 put(&out, clusters.labels)
