@@ -56,6 +56,7 @@ extension FAISSRaBitQ {
     return (try Codes(bytes, byteCount: quantizer.codeByteCount), quantizer)
   }
 
+  // Of a number and one that is NaN, `max` keeps the first where that is the NaN.
   private func parts(of code: [UInt8], centerSquares: Double) -> RaBitQParts {
     let signs = float(code, signByteCount)
     let slope = Double(float(code, signByteCount + 4))
@@ -65,7 +66,7 @@ extension FAISSRaBitQ {
       let isDistance = metric == .squaredL2
       // The length is not kept under inner products, and only matters to what codes stand for: it is
       // that of a row whose numbers are normally distributed.
-      let length = isDistance ? max(0, Double(signs)).squareRoot() : 0.8 * slope
+      let length = isDistance ? max(Double(signs), 0).squareRoot() : 0.8 * slope
       return made(
         levels, length: length, scale: scale,
         centerProduct: isDistance ? 0 : -(Double(signs) + centerSquares) / 2)
@@ -81,7 +82,7 @@ extension FAISSRaBitQ {
     let scale = Double(float(code, start + restByteCount + 4))
     guard metric == .innerProduct else {
       return made(
-        levels, length: max(0, added).squareRoot(), scale: -scale / 2, centerProduct: 0)
+        levels, length: max(added, 0).squareRoot(), scale: -scale / 2, centerProduct: 0)
     }
     let error = Double(float(code, signByteCount + 8)) / Self.confidence
     let squares = slope * slope - error * error * Double(max(1, dimension - 1))
