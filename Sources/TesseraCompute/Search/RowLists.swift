@@ -49,7 +49,8 @@ public struct IDMap: Sendable, Hashable {
   private init(checked ids: [Int64]) {
     count = ids.count
     let isConsecutive = zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 && $1 &- $0 == 1 }
-    guard !isConsecutive else {
+    // No range of ids can end behind the highest number there is.
+    guard !isConsecutive || ids.last == .max else {
       form = .consecutive(first: ids.first ?? 0)
       return
     }
