@@ -13,7 +13,7 @@ ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
 SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraIndexTests.WholeSearch|TesseraIndexTests.ConcurrentSearch|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
-.PHONY: demo build test test-import lib wheel install-lib setup setup-test bench bench-peers check-kernels check-matrix-units check-neon check-drivers sanitize format lint install clean
+.PHONY: demo build test test-import lib wheel install-lib setup setup-test bench bench-peers check-kernels check-matrix-units check-neon check-drivers sanitize fuzz format lint install clean
 
 demo: build
 	@"$(TESSERA)" demo
@@ -60,6 +60,11 @@ check-drivers:
 # know Swift's Mutex on Linux and reports races inside it.)
 sanitize: setup-test
 	ASAN_OPTIONS=$(ASAN_OPTIONS) swift test --scratch-path .build/address --sanitize=address $(SANITIZED)
+
+# Made-up files for every reader of files, SECONDS for each, or RUNS files. TARGETS: all, or some names.
+SECONDS = 60
+fuzz: setup
+	RUNS=$(RUNS) scripts/fuzz.sh $(SECONDS) $(TARGETS)
 
 format:
 	swift format -i -r Sources Tests Package.swift

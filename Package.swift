@@ -101,6 +101,15 @@ let package = Package(
         "TesseraQuantization",
       ],
       swiftSettings: strict),
+    // `make fuzz` builds it with libFuzzer.
+    .executableTarget(
+      name: "Fuzz",
+      dependencies: [
+        "TesseraCompute", "TesseraFormats", "TesseraHost", "TesseraIndex", "TesseraQuantization",
+      ],
+      path: "Tests/Fuzz/Sources", swiftSettings: strict),
+    .testTarget(
+      name: "FuzzTests", dependencies: ["Fuzz"], swiftSettings: strict),
     .testTarget(
       name: "TesseraHostTests", dependencies: ["TestSupport", "TesseraHost"], swiftSettings: strict),
     .testTarget(

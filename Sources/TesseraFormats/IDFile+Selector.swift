@@ -10,9 +10,14 @@ extension IDFile {
   public static func openSelector(
     _ path: String, rowCount: Int
   ) throws(TesseraError) -> IDSelector {
-    let table = try open(path)
-    return table.holdsFlags
-      ? try flags(table, path, rowCount) : try ids(table, path, rowCount)
+    try selector(open(path), path, rowCount: rowCount)
+  }
+
+  /// The rows that a table selects out of `rowCount`, as ``openSelector(_:rowCount:)`` of its path.
+  package static func selector(
+    _ table: IDTable, _ path: String, rowCount: Int
+  ) throws(TesseraError) -> IDSelector {
+    table.holdsFlags ? try flags(table, path, rowCount) : try ids(table, path, rowCount)
   }
 
   /// The rows that the file at `path` selects by the ids that they have: as
@@ -24,8 +29,14 @@ extension IDFile {
   public static func openSelector(
     _ path: String, of ids: IDMap
   ) throws(TesseraError) -> IDSelector {
-    guard !ids.areRowNumbers else { return try openSelector(path, rowCount: ids.count) }
-    let table = try open(path)
+    try selector(open(path), path, of: ids)
+  }
+
+  /// The rows that a table selects by their ids, as ``openSelector(_:of:)`` of its path.
+  package static func selector(
+    _ table: IDTable, _ path: String, of ids: IDMap
+  ) throws(TesseraError) -> IDSelector {
+    guard !ids.areRowNumbers else { return try selector(table, path, rowCount: ids.count) }
     guard !table.holdsFlags else {
       throw TesseraError(
         .invalidShape,
@@ -33,7 +44,10 @@ extension IDFile {
           + "ids; save ids as np.int64")
     }
     do throws(TesseraError) {
-      return try .ids((0..<table.rows).flatMap(table.row))
+      // A selector keeps a bit for each id from the lowest to the highest: two ids of a file that no row
+      // has could ask for 4 GiB.
+      return try .ids(
+        (0..<table.rows).flatMap(table.row).filter { ids.rank(ofID: $0) != nil })
     } catch {
       throw TesseraError(error.code, "\(path.printable): \(error.message)")
     }

@@ -14,6 +14,12 @@ public enum IDFile {
     try IDTable(MappedTable(path, as: .ids))
   }
 
+  /// The table in a file that was read already, as ``open(_:)`` of its path.
+  package static func open(_ file: MappedFile) throws(TesseraError) -> IDTable {
+    try IDTable(
+      MappedTable(file, TableFormat(file.path, for: .ids, else: .invalidArgument), as: .ids))
+  }
+
   /// Writes `ids`, row-major, to `path`: the whole file, or nothing. An .npy file holds them as
   /// int64, the others as int32.
   ///

@@ -21,7 +21,17 @@ public enum VectorFile {
   ///   no such file or it may not be read, `.malformedFile` if its bytes are not what the format
   ///   says, `.inputOutput` if the system cannot map it.
   public static func open(_ path: String) throws(TesseraError) -> Vectors {
-    let table = try MappedTable(path, as: .vectors)
+    try vectors(MappedTable(path, as: .vectors))
+  }
+
+  /// The vectors in a file that was read already, as ``open(_:)`` of its path.
+  package static func open(_ file: MappedFile) throws(TesseraError) -> Vectors {
+    try vectors(
+      MappedTable(
+        file, TableFormat(file.path, for: .vectors, else: .invalidArgument), as: .vectors))
+  }
+
+  private static func vectors(_ table: MappedTable) throws(TesseraError) -> Vectors {
     guard let element = table.number.element else {
       throw table.file.malformed("\(table.number.name) numbers are no vectors", at: 0)
     }

@@ -79,6 +79,8 @@ struct SelectorFileTests {
       ([3, -9, 40], [-9, 40, 5], nil), (far, Array(far[0...0]), nil),
       (far, far, TesseraError.Code.invalidArgument), ([2, 0, 1], [1, 2], nil),
       ([2, 0, 1], [3], .invalidShape),
+      // No row has the ids in between, and no bits are kept for them.
+      ([3, -9, 40], [-1 << 60, -9, 1 << 60], nil),
     ] as [([Int64], [Int64], TesseraError.Code?)] {
       try IDFile.write(wanted, rows: wanted.count, columns: 1, to: path)
       let map = try IDMap(ids)

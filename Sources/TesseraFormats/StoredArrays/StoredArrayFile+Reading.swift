@@ -1,5 +1,5 @@
 public import TesseraCompute
-internal import TesseraHost
+package import TesseraHost
 
 extension StoredArrayFile {
   /// Reads the file at `path`.
@@ -11,7 +11,13 @@ extension StoredArrayFile {
   /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for bytes that are no such file or
   ///   whose checksum is another, `.unsupported` for numbers of a type Tessera does not have.
   public init(_ path: String) throws(TesseraError) {
-    let file = try MappedArrays(path)
+    try self.init(MappedArrays(path))
+  }
+
+  /// Reads all arrays of a file.
+  ///
+  /// - Throws: As ``init(_:)``.
+  package init(_ file: MappedArrays) throws(TesseraError) {
     var arrays: [String: StoredArray] = [:]
     for name in file.names { arrays[name] = try file.array(name) }
     self.init(arrays: arrays, metadata: file.metadata)
@@ -40,8 +46,13 @@ package struct MappedArrays: Sendable {
   ///
   /// - Throws: As ``StoredArrayFile/init(_:)``, but for checksums, which nobody has looked at yet.
   package init(_ path: String) throws(TesseraError) {
-    file = try MappedFile(path)
-    self.path = path
+    try self.init(MappedFile(path))
+  }
+
+  /// Reads the header of a file that was read already, as `init` of its path.
+  package init(_ file: MappedFile) throws(TesseraError) {
+    self.file = file
+    path = file.path
     let (header, start) = try Self.header(of: file)
     guard case .object(var values) = header else {
       throw file.malformed("the safetensors header is not an object", at: 8)
@@ -114,9 +125,14 @@ package struct MappedArrays: Sendable {
       throw file.malformed(
         "tensor \"\(name.printable)\" holds no rows of vectors", at: entry.range.lowerBound)
     }
-    return try Vectors(
-      file.memory, byteOffset: entry.range.lowerBound, element: element, count: entry.shape[0],
-      dimension: entry.shape[1])
+    do throws(TesseraError) {
+      return try Vectors(
+        file.memory, byteOffset: entry.range.lowerBound, element: element, count: entry.shape[0],
+        dimension: entry.shape[1])
+    } catch {
+      throw file.malformed(
+        "tensor \"\(name.printable)\": \(error.message)", at: entry.range.lowerBound)
+    }
   }
 
   /// Compares an array's checksum, if the file has one.

@@ -22,7 +22,13 @@ struct MappedTable {
   ///   `.malformedFile`, `.inputOutput`.
   init(_ path: String, as kind: TableKind) throws(TesseraError) {
     let format = try TableFormat(path, for: kind, else: .invalidArgument)
-    let file = try MappedFile(path)
+    try self.init(MappedFile(path), format, as: kind)
+  }
+
+  /// Takes `file` as a table of `kind` in its format.
+  init(
+    _ file: MappedFile, _ format: TableFormat, as kind: TableKind
+  ) throws(TesseraError) {
     switch format {
     case .npy:
       let header = try NumpyHeader(file, as: kind)

@@ -6,6 +6,12 @@ package struct MappedFile {
   package let memory: HostMemory
   package var bytes: UnsafeRawBufferPointer { memory.bytes }
 
+  /// Takes bytes that are in memory already for those of a file at `path`.
+  package init(_ memory: HostMemory, as path: String) {
+    self.path = path
+    self.memory = memory
+  }
+
   /// - Throws: `.inputNotFound` if there is no such file or it may not be read, `.malformedFile` if
   ///   it is empty, `.inputOutput` if the system refuses to map it.
   package init(_ path: String) throws(TesseraError) {

@@ -106,11 +106,16 @@ public enum IndexFile {
         "\(path.printable): files of FAISS are not changed; keep the index as Tessera's with tessera "
           + "convert")
     }
-    let file = try MappedArrays(path)
+    return try open(MappedFile(path))
+  }
+
+  /// Reads the index of a file that was read already and is not of FAISS, without its journal.
+  package static func open(_ file: MappedFile) throws(TesseraError) -> Index {
+    let arrays = try MappedArrays(file)
     do throws(TesseraError) {
-      return try index(file)
+      return try index(arrays)
     } catch {
-      let name = path.printable
+      let name = file.path.printable
       throw error.message.hasPrefix(name)
         ? error : TesseraError(error.code, "\(name): \(error.message)")
     }
@@ -239,7 +244,7 @@ public enum IndexFile {
     do throws(TesseraError) {
       return try body()
     } catch {
-      throw TesseraError(.malformedFile, error.message)
+      throw TesseraError(.malformedFile, error.message.printable)
     }
   }
 }

@@ -77,8 +77,22 @@ extension LivingIndex {
   static func read(
     _ path: String, _ memory: HostMemory?
   ) throws(TesseraError) -> (state: State, journal: Journal?) {
-    let base = try IndexFile.openFile(path)
-    let journalPath = Journal.path(of: path)
+    try read(IndexFile.openFile(path), Journal.path(of: path), memory)
+  }
+
+  /// Returns what an index holds after the changes in a journal that was read already.
+  ///
+  /// - Throws: `.malformedFile`, `.unsupported`.
+  package static func snapshot(
+    of base: Index, _ journal: HostMemory, as path: String
+  ) throws(TesseraError) -> IndexSnapshot {
+    try read(base, path, journal).state.snapshot
+  }
+
+  /// Applies the journal with the name `journalPath` to an index.
+  static func read(
+    _ base: Index, _ journalPath: String, _ memory: HostMemory?
+  ) throws(TesseraError) -> (state: State, journal: Journal?) {
     var state = State(
       snapshot: IndexSnapshot(base), journalBytes: unsafe memory?.bytes.count ?? 0, notes: [])
     guard let memory else { return (state, nil) }
@@ -88,7 +102,7 @@ extension LivingIndex {
       if form.identity == base.history.follows { return (state, nil) }
       throw TesseraError(
         .malformedFile,
-        "\(journalPath.printable): holds changes of another index file than \(path.printable); put "
+        "\(journalPath.printable): holds changes of another index file than the one beside it; put "
           + "back the file it belongs to, or remove the journal and lose them")
     }
     let journal = try Journal(memory, path: journalPath)

@@ -1,4 +1,5 @@
 public import TesseraCompute
+internal import TesseraHost
 
 /// Quantizers by name: factory strings such as `SQ8`, `PQ48x8` or `OPQ48,PQ48x8`.
 ///
@@ -57,9 +58,15 @@ public enum QuantizerFactory {
   ) throws(TesseraError) -> any Quantizer {
     guard let type = families.lazy.map(\.quantizer).first(where: { $0.kind == kind }) else {
       throw TesseraError(
-        .unsupported, "quantizers of kind \"\(kind)\" are not known to this version")
+        .unsupported, "quantizers of kind \"\(kind.printable)\" are not known to this version")
     }
-    return try type.init(specification: specification, arrays: arrays)
+    do throws(TesseraError) {
+      return try type.init(specification: specification, arrays: arrays)
+    } catch {
+      // What a caller may not ask for is damage where it stands in a file, and its text may be anything.
+      let isArgument = [.invalidArgument, .invalidShape].contains(error.code)
+      throw TesseraError(isArgument ? .malformedFile : error.code, error.message.printable)
+    }
   }
 }
 

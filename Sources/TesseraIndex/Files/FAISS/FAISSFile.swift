@@ -23,12 +23,16 @@ public struct FAISSFile: Sendable {
   /// - Throws: `.inputNotFound`, `.inputOutput`, `.malformedFile` for a file that is damaged,
   ///   `.unsupported` for parts that Tessera has no word for, `.outOfMemory`.
   public static func open(_ path: String) throws(TesseraError) -> FAISSFile {
-    let file = try MappedFile(path)
+    try open(MappedFile(path))
+  }
+
+  /// Reads the index of a file that was read already, as ``open(_:)`` of its path.
+  package static func open(_ file: MappedFile) throws(TesseraError) -> FAISSFile {
     let part = try FAISSReader.read(file)
     do throws(TesseraError) {
       return try unsafe FAISSFile(index: part.index(), part: part, byteCount: file.bytes.count)
     } catch {
-      throw TesseraError(error.code, "\(path.printable): \(error.message)")
+      throw TesseraError(error.code, "\(file.path.printable): \(error.message)")
     }
   }
 
