@@ -192,7 +192,7 @@ extension FAISSCoder {
     _ rows: Vectors, _ quantizer: any Quantizer
   ) throws(TesseraError) -> (Index.Content, IndexSpecification.Content) {
     (
-      .codes(try Codes(rows.bytes, byteCount: quantizer.codeByteCount), quantizer),
+      .codes(.memory(try Codes(rows.bytes, byteCount: quantizer.codeByteCount)), quantizer),
       .codes(try QuantizerFactory.recipe(quantizer.specification))
     )
   }
