@@ -12,7 +12,7 @@ extension Index {
     public var seed: UInt64
     /// Updates of the centroids.
     public var iterations: Int
-    /// Bytes that building may hold beside 40 for each row, and that rows are searched in; nil takes what
+    /// Bytes that building may hold beside 48 for each row, and that rows are searched in; nil takes what
     /// there is. Rows of a mapped file pass through in blocks, and what is made of them lies in files
     /// without a name in the folder `TMPDIR`, else in `/var/tmp`. The index is the same.
     public var memoryLimit: Int?
