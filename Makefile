@@ -13,7 +13,7 @@ ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
 SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraIndexTests.WholeSearch|TesseraIndexTests.ConcurrentSearch|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
-.PHONY: demo build test test-import lib wheel install-lib setup setup-test bench bench-peers check-kernels check-matrix-units check-neon check-drivers sanitize fuzz format lint install clean
+.PHONY: demo build test test-import lib wheel install-lib setup setup-test bench bench-peers check-kernels check-matrix-units check-neon check-drivers sanitize stress fuzz format lint install clean
 
 demo: build
 	@"$(TESSERA)" demo
@@ -56,10 +56,14 @@ check-matrix-units:
 check-drivers:
 	scripts/check-drivers.sh $(TEST_FLAGS)
 
-# Memory errors in tests of everything that reads bytes from outside. (The thread sanitizer does not
-# know Swift's Mutex on Linux and reports races inside it.)
+# Memory errors in tests of everything that reads bytes from outside.
 sanitize: setup-test
 	ASAN_OPTIONS=$(ASAN_OPTIONS) swift test --scratch-path .build/address --sanitize=address $(SANITIZED)
+
+# Races: an index searched by eight tasks while two change it, for a minute, and other work that is
+# shared, under the thread sanitizer.
+stress: setup-test
+	scripts/check-races.sh
 
 # Made-up files for every reader of files, SECONDS for each, or RUNS files. TARGETS: all, or some names.
 SECONDS = 60

@@ -12,12 +12,19 @@ extension Index {
     public var seed: UInt64
     /// Updates of the centroids.
     public var iterations: Int
+    /// Bytes that building may hold beside 48 for each row, and that rows are searched in; nil takes what
+    /// there is. Rows of a mapped file pass through in blocks, and what is made of them lies in files
+    /// without a name in the folder `TMPDIR`, else in `/var/tmp`. The index is the same.
+    public var memoryLimit: Int?
 
     /// Takes what should differ from the defaults.
-    public init(trainingLimit: Int? = nil, seed: UInt64 = 1234, iterations: Int = 10) {
+    public init(
+      trainingLimit: Int? = nil, seed: UInt64 = 1234, iterations: Int = 10, memoryLimit: Int? = nil
+    ) {
       self.trainingLimit = trainingLimit
       self.seed = seed
       self.iterations = iterations
+      self.memoryLimit = memoryLimit
     }
   }
 
@@ -119,6 +126,7 @@ extension Index {
       throw TesseraError(
         .invalidArgument, "build: training rows and iterations have to be at least 1")
     }
+    try Index.requireMemory(options.memoryLimit, "build")
     guard ids?.count ?? base.count == base.count else {
       throw TesseraError(
         .invalidShape, "build: \(ids?.count ?? 0) ids for \(base.count) rows")
@@ -139,6 +147,17 @@ extension Index {
         on: device, control: control
       ).build()
     }
+  }
+}
+
+extension Index {
+  /// Refuses a memory limit that not even blocks of rows fit into.
+  static func requireMemory(_ limit: Int?, _ operation: String) throws(TesseraError) {
+    guard let limit, limit < 1 << 20 else { return }
+    throw TesseraError(
+      .invalidArgument,
+      "\(operation): a memory limit of \(limit) bytes leaves no room for blocks of rows; allow at least "
+        + "1 MiB")
   }
 }
 
@@ -175,7 +194,7 @@ private struct IndexBuilder {
     let start = ContinuousClock.now
     guard !specification.transforms.isEmpty else {
       let isExpanded = bits != nil && specification.listCount != nil
-      base = isExpanded ? try originals.expandedBits() : originals
+      base = isExpanded ? try originals.expandedBits(within: options.memoryLimit) : originals
       (transforms, transformSeconds, transformNotes) = ([], 0, [])
       return
     }
@@ -189,9 +208,12 @@ private struct IndexBuilder {
     transforms = training.transforms
     transformNotes = training.notes
     base = try transforms.apply(
-      to: originals, on: device, "build", control: inner.stage("", 0.5...1))
+      to: originals, on: device, "build", within: options.memoryLimit,
+      control: inner.stage("", 0.5...1))
     transformSeconds = start.secondsAgo
   }
+
+  private var memoryLimit: Int? { options.memoryLimit }
 
   func build() throws(TesseraError) -> Index.Built {
     let start = ContinuousClock.now
@@ -202,12 +224,14 @@ private struct IndexBuilder {
 
     let addStart = ContinuousClock.now
     let (lists, order) = try arranged(clustering)
-    let rows = try order.map { order throws(TesseraError) in try base.gathered(order) } ?? base
+    let rows =
+      try order.map { order throws(TesseraError) in try base.gathered(order, within: memoryLimit) }
+      ?? base
     let centroids = clustering?.centroids
     let coarse = try centroids.map { centroids throws(TesseraError) in
       let calibration = ListCalibration(
         rows: rows, given: originals, order: order, lists: lists, centroids: centroids,
-        metric: metric, bits: bits?.metric)
+        metric: metric, bits: bits?.metric, memoryLimit: memoryLimit)
       let radius = try calibration.radius(on: device)
       try control.report("recall", done: 0.65)
       return CoarseLists(
@@ -246,7 +270,8 @@ private struct IndexBuilder {
         clusterCount: count, iterations: options.iterations, seed: options.seed,
         metric: metric == .cosine ? .cosine : .squaredL2,
         trainingSampleLimit: min(
-          options.trainingLimit ?? .max, count.multipliedReportingOverflow(by: 256).partialValue)))
+          options.trainingLimit ?? .max, count.multipliedReportingOverflow(by: 256).partialValue),
+        memoryLimit: memoryLimit.map { $0 / 2 }))
     var inner = control.stage("lists", 0.1...0.6)
     inner.fallback = nil
     let found = try kMeans.cluster(base, on: device, control: inner)
@@ -283,8 +308,9 @@ private struct IndexBuilder {
   /// The rows as they were given, in the order of `rows`.
   private func given(_ rows: Vectors, _ order: [Int]?) throws(TesseraError) -> Vectors {
     guard !transforms.isEmpty else { return rows }
-    return try order.map { order throws(TesseraError) in try originals.gathered(order) }
-      ?? originals
+    return try order.map { order throws(TesseraError) in
+      try originals.gathered(order, within: memoryLimit)
+    } ?? originals
   }
 
   /// What is kept of the rows, and the seconds for training and for coding.
@@ -293,7 +319,9 @@ private struct IndexBuilder {
     _ notes: inout [TrainingNote]
   ) throws(TesseraError) -> (Index.Content, train: Double, encode: Double) {
     if let bits {
-      let own = try order.map { order throws(TesseraError) in try originals.gathered(order) }
+      let own = try order.map { order throws(TesseraError) in
+        try originals.gathered(order, within: memoryLimit)
+      }
       return (.bits(try BitRows(own ?? originals, bits.metric)), 0, 0)
     }
     guard case .codes(let recipe) = specification.content else { return (.rows(rows), 0, 0) }
@@ -302,8 +330,9 @@ private struct IndexBuilder {
     let sample = (0..<limit).map { $0 * rows.count / limit }
     var inner = control.stage("codes", 0.7...0.9)
     inner.fallback = nil
-    let coded = CodedRows(rows: rows, lists: lists, centroids: centroids, metric: metric)
-    let trained = try recipe.train(coded.vectors(sample), on: device, control: inner)
+    let coded = CodedRows(
+      rows: rows, lists: lists, centroids: centroids, metric: metric, memoryLimit: memoryLimit)
+    let trained = try recipe.train(coded.collected(sample), on: device, control: inner)
     notes += trained.notes
     var quantizer = trained.quantizer
     if centroids != nil, let scanned = quantizer as? any ScannedQuantizer {

@@ -11,7 +11,7 @@ extension Index {
     case .rows(let rows): left = .rows(try rows.gathered([]))
     case .bits(let rows): left = .bits(try BitRows(rows.vectors.gathered([]), rows.metric))
     case .codes(let codes, let quantizer):
-      left = .codes(try Codes([], byteCount: codes.byteCount), quantizer)
+      left = .codes(.memory(try Codes([], byteCount: codes.byteCount)), quantizer)
     }
     var spread = history.spread
     if spread == nil { spread = try self.spread(on: device) }

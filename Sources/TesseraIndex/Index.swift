@@ -37,7 +37,7 @@ public final class Index: Sendable {
   /// What is kept of rows.
   enum Content: Sendable {
     case rows(Vectors)
-    case codes(Codes, any Quantizer)
+    case codes(StoredCodes, any Quantizer)
     case bits(BitRows)
   }
 
@@ -77,7 +77,7 @@ public final class Index: Sendable {
       IndexSpecification(content: .codes(try QuantizerFactory.recipe(quantizer.specification))),
       metric: metric, dimension: quantizer.dimension,
       lists: RowLists(one: .consecutive(count: codes.count)), coarse: nil,
-      content: .codes(codes, quantizer), originals: nil)
+      content: .codes(.memory(codes), quantizer), originals: nil)
   }
 
   /// An index of one list of rows of bits, eight in a byte, with ids from 0.

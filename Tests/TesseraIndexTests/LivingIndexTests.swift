@@ -1,4 +1,3 @@
-import Foundation
 import TesseraCompute
 import TesseraHost
 import TesseraIndex
@@ -310,56 +309,5 @@ struct LivingIndexTests {
     // Compacting does not make it forgotten.
     try index.compact(on: device)
     #expect(try #require(try index.snapshot.drift(on: device)).needsRetrain)
-  }
-
-  @Test("are searched while they change: all of a change is seen, or nothing")
-  func concurrency() async throws {
-    let start = try Start(.squaredL2, "IVF24,Flat")
-    let input = start.input
-    let device = try Subject.cpu()
-    let index = try LivingIndex(start.path, for: .writing)
-    let search = try LivingSearch(index, on: device)
-    let seconds = Double(ProcessInfo.processInfo.environment["TESSERA_STRESS_SECONDS"] ?? "") ?? 2
-    let deadline = ContinuousClock.now + .seconds(seconds)
-    // Each writer adds and removes groups of ten equal rows, which are the nearest to their query by far.
-    let places = (0..<2).map { writer in [Float](repeating: 100 + 50 * Float(writer), count: 12) }
-    try await withThrowingTaskGroup(of: Int.self) { group in
-      for writer in 0..<2 {
-        group.addTask {
-          let rows = try Vectors([[Float]](repeating: places[writer], count: 10))
-          var round = 0
-          while ContinuousClock.now < deadline || round < 20 {
-            let first = Int64(1_000_000 * (writer + 1) + 10 * (round % 50))
-            let ids = Array(first..<first + 10)
-            try index.add(rows, ids: ids)
-            if round % 3 == 0 { try index.update(rows, ids: ids) }
-            if round % 20 == 19, writer == 0 { try index.compact(on: device) }
-            try index.remove(ids)
-            round += 1
-          }
-          return 0
-        }
-      }
-      for reader in 0..<8 {
-        group.addTask {
-          var searches = 0
-          while ContinuousClock.now < deadline || searches < 5 {
-            let queries = try Vectors([places[reader % 2], input.queries.row(reader)])
-            let found = try search.nearest(queries, k: 20, effort: .probes(3)).neighbors
-            let near = found[0].filter { $0.score == 0 }.count
-            // Writers have one group each at a time.
-            #expect(near == 0 || near == 10, "\(near) of ten equal rows")
-            #expect(found[1].count == 20 && found[1].allSatisfy { $0.id < 1_000_000 })
-            searches += 1
-          }
-          return searches
-        }
-      }
-      var searches = 0
-      for try await count in group { searches += count }
-      #expect(searches >= 40)
-    }
-    let left = try LivingIndex(start.path).snapshot
-    #expect(left.ids == input.ids[..<1000].sorted())
   }
 }

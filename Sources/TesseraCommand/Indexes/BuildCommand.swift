@@ -21,6 +21,8 @@ struct BuildCommand: ParsableCommand {
           --metric l2 --out small.index --json
         tessera build --spec PCA64,IVF1024,Flat,RFlat --base base.npy \\
           --out narrow.index
+        tessera build --spec IVF1024,SQ8 --base big.fbin --memory 2G \\
+          --out big.index
         tessera build --spec IVF256,Flat --base base.npy --ids ids.npy \\
           --out named.index
         tessera build --spec BIVF256 --base bits.npy --metric hamming \\
@@ -47,6 +49,17 @@ struct BuildCommand: ParsableCommand {
   @Option(
     help: "Vectors to train on, at most; by default 256 for each list, 16384 for a transform.")
   var trainLimit: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Memory to build in, as in 512M or 4G.",
+      discussion:
+        "Vectors that need more pass through in blocks of their file, and what is made of "
+        + "them lies in the folder TMPDIR, or /var/tmp. The index is the same. By default as much as "
+        + "there is.",
+      valueName: "size"),
+    transform: { try ByteSize.parse($0) })
+  var memory: Int?
 
   @Option(help: "Chooses the random start.")
   var seed: UInt64 = 1234
@@ -79,7 +92,8 @@ struct BuildCommand: ParsableCommand {
     let progress = ProgressBar("build", total: 100, unit: "%", isQuiet: output.quiet)
     defer { progress.finish() }
     let (built, device) = try selection.run(self.base, output) { device throws(TesseraError) in
-      let options = Index.BuildOptions(trainingLimit: trainLimit, seed: seed)
+      let options = Index.BuildOptions(
+        trainingLimit: trainLimit, seed: seed, memoryLimit: memory)
       let control = progress.control(output)
       switch metric {
       case .numbers(let metric):

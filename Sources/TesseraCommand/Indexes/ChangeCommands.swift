@@ -136,10 +136,21 @@ struct CompactCommand: ParsableCommand {
 
       Examples:
         tessera compact words.index
+        tessera compact big.index --memory 2G
       """)
 
   @Argument(help: "The index.", completion: .file())
   var index: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Memory to compact in, as in 512M or 4G, beside the rows that were added.",
+      discussion:
+        "Rows pass through in blocks, and what is made of them lies in the folder TMPDIR, or "
+        + "/var/tmp. The index is the same. By default as much as there is.",
+      valueName: "size"),
+    transform: { try ByteSize.parse($0) })
+  var memory: Int?
 
   @OptionGroup var devices: DeviceOptions
   @OptionGroup var output: OutputOptions
@@ -153,7 +164,7 @@ struct CompactCommand: ParsableCommand {
     let progress = ProgressBar("compact", total: 100, unit: "%", isQuiet: output.quiet)
     defer { progress.finish() }
     _ = try selection.run(index, output) { device throws(TesseraError) in
-      try living.compact(on: device, control: progress.control(output))
+      try living.compact(on: device, memoryLimit: memory, control: progress.control(output))
     }
     progress.finish()
     let summary = ChangeSummary(

@@ -47,6 +47,14 @@ package struct MappedFile {
       throw TesseraError(
         .malformedFile, "\(path.printable): is empty; write or download it again")
     }
+    memory = try Self.map(descriptor, byteCount, path)
+    self.path = path
+  }
+
+  /// Maps the first bytes of an open file, which may be closed then.
+  static func map(
+    _ descriptor: Int32, _ byteCount: Int, _ path: String
+  ) throws(TesseraError) -> HostMemory {
     guard let start = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0),
       start != MAP_FAILED
     else {
@@ -56,8 +64,7 @@ package struct MappedFile {
     }
     // Only a hint: rows are mostly read front to back, and a file may be larger than memory.
     madvise(start, byteCount, MADV_SEQUENTIAL)
-    self.path = path
-    memory = HostMemory(
+    return HostMemory(
       UnsafeRawBufferPointer(start: start, count: byteCount), evict: Self.evict
     ) {
       munmap(UnsafeMutableRawPointer(mutating: $0.baseAddress), $0.count)

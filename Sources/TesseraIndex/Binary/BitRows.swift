@@ -60,14 +60,21 @@ extension Vectors {
   }
 
   /// Rows of bits as rows of numbers 0 and 1, the lowest bit of each byte first.
-  func expandedBits() throws(TesseraError) -> Vectors {
-    var numbers: [UInt8] = []
-    numbers.reserveCapacity(8 * count * dimension)
-    for byte in packedBytes() {
-      for bit in 0..<8 { numbers.append(byte >> UInt8(bit) & 1) }
+  func expandedBits(within memoryLimit: Int? = nil) throws(TesseraError) -> Vectors {
+    let expanded = try CollectedRows(
+      .uint8, count: count, dimension: 8 * dimension, within: memoryLimit)
+    for block in blocks(of: count, numbers: 1 << 18) {
+      var numbers: [UInt8] = []
+      numbers.reserveCapacity(8 * block.count * dimension)
+      for byte in rows(block).packedBytes() {
+        for bit in 0..<8 { numbers.append(byte >> UInt8(bit) & 1) }
+      }
+      try expanded.append(
+        Vectors(
+          HostMemory(copying: numbers), element: .uint8, count: block.count,
+          dimension: 8 * dimension))
     }
-    return try Vectors(
-      HostMemory(copying: numbers), element: .uint8, count: count, dimension: 8 * dimension)
+    return try expanded.rows()
   }
 
   /// Rows of numbers 0 and 1 as rows of bits.

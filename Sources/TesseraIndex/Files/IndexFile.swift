@@ -66,9 +66,7 @@ public enum IndexFile {
     case .rows(let rows): arrays.append(WrittenArray("rows", rows))
     case .bits(let rows): arrays.append(WrittenArray("rows", rows.vectors))
     case .codes(let codes, let quantizer):
-      arrays.append(
-        WrittenArray(
-          "codes", .uint8, shape: [codes.count, codes.byteCount], .bytes(codes.bytes)))
+      arrays.append(codes.written("codes"))
       metadata["quantizer.kind"] = type(of: quantizer).kind
       metadata["quantizer.specification"] = quantizer.specification
       for (name, array) in quantizer.arrays {
@@ -218,11 +216,11 @@ public enum IndexFile {
     }
     let quantizer = try QuantizerFactory.quantizer(
       kind: kind, specification: specification, arrays: arrays)
-    let codes = try file.array("codes")
-    guard codes.scalar == .uint8, codes.shape == [count, quantizer.codeByteCount],
-      quantizer.dimension == dimension
+    let codes = try file.vectors("codes")
+    guard codes.element == .uint8, codes.count == count,
+      codes.dimension == quantizer.codeByteCount, quantizer.dimension == dimension
     else { throw TesseraError(.malformedFile, "has codes that do not fit its quantizer") }
-    return .codes(try Codes(codes.bytes, byteCount: quantizer.codeByteCount), quantizer)
+    return .codes(.rows(codes), quantizer)
   }
 
   private static func rows(
@@ -255,7 +253,7 @@ extension Index {
   /// - Throws: `.malformedFile`, naming the array that is damaged.
   public func verify() throws(TesseraError) {
     guard let file else { return }
-    for name in ["rows", "originals"] where file[name] != nil { try file.verify(name) }
+    for name in ["rows", "codes", "originals"] where file[name] != nil { try file.verify(name) }
   }
 
   /// What tells the file that the index was opened from; nil for one that was built.

@@ -8,6 +8,8 @@ struct CodedRows {
   let lists: RowLists
   let centroids: Vectors?
   let metric: Metric
+  /// Bytes that may be held; nil: as many as there are.
+  var memoryLimit: Int?
 
   /// What is coded of some rows, which rise.
   func vectors(_ places: some Collection<Int>) throws(TesseraError) -> Vectors {
@@ -36,18 +38,30 @@ struct CodedRows {
     return try Vectors(values, dimension: dimension)
   }
 
+  /// What is coded of some rows, which rise, in a file where memory is short.
+  func collected(_ places: [Int]) throws(TesseraError) -> Vectors {
+    let collected = try CollectedRows(
+      .float32, count: places.count, dimension: rows.dimension, within: memoryLimit)
+    for block in rows.blocks(of: places.count) { try collected.append(vectors(places[block])) }
+    return try collected.rows()
+  }
+
   /// The codes of all rows.
   func encoded(
     by quantizer: any Quantizer, on device: any Device, control: RunControl
-  ) throws(TesseraError) -> Codes {
-    var bytes: [UInt8] = []
-    let step = max(1, (1 << 24) / rows.dimension)
+  ) throws(TesseraError) -> StoredCodes {
+    let codes = try CollectedRows(
+      .uint8, count: rows.count, dimension: quantizer.codeByteCount, within: memoryLimit)
+    // Differences and what encoders make of them are several times as many bytes.
+    let step = max(1, min(1 << 24, memoryLimit.map { $0 / 32 } ?? .max) / rows.dimension)
     for first in stride(from: 0, to: rows.count, by: step) {
       let range = first..<min(first + step, rows.count)
       try control.report("codes", done: Double(first) / Double(rows.count))
-      bytes += try encoded(range, by: quantizer, on: device).bytes
+      try codes.append(
+        StoredCodes.memory(encoded(range, by: quantizer, on: device)).vectors())
     }
-    return try Codes(bytes, byteCount: quantizer.codeByteCount)
+    if memoryLimit != nil { rows.evict() }
+    return .rows(try codes.rows())
   }
 
   private func encoded(

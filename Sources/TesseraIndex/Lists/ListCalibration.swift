@@ -67,6 +67,8 @@ struct ListCalibration {
   let metric: Metric
   /// How `given` are compared where they are rows of bits.
   let bits: BitMetric?
+  /// Bytes that may be held; nil: as many as a search takes.
+  var memoryLimit: Int?
 
   /// The largest distance of a row from its list's centroid.
   func radius(on device: any Device) throws(TesseraError) -> Float {
@@ -89,6 +91,7 @@ struct ListCalibration {
       }
       largest[0] = most
     }
+    if memoryLimit != nil { rows.evict() }
     return Float((largest.max() ?? 0).squareRoot()).nextUp
   }
 
@@ -107,15 +110,13 @@ struct ListCalibration {
     let order = order ?? Array(0..<rows.count)
     let places = Set((0..<Self.sampleSize).map { $0 * rows.count / Self.sampleSize }).sorted()
     let asked = try given.gathered(places.map { order[$0] })
-    let found: Neighbors
-    if let bits {
-      found = try IndexSearch(Index(whole: given, metric: bits), on: device).nearest(
-        asked, k: Self.neighbors + 1
-      ).neighbors
-    } else {
-      found = try device.nearest(
-        asked, in: device.prepare(given, metric: metric), k: Self.neighbors + 1)
-    }
+    let all =
+      if let bits { try Index(whole: given, metric: bits) } else {
+        Index(whole: given, metric: metric)
+      }
+    let found = try IndexSearch(
+      all, on: device, options: IndexSearch.Options(memoryBudget: memoryLimit)
+    ).nearest(asked, k: Self.neighbors + 1).neighbors
     let coarse = try device.nearest(
       rows.gathered(places), in: device.prepare(centroids, metric: metric), k: centroids.count)
     var listOfRow = [Int32](repeating: 0, count: rows.count)

@@ -41,7 +41,7 @@ enum AskedQueries {
 extension Index {
   /// The codes that are scanned as they are, and their quantizer; nil where rows are kept, or codes
   /// have to be decoded first.
-  var scannedCodes: (codes: Codes, quantizer: any ScannedQuantizer)? {
+  var scannedCodes: (codes: StoredCodes, quantizer: any ScannedQuantizer)? {
     guard case .codes(let codes, let quantizer) = content,
       let scanned = quantizer as? any ScannedQuantizer, scanned.canScan
     else { return nil }

@@ -182,21 +182,21 @@ public struct IndexSnapshot: Sendable {
   }
 
   /// The rows of segments that are still there, in the order they came.
-  static func joined(_ segments: [Segment]) throws(TesseraError) -> Segment {
+  static func joined(
+    _ segments: [Segment], within memoryLimit: Int? = nil
+  ) throws(TesseraError) -> Segment {
     guard let first = segments.first else { preconditionFailure("no segments") }
     var ids: [Int64] = []
-    var bytes: [UInt8] = []
+    let form = first.rows.rows
+    let joined = try CollectedRows(
+      form.element, count: segments.reduce(0) { $0 + $1.count }, dimension: form.dimension,
+      within: memoryLimit)
     for segment in segments {
       let rows = segment.rows.rows
       let live = (0..<rows.count).filter { !segment.removed.hasSorted(segment.rows.ids[$0]) }
       ids += live.map { segment.rows.ids[$0] }
-      let gathered = try rows.gathered(live)
-      unsafe bytes.append(contentsOf: gathered.storedBytes)
-      withExtendedLifetime(gathered) {}
+      for block in rows.blocks(of: live.count) { try joined.append(rows.gathered(live[block])) }
     }
-    let rows = try Vectors(
-      HostMemory(copying: bytes), element: first.rows.rows.element, count: ids.count,
-      dimension: first.rows.rows.dimension)
-    return Segment(rows: AddedRows(rows, try IDMap(ids)), removed: [])
+    return Segment(rows: AddedRows(try joined.rows(), try IDMap(ids)), removed: [])
   }
 }

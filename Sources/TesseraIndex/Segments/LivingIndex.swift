@@ -185,12 +185,14 @@ public final class LivingIndex: Sendable {
   ///
   /// A process that is killed at any moment leaves the index with all its rows.
   ///
+  /// - Parameter memoryLimit: Bytes that may be held, as ``Index/BuildOptions/memoryLimit`` says, beside
+  ///   the rows that were added; nil takes what there is.
   /// - Returns: False where there was nothing to do.
-  /// - Throws: `.invalidArgument` for an index opened for reading, `.inputOutput`, `.cancelled`,
+  /// - Throws: `.invalidArgument` for an index opened for reading and a limit below 1 MiB, `.inputOutput`, `.cancelled`,
   ///   `.deadlineExceeded`, and what the device throws; then the index is as it was.
   @discardableResult
   public func compact(
-    on device: any Device, control: RunControl = RunControl()
+    on device: any Device, memoryLimit: Int? = nil, control: RunControl = RunControl()
   ) throws(TesseraError) -> Bool {
     try writing { writer throws(TesseraError) in
       let snapshot = self.snapshot
@@ -206,7 +208,7 @@ public final class LivingIndex: Sendable {
       // Ids of rows that came and went are not given again.
       if snapshot.isChanged || snapshot.nextID != IndexSnapshot(snapshot.base).nextID {
         let index = try control.steer(on: device) { device throws(TesseraError) in
-          try snapshot.compacted(on: device, control: control)
+          try snapshot.compacted(on: device, memoryLimit: memoryLimit, control: control)
         }
         let file = try AtomicFile(path)
         try IndexFile.write(index, follows: snapshot.base.identity, into: file)

@@ -52,18 +52,21 @@ extension [Transform] {
 
   /// Changes rows by each of these in order.
   ///
-  /// - Parameter operation: Said in messages and in progress.
+  /// - Parameters:
+  ///   - operation: Said in messages and in progress.
+  ///   - memoryLimit: What the result may take of memory, as ``CollectedRows`` counts; nil: all of it.
   /// - Throws: `.nonFinite` for NaN and infinity, `.invalidArgument` for numbers so large that the
   ///   result leaves Float32, and what the device throws.
   func apply(
-    to rows: Vectors, on device: any Device, _ operation: String,
+    to rows: Vectors, on device: any Device, _ operation: String, within memoryLimit: Int? = nil,
     control: RunControl = RunControl()
   ) throws(TesseraError) -> Vectors {
     guard let last else { return rows }
     try Shapes.requireFinite(rows, operation)
-    var values: [Float] = []
-    values.reserveCapacity(rows.count * last.outputs)
-    let step = Swift.max(1, Self.blockSize / rows.dimension)
+    let changed = try CollectedRows(
+      .float32, count: rows.count, dimension: last.outputs, within: memoryLimit)
+    let numbers = Swift.min(Self.blockSize, memoryLimit.map { $0 / 32 } ?? .max)
+    let step = Swift.max(1, numbers / rows.dimension)
     for start in stride(from: 0, to: rows.count, by: step) {
       try StopSignal.check()
       let range = start..<Swift.min(start + step, rows.count)
@@ -73,10 +76,11 @@ extension [Transform] {
           try transform.apply(to: block, on: device, operation)
         }
       }
-      values += block.widened()
+      try changed.append(block)
       try control.report("rows", done: Double(range.upperBound) / Double(rows.count))
     }
-    return try Vectors(values, dimension: last.outputs)
+    if memoryLimit != nil { rows.evict() }
+    return try changed.rows()
   }
 
   /// Says of finite rows that became infinite what is wrong with them.

@@ -117,7 +117,7 @@ struct Silhouette {
   ) throws(TesseraError) {
     var random = SplitMix64(seed: seed, stream: .max - 1)
     rows = try random.nextSample(min(limit, points.count), below: points.count)
-    let sample = try points.gathering(rows)
+    let sample = try points.gathering(rows, within: nil)
     // Directions are what spherical clusters are made of.
     let measure: Metric = metric == .squaredL2 ? .squaredL2 : .cosine
     let set = try device.prepare(sample, metric: measure)

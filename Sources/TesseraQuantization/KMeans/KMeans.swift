@@ -42,7 +42,9 @@ public struct KMeans: Sendable {
     let sample = try sampled(points, &notes)
     let training = try times.measure(\.preparation) { () throws(TesseraError) in
       try TrainingPoints(
-        sample.map { rows throws(TesseraError) in try points.gathering(rows) } ?? points,
+        sample.map { rows throws(TesseraError) in
+          try points.gathering(rows, within: options.memoryLimit)
+        } ?? points,
         metric: options.metric,
         weights: sample.map { rows in options.weights.map { all in rows.map { all[Int($0)] } } }
           ?? options.weights,

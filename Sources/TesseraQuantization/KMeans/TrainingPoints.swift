@@ -145,7 +145,7 @@ final class TrainingPoints {
     -> TrainingPoints
   {
     try TrainingPoints(
-      source.gathering(rows), metric: metric,
+      source.gathering(rows, within: memoryLimit), metric: metric,
       weights: others ?? weights.map { weights in rows.map { weights[Int($0)] } },
       memoryLimit: memoryLimit, scale: scale, on: device)
   }
@@ -216,14 +216,18 @@ final class TrainingPoints {
 
 extension Vectors {
   /// Returns copies of some rows, as Float32.
-  func gathering(_ rows: [Int32]) throws(TesseraError) -> Vectors {
-    var values: [Float] = []
-    values.reserveCapacity(rows.count * dimension)
-    for (position, index) in rows.enumerated() {
-      if position % 4096 == 0 { try StopSignal.check() }
-      values += row(Int(index))
+  func gathering(_ rows: [Int32], within memoryLimit: Int?) throws(TesseraError) -> Vectors {
+    let copies = try CollectedRows(
+      .float32, count: rows.count, dimension: dimension, within: memoryLimit)
+    for block in blocks(of: rows.count) {
+      try StopSignal.check()
+      var values: [Float] = []
+      values.reserveCapacity(block.count * dimension)
+      for index in rows[block] { values += row(Int(index)) }
+      try copies.append(Vectors(values, dimension: dimension))
     }
-    return try Vectors(values, dimension: dimension)
+    if memoryLimit != nil { evict() }
+    return try copies.rows()
   }
 }
 

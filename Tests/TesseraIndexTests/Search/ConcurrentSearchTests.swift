@@ -23,16 +23,6 @@ struct ConcurrentSearchTests {
       ExtremeScoreTests.numbers(count * dimension, times: 1, seed: 4), dimension: dimension)
   }
 
-  /// A thread that tasks may run on where the pool of all tests is busy.
-  private final class OwnThread: TaskExecutor {
-    private let queue = DispatchQueue(label: "tessera.tests.searches")
-
-    func enqueue(_ job: consuming ExecutorJob) {
-      let job = UnownedJob(job)
-      queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
-    }
-  }
-
   /// Ends a search of more than a second by `stop`, 50 ms after it began; nil lets it end by itself.
   /// Returns how it ended, and how long after `stop`, or after its beginning.
   private func ending(

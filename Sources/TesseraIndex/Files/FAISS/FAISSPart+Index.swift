@@ -141,7 +141,7 @@ extension FAISSLists {
       if case .product = coder { try requireResiduals() }
       if case .rabitq(let quantizer) = coder {
         let (codes, own) = try quantizer.codes(rows, around: middles(of: coarse))
-        return (.codes(codes, own), .codes(try QuantizerFactory.recipe(own.specification)))
+        return (.codes(.memory(codes), own), .codes(try QuantizerFactory.recipe(own.specification)))
       }
       return try coder.content(rows)
     }
@@ -198,7 +198,7 @@ extension FAISSCoder {
           arrays: quantizer.arrays()))
     case .rabitq(let quantizer):
       let (codes, own) = try quantizer.codes(rows, around: nil)
-      return (.codes(codes, own), .codes(try QuantizerFactory.recipe(own.specification)))
+      return (.codes(.memory(codes), own), .codes(try QuantizerFactory.recipe(own.specification)))
     }
   }
 
@@ -206,7 +206,7 @@ extension FAISSCoder {
     _ rows: Vectors, _ quantizer: any Quantizer
   ) throws(TesseraError) -> (Index.Content, IndexSpecification.Content) {
     (
-      .codes(try Codes(rows.bytes, byteCount: quantizer.codeByteCount), quantizer),
+      .codes(.memory(try Codes(rows.bytes, byteCount: quantizer.codeByteCount)), quantizer),
       .codes(try QuantizerFactory.recipe(quantizer.specification))
     )
   }

@@ -141,7 +141,7 @@ extension FAISSPart {
 extension FAISSCoder {
   /// The coder of an index, and the rows or the bytes of codes that it keeps.
   static func made(of index: Index) throws(TesseraError) -> (FAISSCoder, Vectors) {
-    let codes: Codes
+    let bytes: Vectors
     let quantizer: any Quantizer
     switch index.content {
     case .rows(let rows): return (.rows, rows)
@@ -152,11 +152,8 @@ extension FAISSCoder {
         try Vectors(
           bytes, element: .uint8, count: rows.vectors.count, dimension: rows.vectors.dimension)
       )
-    case .codes(let own, let kept): (codes, quantizer) = (own, kept)
+    case .codes(let own, let kept): (bytes, quantizer) = (try own.vectors(), kept)
     }
-    let bytes = try Vectors(
-      HostMemory(copying: codes.bytes), element: .uint8, count: codes.count,
-      dimension: codes.byteCount)
     switch quantizer {
     case let quantizer as ScalarQuantizer:
       return (
@@ -191,6 +188,7 @@ extension FAISSCoder {
           (rows: index.lists[$0].count, squares: coarse.centroids.squaredLength(of: $0))
         }
       }
+      let codes = try Codes(bytes.bytes, byteCount: bytes.dimension)
       return (.rabitq(own), try own.bytes(of: codes, quantizer, around: middles))
     default:
       throw FAISSPart.unsupported(
