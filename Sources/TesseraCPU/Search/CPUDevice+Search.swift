@@ -43,12 +43,22 @@ extension CPUDevice {
     _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
     only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors {
+    try nearest(
+      queries, in: set, probing: probes, within: limit, only: selector, besides: nil)
+  }
+
+  /// The same, where only rows that are as good as the last of k hits found count.
+  public func nearest(
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?, besides found: Neighbors?
+  ) throws(TesseraError) -> Neighbors {
     try Shapes.nearest(queries, in: set, probing: probes, within: limit)
     guard let set = set as? CPUVectorSet else {
       throw TesseraError(.wrongDevice, "nearest: the vectors were prepared on another device")
     }
     let prepared = try PreparedQueries(
-      queries, "nearest: queries", kernels: kernels, workers: workers)
+      queries, "nearest: queries", known: found?.lastScores(within: limit), kernels: kernels,
+      workers: workers)
     let k = if case .k(let k) = limit { k } else { set.count }
     let rowsPerQuery = probes.map { probes in
       max(1, set.lists.rowCount(of: probes) / max(1, queries.count))
@@ -59,7 +69,8 @@ extension CPUDevice {
           set, only: selector, k: k, rowsPerQuery: rowsPerQuery, probes: probes,
           queryCount: queries.count, workers: workers)
       } else { SearchScope(set, k: k, rowsPerQuery: rowsPerQuery) }
-    return try nearest(prepared, in: scope, probing: probes, within: limit)
+    let own = try nearest(prepared, in: scope, probing: probes, within: limit)
+    return found?.merged(with: own, within: limit, order: set.metric.order) ?? own
   }
 
   func nearest(
@@ -127,19 +138,26 @@ extension CPUDevice {
     let ids = try HostStorage(allocating: starts[queries.count] * 8)
     let scores = try HostStorage(allocating: starts[queries.count] * 4)
     let statistics = Mutex(SearchStatistics.none)
+    // Where hits are known already there may be fewer than there is room for.
+    let ends = Mutex(starts.dropFirst().map { $0 })
     try eachTask(
       queries, in: scope, k: hitCount, probing: probes, workers: workers
-    ) { task, _ throws(TesseraError) in
+    ) { task, range throws(TesseraError) in
       let done = try task.run(
         panels, starts: starts, ids: ids.start(as: Int64.self), scores: scores.floats)
-      statistics.withLock { $0 = $0 + done }
+      statistics.withLock { $0 = $0 + done.statistics }
+      guard queries.known != nil else { return }
+      ends.withLock { ends in
+        for (query, count) in zip(range, done.counts) { ends[query] = starts[query] + count }
+      }
     }
-    return Neighbors(
+    let all = Neighbors(
       starts: starts,
       ids: Array(
         UnsafeBufferPointer(start: ids.start(as: Int64.self), count: starts[queries.count])),
       scores: Array(UnsafeBufferPointer(start: scores.floats, count: starts[queries.count])),
       statistics: statistics.withLock { $0 })
+    return queries.known == nil ? all : all.cut(to: ends.withLock(\.self))
   }
 
   /// Finds all rows beyond a score.
@@ -237,6 +255,29 @@ extension CPUDevice {
       labels[point] = Int32(found.ids[point])
       best[point] = found.scores[point]
     }
+  }
+}
+
+extension Neighbors {
+  /// The score of each query's last hit, of those that have as many as are sought; NaN for the others.
+  fileprivate func lastScores(within limit: Limit) -> [Float]? {
+    guard case .k(let k) = limit, k > 0 else { return nil }
+    return (0..<queryCount).map { query in
+      let end = starts[query + 1]
+      return end - starts[query] >= k ? scores[end - 1] : .nan
+    }
+  }
+
+  /// The hits of each query up to where they end.
+  fileprivate func cut(to ends: [Int]) -> Neighbors {
+    var kept = [0]
+    var (ids, scores): ([Int64], [Float]) = ([], [])
+    for query in 0..<queryCount {
+      ids += self.ids[starts[query]..<ends[query]]
+      scores += self.scores[starts[query]..<ends[query]]
+      kept.append(ids.count)
+    }
+    return Neighbors(starts: kept, ids: ids, scores: scores, statistics: statistics)
   }
 }
 

@@ -7,15 +7,19 @@ final class PreparedQueries: @unchecked Sendable {
   // Safe: written only by `init`.
   let dimension: Int
   let squares: UnsafeBufferPointer<Double>
+  /// The score of the last hit that each query has already, NaN where it has too few; nil for none.
+  let known: [Float]?
   private let sums: HostStorage
   private let start: UnsafePointer<Float>
   private let source: Vectors
   private let widened: HostStorage?
 
   /// - Throws: `.nonFinite`, naming the rows of `what`; `.outOfMemory`.
-  init(_ queries: Vectors, _ what: String, kernels: Kernels, workers: WorkerPool)
-    throws(TesseraError)
-  {
+  init(
+    _ queries: Vectors, _ what: String, known: [Float]? = nil, kernels: Kernels,
+    workers: WorkerPool
+  ) throws(TesseraError) {
+    self.known = known
     source = queries
     dimension = queries.dimension
     sums = try HostStorage(allocating: queries.count * 8)

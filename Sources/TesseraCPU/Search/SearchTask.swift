@@ -31,6 +31,8 @@ struct SearchTask {
   private let meter = ProgressMeter.current
   /// The share of the whole call that one panel, searched for one query, is.
   private let step: Double
+  /// The score of the last hit that each query has already, NaN where it has too few; nil for none.
+  private let known: ArraySlice<Float>?
 
   /// - Parameters:
   ///   - k: The hits of a query, at most; 0 where it is a score that limits them.
@@ -44,6 +46,7 @@ struct SearchTask {
     self.kernels = kernels
     self.range = range
     self.k = k
+    known = queries.known?[range]
     visits = probes.map { ListVisits($0, range, listCount: scope.set.lists.count) }
     panels = scope.kernelPanels
     panelsPerChunk = Self.panelsPerChunk(scope.rows.filter, dimension: scope.set.dimension)
@@ -86,8 +89,11 @@ struct SearchTask {
   mutating func run(
     _ panelRange: Range<Int>, starts: [Int], ids: UnsafeMutablePointer<Int64>,
     scores: UnsafeMutablePointer<Float>
-  ) throws(TesseraError) -> SearchStatistics {
-    let guesses = try guessThresholds(panelRange)
+  ) throws(TesseraError) -> (statistics: SearchStatistics, counts: [Int]) {
+    if let known {
+      for (index, score) in known.enumerated() where score.isFinite { limit(index, to: score) }
+    }
+    let guesses = known == nil ? try guessThresholds(panelRange) : nil
     try search(0..<range.count, panelRange)
     for block in blocks(of: 0..<range.count) {
       try StopSignal.check()
@@ -99,13 +105,29 @@ struct SearchTask {
       try search(block, panelRange)
       for index in block { _ = finish(index, reaching: nil) }
     }
-    for index in 0..<range.count {
+    let counts = (0..<range.count).map { index in
       let own = starts[range.lowerBound + index]..<starts[range.lowerBound + index + 1]
+      let count = min(own.count, lists.hits[index].count)
       lists.write(
-        index, to: ids + own.lowerBound, scores + own.lowerBound, hitCount: own.count, scope.set)
-      statistics.rescored += lists.hits[index].scored
+        index, to: ids + own.lowerBound, scores + own.lowerBound, hitCount: count, scope.set)
+      return count
     }
-    return statistics
+    for index in 0..<range.count { statistics.rescored += lists.hits[index].scored }
+    return (statistics, counts)
+  }
+
+  /// Lets no row of a query pass that is surely worse than a score.
+  private func limit(_ index: Int, to score: Float) {
+    let merit = scope.set.metric == .squaredL2 ? -score : score
+    packed.raise(index, merit: merit)
+    guard packed.scorers[index].exact == 0 else {
+      lists.hits[index].least = merit
+      return
+    }
+    // As far below as an estimate can be, and as much again for the rounding of this.
+    let tolerance = packed.scorers[index].tolerance
+    let slack = scope.set.metric == .squaredL2 ? score * tolerance + 0x1p-100 : tolerance
+    lists.hits[index].least = (merit - 2 * slack).nextDown
   }
 
   /// Finds the rows with a better score than `score`: for each query of the task its keys, in no

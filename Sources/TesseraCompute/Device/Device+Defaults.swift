@@ -38,6 +38,15 @@ extension Device {
       queries, in: set, probing: probes, within: limit, only: selector)
   }
 
+  /// Searches as if there were no other hits, and merges.
+  public func nearest(
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?, besides found: Neighbors?
+  ) throws(TesseraError) -> Neighbors {
+    let own = try nearest(queries, in: set, probing: probes, within: limit, only: selector)
+    return found?.merged(with: own, within: limit, order: set.metric.order) ?? own
+  }
+
   /// The `k` nearest rows of all lists, of those that `selector` selects (nil: of all).
   public func nearest(
     _ queries: Vectors, in set: VectorSet, k: Int, only selector: IDSelector? = nil

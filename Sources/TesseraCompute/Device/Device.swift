@@ -59,6 +59,16 @@ public protocol Device: AnyObject, Sendable {
     only selector: IDSelector?
   ) throws(TesseraError) -> Neighbors
 
+  /// The nearest of `found` and of the rows of `set`, which is searched as the other `nearest` does:
+  /// for sets that are searched one after the other. Devices leave out rows that are worse than all
+  /// hits found, which makes later sets faster.
+  ///
+  /// - Parameter found: Hits of the same queries and limit among other rows; nil for none.
+  func nearest(
+    _ queries: Vectors, in set: VectorSet, probing probes: Probes?, within limit: Limit,
+    only selector: IDSelector?, besides found: Neighbors?
+  ) throws(TesseraError) -> Neighbors
+
   /// The canonical score of each query with the rows listed for it: query q with
   /// `listed[starts[q]..<starts[q + 1]]`, in these places. Bit-identical everywhere. Throws
   /// `.invalidShape` and, for a row that is not there, `.invalidArgument`.

@@ -15,18 +15,19 @@ enum KeptRows: Sendable {
     }
   }
 
-  /// The best rows of every query, as many as `limit` says.
+  /// The best rows of every query, as many as `limit` says, of these and of those found already.
   func nearest(
     _ queries: AskedQueries, probing probes: Probes?, within limit: Limit, order: ScoreOrder,
-    only selector: IDSelector?, on device: any Device
+    only selector: IDSelector?, besides found: Neighbors? = nil, on device: any Device
   ) throws(TesseraError) -> Neighbors {
     switch (self, queries) {
     case (.rows(let set, _), .vectors(let vectors)):
       return try device.nearest(
-        vectors, in: set, probing: probes, within: limit, only: selector)
+        vectors, in: set, probing: probes, within: limit, only: selector, besides: found)
     case (.codes(let set), .tables(let tables)):
-      return try device.nearestCodes(
+      let own = try device.nearestCodes(
         tables, in: set, probing: probes, order: order, within: limit, only: selector)
+      return found?.merged(with: own, within: limit, order: order) ?? own
     default: preconditionFailure("an index has one kind of rows")
     }
   }

@@ -111,10 +111,9 @@ struct SearchPass {
       on: device)
     let own = chunk.lists.count < index.listCount ? all?.within(chunk.lists) : all
     if let own, own.lists.isEmpty { return }
-    let hits = try kept.nearest(
+    batch.found = try kept.nearest(
       asked, probing: own, within: scanLimit, order: index.metric.order, only: request.selector,
-      on: device)
-    batch.add(hits, within: scanLimit, order: index.metric.order)
+      besides: batch.found, on: device)
   }
 
   /// The hits that are sought before they are scored again.

@@ -59,6 +59,44 @@ struct GroupedNearestTests {
     try expectExact(trial.subject, trial.input, grouping, k: [1 + generator.below(60)])
   }
 
+  /// Sets of rows whose ids lie in between each other, so that later ones hold rows that are as good as
+  /// the last hit and come before it.
+  private func expectSameInParts(_ trial: Trial<SearchCase>) throws {
+    let (device, input) = (try trial.subject.device, trial.input)
+    let rows = try input.makeRows()
+    let queries = try input.makeQueries(rows).vectors
+    var generator = RepeatableGenerator(seed: input.seed)
+    let ids = (0..<Int64(rows.count)).shuffled(using: &generator)
+    let whole = try device.prepare(
+      rows.vectors, in: RowLists(one: IDMap(ids)), metric: input.metric)
+    let cuts =
+      [0, rows.count] + (0..<3).map { _ in Int(generator.below(rows.count + 1)) }
+    let parts = zip(cuts.sorted(), cuts.sorted().dropFirst()).map { $0..<$1 }
+    let sets = try parts.map {
+      try device.prepare(
+        rows.vectors.rows($0), in: RowLists(one: IDMap(Array(ids[$0]))), metric: input.metric)
+    }
+    for k in [1, 10, 40, rows.count + 1] {
+      let expected = try device.nearest(queries, in: whole, k: k)
+      var found: Neighbors?
+      for set in sets {
+        found = try device.nearest(
+          queries, in: set, probing: nil, within: .k(k), only: nil, besides: found)
+      }
+      #expect(found?.difference(from: expected) == nil, "\(input), k = \(k), \(parts)")
+    }
+  }
+
+  @Test(
+    "is exact in sets that are searched one after the other",
+    arguments: Subject.trials(.nearest, SearchCase.random(501...700)))
+  func parts(_ trial: Trial<SearchCase>) throws { try expectSameInParts(trial) }
+
+  @Test(
+    "is exact in sets that are searched one after the other, whatever the numbers are",
+    arguments: Subject.trials(.nearest, SearchCase.contents))
+  func partsOfContents(_ trial: Trial<SearchCase>) throws { try expectSameInParts(trial) }
+
   @Test(
     "breaks ties by id, whatever the order of rows",
     arguments: Subject.trials(
