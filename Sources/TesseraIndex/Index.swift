@@ -182,9 +182,17 @@ public final class Index: Sendable {
     case .rows(let all): return all.rows(rows)
     case .bits(let all): return try all.vectors.rows(rows).expandedBits()
     case .codes(let codes, let quantizer):
-      var values = try quantizer.decode(codes.rows(rows), on: device)
-      if let coarse { addCentroids(coarse, to: &values, rows) }
-      return try Vectors(values, dimension: keptDimension)
+      let all = try CollectedRows(
+        .float32, count: rows.count, dimension: keptDimension, within: nil)
+      // What decoding holds besides the rows is of one megabyte of them.
+      let step = max(1, (1 << 18) / keptDimension)
+      for first in stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
+        let block = first..<min(first + step, rows.upperBound)
+        var values = try quantizer.decode(codes.rows(block), on: device)
+        if let coarse { addCentroids(coarse, to: &values, block) }
+        try all.append(Vectors(values, dimension: keptDimension))
+      }
+      return try all.rows()
     }
   }
 

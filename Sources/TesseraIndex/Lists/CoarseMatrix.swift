@@ -63,8 +63,8 @@ struct CoarseMatrix: Sendable {
     var lists: [Int32] = []
     var next: [Float] = []
     lists.reserveCapacity(queries.count * count)
-    // Products of 64 MB at a time.
-    let step = max(1, (1 << 24) / centroids.count)
+    // Products of 8 MB at a time, which stay in the cache until they are selected from.
+    let step = max(1, (1 << 21) / centroids.count)
     for first in stride(from: 0, to: queries.count, by: step) {
       try StopSignal.check()
       let block = queries.rows(first..<min(first + step, queries.count))
