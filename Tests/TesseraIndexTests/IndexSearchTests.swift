@@ -7,6 +7,21 @@ import Testing
 
 @Suite("Indexes")
 struct IndexSearchTests {
+  /// The squared length of such a row is beyond Float32.
+  @Test(
+    "finds the near rows beside one that is very far away",
+    arguments: ["RaBitQ4", "IVF4,RaBitQ4", "IVF4,RaBitQ"], [Metric.squaredL2, .innerProduct])
+  func farAway(_ specification: String, _ metric: Metric) throws {
+    var values = (0..<200 * 8).map { Float($0 * 7 % 23) - 11 }
+    values[199 * 8] = metric == .squaredL2 ? 1e20 : -1e20
+    let rows = try Vectors(values, dimension: 8)
+    let device = try Subject.cpu()
+    let index = try Index.build(specification, rows, metric: metric, on: device).index
+    let query = try Vectors([1, 2, 3, 4, 5, 6, 7, 8], dimension: 8)
+    let found = try IndexSearch(index, on: device).nearest(query, k: 150, effort: .all).neighbors
+    #expect(found.ids.count == 150 && !found.ids.contains(199))
+  }
+
   @Test("find nearly all with the probes that a recall asks for", arguments: Metric.allCases)
   func recall(_ metric: Metric) throws {
     let input = try IndexCase(metric, rows: 4000, queries: 200)

@@ -1,7 +1,7 @@
 import Foundation
 import TesseraCompute
 import TesseraHost
-import TesseraIndex
+@testable import TesseraIndex
 import TestSupport
 import Testing
 
@@ -87,6 +87,40 @@ struct JournalTests {
         #expect(error.message.contains(history.journalPath), "byte \(place): \(error)")
       }
     }
+  }
+
+  @Test("are the same for all links to an index")
+  func links() throws {
+    let history = try History()
+    let link = history.folder("a-link.index")
+    try FileManager.default.createSymbolicLink(
+      atPath: link, withDestinationPath: history.path)
+    let expected = try LivingIndex(history.path).snapshot.ids
+    #expect(try LivingIndex(link).snapshot.ids == expected)
+    do {
+      let writer = try LivingIndex(link, for: .writing)
+      #expect(refusal { try LivingIndex(history.path, for: .writing) }?.code == .busy)
+      try writer.add(Vectors([1, 2, 3, 4, 5], dimension: 5), ids: [99])
+    }
+    #expect(try LivingIndex(history.path).snapshot.ids == expected + [99])
+    #expect(!FileManager.default.fileExists(atPath: link + ".journal"))
+    #expect(refusal { try LivingIndex.requireReplaceable(link) }?.code == .cannotCreate)
+  }
+
+  @Test("keep the bytes of a damaged last record aside when others take their place")
+  func putAside() throws {
+    let history = try History()
+    let start = history.ends[history.ends.count - 2]
+    var bytes = history.journal
+    bytes[bytes.count - 1] ^= 1
+    try history.folder.write(bytes, "an.index.journal")
+    do {
+      let writer = try LivingIndex(history.path, for: .writing)
+      #expect(writer.notes.count == 2, "\(writer.notes)")
+      try writer.add(Vectors([1, 2, 3, 4, 5], dimension: 5), ids: [99])
+    }
+    #expect(try history.folder.bytes("an.index.journal.damaged") == Array(bytes[start...]))
+    #expect(try LivingIndex(history.path).notes.isEmpty)
   }
 
   @Test("name the place of a damaged record that others follow")

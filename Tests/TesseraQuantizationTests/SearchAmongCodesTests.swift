@@ -114,6 +114,7 @@ struct CodeSearchTests {
   func names() throws {
     #expect(try QuantizerFactory.recipe("PQ48x4fs").specification == "PQ48x4")
     #expect(try QuantizerFactory.recipe("OPQ8,PQ8x4fs").specification == "OPQ8,PQ8x4")
+    #expect(try QuantizerFactory.recipe("PQ48x4fsr").specification == "PQ48x4")
     let error = refusal { try QuantizerFactory.recipe("PQ48x8fs") }
     #expect(error?.code == .invalidArgument)
     #expect(error?.message.contains("PQ48x4fs") == true, "\(error?.message ?? "")")

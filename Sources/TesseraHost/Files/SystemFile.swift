@@ -26,6 +26,17 @@ package enum SystemFile {
     }
   }
 
+  /// Returns the path of the file that a link names in the end; `path` itself where that is no link, or
+  /// leads nowhere.
+  package static func withoutLinks(_ path: String) -> String {
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK,
+      let target = realpath(path, nil)
+    else { return path }
+    defer { free(target) }
+    return String(cString: target)
+  }
+
   /// Writes all of `bytes` to an open file, where the system takes them in portions too.
   ///
   /// - Returns: 0, or `errno` for what went wrong.

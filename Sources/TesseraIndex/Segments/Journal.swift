@@ -62,6 +62,9 @@ struct Journal: Sendable {
   struct Tail: Sendable {
     let offset: Int
     let byteCount: Int
+    /// True if a record is there in its full length, with another checksum than it should have: no write
+    /// that was cut off by the end of a process leaves that.
+    var isDamaged = false
   }
 
   /// The index file that the changes belong to; nil where the header was not written to its end.
@@ -73,8 +76,10 @@ struct Journal: Sendable {
   let end: Int
   let tail: Tail?
 
-  /// The name of the journal of an index.
-  static func path(of index: String) -> String { "\(index).journal" }
+  /// The name of the journal of an index: the same for all links to it.
+  static func path(of index: String) -> String {
+    "\(SystemFile.withoutLinks(index)).journal"
+  }
 
   /// Reads which index file a journal belongs to; nil where its header was not written to its end.
   ///
@@ -108,7 +113,12 @@ struct Journal: Sendable {
     self.records = records
     self.places = places
     end = offset
-    tail = offset == reader.count ? nil : Tail(offset: offset, byteCount: reader.count - offset)
+    tail =
+      offset == reader.count
+      ? nil
+      : Tail(
+        offset: offset, byteCount: reader.count - offset,
+        isDamaged: reader.hasFullLength(at: offset))
   }
 
   // MARK: Writing
@@ -232,6 +242,12 @@ private struct JournalReader {
       integer(offset + 28, UInt32.self) == checksum(offset..<offset + 28)
     else { return false }
     return integer(offset + 16, UInt64.self) >= number
+  }
+
+  /// Tells whether a record's header is at `offset`, and as many bytes behind it as it says.
+  func hasFullLength(at offset: Int) -> Bool {
+    isHeader(offset, from: 0)
+      && integer(offset + 8, UInt64.self) <= UInt64(count - offset - Journal.recordHeaderBytes)
   }
 
   /// Returns a record and where the next begins; nil where there are no more whole ones.

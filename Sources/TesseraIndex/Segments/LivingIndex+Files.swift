@@ -122,9 +122,24 @@ extension LivingIndex {
     return (state, journal)
   }
 
+  /// Copies the bytes of a damaged record to a file beside the journal, before others take their place.
+  /// Returns what to say of it.
+  static func putAside(
+    _ tail: Journal.Tail, of memory: HostMemory, path: String
+  ) throws(TesseraError) -> String {
+    let target = Journal.path(of: path) + ".damaged"
+    let file = try AtomicFile(target)
+    let bytes = unsafe Array(memory.bytes[tail.offset...])
+    try unsafe file.append(bytes.span.bytes)
+    try file.commit()
+    return "\(target.printable): has the bytes that were taken off the journal"
+  }
+
   static func text(of tail: Journal.Tail) -> String {
-    "the last \(tail.byteCount) bytes, from byte \(tail.offset), are no whole record: a write that "
-      + "was cut off before it was acknowledged, or damage"
+    tail.isDamaged
+      ? "the last record, at byte \(tail.offset), is damaged"
+      : "the last \(tail.byteCount) bytes, from byte \(tail.offset), are no whole record: a write that "
+        + "was cut off before it was acknowledged, or damage"
   }
 
   /// Makes sure that an index may be written to `path`: that none is there whose journal holds changes.

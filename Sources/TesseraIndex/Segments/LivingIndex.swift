@@ -63,13 +63,17 @@ public final class LivingIndex: Sendable {
     // Says of an index that is not there that it is not there, before a journal is made beside it.
     _ = try IndexFile.openFile(path)
     let file = try AppendedFile(Journal.path(of: path))
-    var (found, journal) = try Self.read(path, file.read())
+    let memory = try file.read()
+    var (found, journal) = try Self.read(path, memory)
     var next = Writer(
       file: file, end: journal?.end ?? 0, number: UInt64(journal?.records.count ?? 0))
     if next.end < Journal.headerBytes {
       try Self.restart(&next, for: found.snapshot)
       try file.syncFolder()
-    } else if journal?.tail != nil {
+    } else if let tail = journal?.tail {
+      if tail.isDamaged {
+        found.notes.append(try Self.putAside(tail, of: memory, path: path))
+      }
       try Self.write([], to: &next)
     }
     found.journalBytes = next.end

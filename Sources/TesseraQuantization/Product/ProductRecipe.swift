@@ -33,7 +33,8 @@ public struct ProductRecipe: CodewordRecipe, Hashable {
     if !scanner.isAtEnd {
       guard scanner.take("x"), let number = scanner.number() else { return nil }
       bits = number
-      let isFastScan = scanner.take("fs")
+      // FAISS's fsr are those of differences from centroids, as they always are in lists here.
+      let isFastScan = scanner.take("fsr") || scanner.take("fs")
       guard scanner.isAtEnd else { return nil }
       guard bits == 4 || !isFastScan else {
         throw .badSpecification(text, "fast scans are of 4 bits: PQ\(subspaceCount)x4fs")

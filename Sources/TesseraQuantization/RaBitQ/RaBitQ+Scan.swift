@@ -112,11 +112,11 @@ extension RaBitQ: ScannedQuantizer {
     var offsets: [Float]?
     switch (metric, centroids) {
     case (.squaredL2, nil):
-      offsets = factors.map { Float(Double($0.length) * Double($0.length)) }
+      offsets = factors.map { Self.finite(Double($0.length) * Double($0.length)) }
     case (.squaredL2, let centroids?):
       let products = centerProducts(bytes, centroids)
       offsets = zip(factors, products).map { own, product in
-        Float(Double(own.length) * Double(own.length) + 2 * Double(own.scale) * product)
+        Self.finite(Double(own.length) * Double(own.length) + 2 * Double(own.scale) * product)
       }
     case (.innerProduct, nil) where knowsCentroids:
       let lists = RowLists(one: .consecutive(count: codes.count))
@@ -140,8 +140,14 @@ extension RaBitQ: ScannedQuantizer {
   /// What products with the center add where they are known, and take where they were estimated.
   private func known(_ factors: [RaBitQFactors], _ products: [Double]) -> [Float] {
     zip(factors, products).map { own, product in
-      Float(Double(own.centerProduct) - Double(own.scale) * product)
+      Self.finite(Double(own.centerProduct) - Double(own.scale) * product)
     }
+  }
+
+  /// Rounds to Float32. A row whose number is beyond it is as far away as one can be.
+  private static func finite(_ value: Double) -> Float {
+    let most = Double(Float.greatestFiniteMagnitude)
+    return Float(min(max(value, -most), most))
   }
 
   /// The product of each grid point with its list's turned center.

@@ -168,7 +168,8 @@ extension FAISSLists {
     guard !codesResiduals else { return }
     throw FAISSPart.unsupported(
       "\(header.name) keeps codes of whole rows (by_residual = False); Tessera's lists keep codes of "
-        + "rows less their centroids, as FAISS does by default: build the index with by_residual = True"
+        + "rows less their centroids: build the index with by_residual = True, which fast scans of FAISS "
+        + "have under the name fsr (IVF<lists>,PQ<m>x4fsr)"
     )
   }
 }

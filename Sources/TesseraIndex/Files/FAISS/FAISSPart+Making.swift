@@ -41,7 +41,8 @@ extension FAISSPart {
         ? originals : originals.gathered(inner.rowsByRank().lazy.map { Int($0) })
       part = .refined(
         Self.header("IxRF", index), part,
-        by: .flat(FAISSFlat(header: Self.flatHeader(index.metric, rows), rows: rows)), factor: 1)
+        by: .flat(FAISSFlat(header: Self.flatHeader(index.metric, rows), rows: rows)),
+        factor: Float(IndexSearch.Options().refineFactor))
     }
     if numbersRows, !isNumbered {
       part = .idMap(
