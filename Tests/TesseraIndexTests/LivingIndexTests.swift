@@ -6,6 +6,21 @@ import Testing
 
 @Suite("Indexes that change")
 struct LivingIndexTests {
+  @Test("name the row that cannot be coded by its id")
+  func uncodable() throws {
+    let start = try Start(.squaredL2, "IVF24,RaBitQ4")
+    let index = try LivingIndex(start.path, for: .writing)
+    var values = (0..<start.input.rows.dimension).map { Float($0) }
+    values[0] = 3e38
+    try index.add(Vectors(values, dimension: values.count), ids: [987_654])
+    let error = refusal { try index.compact(on: Subject.cpu()) }
+    #expect(error?.code == .invalidArgument)
+    #expect(error?.message.contains("id 987654") == true, "\(error?.message ?? "")")
+    // It is there until it is removed, and then nothing is in the way.
+    #expect(try index.remove([987_654]) == 1)
+    #expect(try index.compact(on: Subject.cpu()))
+  }
+
   static let specifications =
     ["Flat", "IVF24,Flat", "IVF24,SQ8", "IVF24,PQ6x4fs,RFlat", "IVF24,RaBitQ4", "PQ6x4"]
     + ["PCA8,IVF24,Flat", "PCA8,IVF24,Flat,RFlat", "L2norm,IVF24,SQ8"]

@@ -57,11 +57,32 @@ struct CodedRows {
     for first in stride(from: 0, to: rows.count, by: step) {
       let range = first..<min(first + step, rows.count)
       try control.report("codes", done: Double(first) / Double(rows.count))
-      try codes.append(
-        StoredCodes.memory(encoded(range, by: quantizer, on: device)).vectors())
+      do throws(TesseraError) {
+        try codes.append(
+          StoredCodes.memory(encoded(range, by: quantizer, on: device)).vectors())
+      } catch {
+        throw naming(error, range, by: quantizer, on: device)
+      }
     }
     if memoryLimit != nil { rows.evict() }
     return .rows(try codes.rows())
+  }
+
+  /// Says of an error about some rows which row it is: by its id, as rows lie in the order of lists here.
+  private func naming(
+    _ error: TesseraError, _ range: Range<Int>, by quantizer: any Quantizer,
+    on device: any Device
+  ) -> TesseraError {
+    guard [.invalidArgument, .nonFinite].contains(error.code) else { return error }
+    for row in range {
+      do throws(TesseraError) {
+        _ = try encoded(row..<row + 1, by: quantizer, on: device)
+      } catch {
+        return TesseraError(
+          error.code, "the row with the id \(lists.ids[row]) cannot be coded: \(error.message)")
+      }
+    }
+    return error
   }
 
   private func encoded(
