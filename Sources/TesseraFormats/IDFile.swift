@@ -16,8 +16,7 @@ public enum IDFile {
 
   /// The table in a file that was read already, as ``open(_:)`` of its path.
   package static func open(_ file: MappedFile) throws(TesseraError) -> IDTable {
-    try IDTable(
-      MappedTable(file, TableFormat(file.path, for: .ids, else: .invalidArgument), as: .ids))
+    try IDTable(MappedTable(file, as: .ids))
   }
 
   /// Writes `ids`, row-major, to `path`: the whole file, or nothing. An .npy file holds them as

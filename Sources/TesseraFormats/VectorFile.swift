@@ -26,9 +26,7 @@ public enum VectorFile {
 
   /// The vectors in a file that was read already, as ``open(_:)`` of its path.
   package static func open(_ file: MappedFile) throws(TesseraError) -> Vectors {
-    try vectors(
-      MappedTable(
-        file, TableFormat(file.path, for: .vectors, else: .invalidArgument), as: .vectors))
+    try vectors(MappedTable(file, as: .vectors))
   }
 
   private static func vectors(_ table: MappedTable) throws(TesseraError) -> Vectors {

@@ -18,7 +18,8 @@ extension Index {
 
   /// An index of rows of bits that are a part of a set, as the other initializer.
   ///
-  /// - Throws: As the initializer of all rows of bits, and `.invalidArgument` for ids below 0 or beyond 64 bits.
+  /// - Throws: As the initializer of all rows of bits, and `.invalidArgument` for ids below 0 or beyond
+  ///   64 bits.
   public convenience init(
     shard rows: Vectors, firstID: Int64, metric: BitMetric
   ) throws(TesseraError) {

@@ -55,6 +55,22 @@ struct FAISSWritingTests {
     }
   }
 
+  /// An index of 700 rows, and what is read of the file that it was written to, with the hits of each.
+  private func written(
+    _ metric: Metric, _ specification: String, k: Int
+  ) throws -> (Index, IndexSearch.Report, Index, IndexSearch.Report) {
+    let input = try IndexCase(metric, rows: 700)
+    let device = try Subject.cpu()
+    let index = try input.build(specification, on: device)
+    let folder = try ScratchFolder()
+    try FAISSFile(index).write(to: folder("built.faiss"))
+    let back = try IndexFile.open(folder("built.faiss"))
+    return (
+      index, try IndexSearch(index, on: device).nearest(input.queries, k: k, effort: .all),
+      back, try IndexSearch(back, on: device).nearest(input.queries, k: k, effort: .all)
+    )
+  }
+
   @Test(
     "hold indexes that were built here",
     arguments: [Metric.squaredL2, .innerProduct],
@@ -64,14 +80,7 @@ struct FAISSWritingTests {
       "Center,L2norm,Flat",
     ])
   func built(_ metric: Metric, _ specification: String) throws {
-    let input = try IndexCase(metric, rows: 700)
-    let device = try Subject.cpu()
-    let index = try input.build(specification, on: device)
-    let folder = try ScratchFolder()
-    try FAISSFile(index).write(to: folder("built.faiss"))
-    let back = try IndexFile.open(folder("built.faiss"))
-    let want = try IndexSearch(index, on: device).nearest(input.queries, k: 10, effort: .all)
-    let found = try IndexSearch(back, on: device).nearest(input.queries, k: 10, effort: .all)
+    let (index, want, back, found) = try written(metric, specification, k: 10)
     #expect(back.specification.description == index.specification.description)
     #expect(found.neighbors.ids == want.neighbors.ids)
     #expect(found.neighbors.scores == want.neighbors.scores)
@@ -82,14 +91,7 @@ struct FAISSWritingTests {
     "hold RaBitQ codes that were built here", arguments: [Metric.squaredL2, .innerProduct],
     ["IVF24,RaBitQ", "IVF24,RaBitQ4", "PCA6,IVF24,RaBitQ9", "IVF24,RaBitQ3,RFlat"])
   func rabitq(_ metric: Metric, _ specification: String) throws {
-    let input = try IndexCase(metric, rows: 700)
-    let device = try Subject.cpu()
-    let index = try input.build(specification, on: device)
-    let folder = try ScratchFolder()
-    try FAISSFile(index).write(to: folder("built.faiss"))
-    let back = try IndexFile.open(folder("built.faiss"))
-    let want = try IndexSearch(index, on: device).nearest(input.queries, k: 700, effort: .all)
-    let found = try IndexSearch(back, on: device).nearest(input.queries, k: 700, effort: .all)
+    let (_, want, back, found) = try written(metric, specification, k: 700)
     #expect(back.listCount == 24 && back.count == 700)
     for query in 0..<want.neighbors.queryCount {
       let scores = Dictionary(

@@ -25,8 +25,12 @@ struct MappedTable {
     try self.init(MappedFile(path), format, as: kind)
   }
 
-  /// Takes `file` as a table of `kind` in its format.
-  init(
+  /// Takes `file` as a table of `kind` in the format that its name says.
+  init(_ file: MappedFile, as kind: TableKind) throws(TesseraError) {
+    try self.init(file, TableFormat(file.path, for: kind, else: .invalidArgument), as: kind)
+  }
+
+  private init(
     _ file: MappedFile, _ format: TableFormat, as kind: TableKind
   ) throws(TesseraError) {
     switch format {

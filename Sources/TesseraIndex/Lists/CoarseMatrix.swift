@@ -26,12 +26,12 @@ struct CoarseMatrix: Sendable {
     let width = Self.width(metric, centroids.dimension)
     var values: [Float] = []
     values.reserveCapacity(centroids.count * width)
-    let lengths = (0..<centroids.count).map { Self.squares(centroids.row($0)).squareRoot() }
+    let lengths = (0..<centroids.count).map { centroids.row($0).squaredLength.squareRoot() }
     var longest = (centroid: lengths.max() ?? 0, row: 0.0)
     scale = longest.centroid > 0 ? longest.centroid.binade : 1
     for list in 0..<centroids.count {
       var row = centroids.row(list)
-      let squares = Self.squares(row)
+      let squares = row.squaredLength
       switch metric {
       case .innerProduct: break
       case .squaredL2: row.append(Float(-squares / (2 * scale)))
@@ -39,7 +39,7 @@ struct CoarseMatrix: Sendable {
         let scale = squares > 0 ? 1 / squares.squareRoot() : 0
         row = row.map { Float(Double($0) * scale) }
       }
-      longest.row = max(longest.row, Self.squares(row).squareRoot())
+      longest.row = max(longest.row, row.squaredLength.squareRoot())
       values += row
     }
     self.longest = longest
@@ -48,10 +48,6 @@ struct CoarseMatrix: Sendable {
 
   private static func width(_ metric: Metric, _ dimension: Int) -> Int {
     metric == .squaredL2 ? dimension + 1 : dimension
-  }
-
-  private static func squares(_ values: [Float]) -> Double {
-    values.reduce(0) { $0 + Double($1) * Double($1) }
   }
 
   var residentBytes: Int { rows.count * MemoryLayout<Float>.stride }
@@ -91,9 +87,9 @@ struct CoarseMatrix: Sendable {
     let best = try device.download(values)
     let lists = try device.download(columns)
     let lengths: [Double] = try device.hostWorkers.makeEachRow(queries.count, of: 1) {
-      query, square in square[0] = Self.squares(queries.row(query))
+      query, square in square[0] = queries.row(query).squaredLength
     }
-    // What products leave in doubt gets canonical scores.
+    // Gives canonical scores to what products leave in doubt.
     var doubts: [Range<Int>] = []
     var doubtful: [Int32] = []
     var starts = [0]

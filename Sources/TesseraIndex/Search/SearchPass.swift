@@ -169,9 +169,7 @@ struct SearchPass {
       }
       let length =
         index.metric == .innerProduct
-        ? request.queries.row(batch.range.lowerBound + query).reduce(0.0) {
-          $0 + Double($1) * Double($1)
-        }.squareRoot() : 0
+        ? request.queries.row(batch.range.lowerBound + query).squaredLength.squareRoot() : 0
       if known.ruleOut(index.metric, next: coarse.next[query], worst: worst, length: length) {
         certified += 1
       }

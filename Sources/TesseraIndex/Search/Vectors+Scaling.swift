@@ -63,3 +63,8 @@ extension Vectors {
     return try Vectors(owner, element: .float32, count: count, dimension: dimension)
   }
 }
+
+extension [Float] {
+  /// The product with itself.
+  var squaredLength: Double { reduce(0) { $0 + Double($1) * Double($1) } }
+}

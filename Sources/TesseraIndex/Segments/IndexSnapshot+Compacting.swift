@@ -19,7 +19,8 @@ extension IndexSnapshot {
   /// - Parameter memoryLimit: Bytes that may be held, as ``Index/BuildOptions/memoryLimit`` says, beside
   ///   the rows that were added; nil takes what there is. The index is the same.
   /// - Complexity: O(rows); assigns and encodes the rows that were added.
-  /// - Throws: `.invalidArgument` for a limit below 1 MiB, `.outOfMemory`, `.cancelled`, `.deadlineExceeded`, and what the device throws.
+  /// - Throws: `.invalidArgument` for a limit below 1 MiB, `.outOfMemory`, `.cancelled`,
+  ///   `.deadlineExceeded`, and what the device throws.
   public func compacted(
     on device: any Device, memoryLimit: Int? = nil, control: RunControl = RunControl()
   ) throws(TesseraError) -> Index {

@@ -192,8 +192,8 @@ public final class LivingIndex: Sendable {
   /// - Parameter memoryLimit: Bytes that may be held, as ``Index/BuildOptions/memoryLimit`` says, beside
   ///   the rows that were added; nil takes what there is.
   /// - Returns: False where there was nothing to do.
-  /// - Throws: `.invalidArgument` for an index opened for reading and a limit below 1 MiB, `.inputOutput`, `.cancelled`,
-  ///   `.deadlineExceeded`, and what the device throws; then the index is as it was.
+  /// - Throws: `.invalidArgument` for an index opened for reading and a limit below 1 MiB,
+  ///   `.inputOutput`, `.cancelled`, `.deadlineExceeded`, and what the device throws; then the index is as it was.
   @discardableResult
   public func compact(
     on device: any Device, memoryLimit: Int? = nil, control: RunControl = RunControl()

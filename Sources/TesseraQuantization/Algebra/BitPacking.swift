@@ -2,14 +2,19 @@ import TesseraCompute
 
 /// Whole numbers of `bits` bits as a little-endian stream, the first in the lowest bits, each row
 /// beginning with a byte of its own: FAISS's order.
-struct BitPacking: Sendable, Hashable {
+package struct BitPacking: Sendable, Hashable {
   let bits: Int
   let perRow: Int
 
-  var bytesPerRow: Int { (bits * perRow + 7) / 8 }
+  package init(bits: Int, perRow: Int) {
+    self.bits = bits
+    self.perRow = perRow
+  }
+
+  package var bytesPerRow: Int { (bits * perRow + 7) / 8 }
 
   /// Packs whole rows of numbers below `1 << bits`.
-  func pack<Number: FixedWidthInteger>(_ numbers: [Number]) -> [UInt8] {
+  package func pack<Number: FixedWidthInteger>(_ numbers: [Number]) -> [UInt8] {
     if bits == 8 { return numbers.map { UInt8(truncatingIfNeeded: $0) } }
     let rows = numbers.count / perRow
     var bytes = [UInt8](repeating: 0, count: rows * bytesPerRow)
@@ -44,7 +49,7 @@ struct BitPacking: Sendable, Hashable {
   }
 
   /// Unpacks whole rows of `bytesPerRow`.
-  func unpack(_ bytes: [UInt8]) -> [UInt16] {
+  package func unpack(_ bytes: [UInt8]) -> [UInt16] {
     if bits == 8 { return bytes.map(UInt16.init) }
     let rows = bytes.count / bytesPerRow
     var numbers = [UInt16](repeating: 0, count: rows * perRow)

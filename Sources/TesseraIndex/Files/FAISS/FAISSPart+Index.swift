@@ -141,7 +141,7 @@ extension FAISSLists {
       if case .product = coder { try requireResiduals() }
       if case .rabitq(let quantizer) = coder {
         let (codes, own) = try quantizer.codes(rows, around: middles(of: coarse))
-        return (.codes(.memory(codes), own), .codes(try QuantizerFactory.recipe(own.specification)))
+        return try FAISSCoder.content(codes, own)
       }
       return try coder.content(rows)
     }
@@ -161,7 +161,7 @@ extension FAISSLists {
 
   /// The rows of each list, and the squared length of its centroid.
   private func middles(of coarse: FAISSFlat) -> [(rows: Int, squares: Double)] {
-    sizes.enumerated().map { list, size in (size, coarse.rows.squaredLength(of: list)) }
+    sizes.enumerated().map { list, size in (size, coarse.rows.row(list).squaredLength) }
   }
 
   private func requireResiduals() throws(TesseraError) {
@@ -199,15 +199,22 @@ extension FAISSCoder {
           arrays: quantizer.arrays()))
     case .rabitq(let quantizer):
       let (codes, own) = try quantizer.codes(rows, around: nil)
-      return (.codes(.memory(codes), own), .codes(try QuantizerFactory.recipe(own.specification)))
+      return try Self.content(codes, own)
     }
   }
 
   private static func codes(
     _ rows: Vectors, _ quantizer: any Quantizer
   ) throws(TesseraError) -> (Index.Content, IndexSpecification.Content) {
+    try content(Codes(rows.bytes, byteCount: quantizer.codeByteCount), quantizer)
+  }
+
+  /// The codes of a quantizer as content, and what its specification says of them.
+  static func content(
+    _ codes: Codes, _ quantizer: any Quantizer
+  ) throws(TesseraError) -> (Index.Content, IndexSpecification.Content) {
     (
-      .codes(.memory(try Codes(rows.bytes, byteCount: quantizer.codeByteCount)), quantizer),
+      .codes(.memory(codes), quantizer),
       .codes(try QuantizerFactory.recipe(quantizer.specification))
     )
   }
@@ -243,11 +250,6 @@ extension FAISSProductQuantizer {
 }
 
 extension Vectors {
-  /// The product of a row with itself.
-  func squaredLength(of row: Int) -> Double {
-    self.row(row).reduce(0) { $0 + Double($1) * Double($1) }
-  }
-
   /// A copy of the bytes of rows that lie one after the other.
   var bytes: [UInt8] {
     guard let start = unsafe baseAddress else { return [] }

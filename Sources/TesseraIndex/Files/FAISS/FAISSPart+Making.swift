@@ -186,7 +186,7 @@ extension FAISSCoder {
       let own = FAISSRaBitQ(quantizer, metric: index.metric, inLists: index.coarse != nil)
       let middles = index.coarse.map { coarse in
         (0..<index.listCount).map {
-          (rows: index.lists[$0].count, squares: coarse.centroids.squaredLength(of: $0))
+          (rows: index.lists[$0].count, squares: coarse.centroids.row($0).squaredLength)
         }
       }
       let codes = try Codes(bytes.bytes, byteCount: bytes.dimension)

@@ -14,13 +14,14 @@ struct FAISSRaBitQ: Sendable {
   var metric: Metric
   /// Bits that FAISS rounds queries to when it searches; 0 for none.
   var queryBits: UInt8 = 0
-  /// What rows are less where there are no lists.
+  /// The point that codes are relative to where there are no lists.
   var center: [Float] = []
 
-  private var signByteCount: Int { (dimension + 7) / 8 }
   private var restBits: Int { bits - 1 }
-  private var restByteCount: Int { (dimension * restBits + 7) / 8 }
-  var codeByteCount: Int { signByteCount + (bits == 1 ? 8 : 12 + restByteCount + 8) }
+  private var signs: BitPacking { BitPacking(bits: 1, perRow: dimension) }
+  private var rest: BitPacking { BitPacking(bits: restBits, perRow: dimension) }
+  private var signByteCount: Int { signs.bytesPerRow }
+  var codeByteCount: Int { signByteCount + (bits == 1 ? 8 : 12 + rest.bytesPerRow + 8) }
 
   /// Deviations that FAISS's bound of what signs err leaves room for.
   private static let confidence = 1.9
@@ -38,11 +39,10 @@ extension FAISSRaBitQ {
   ) throws(TesseraError) -> (Codes, RaBitQ) {
     let origin = [Float](repeating: 0, count: dimension)
     let quantizer = RaBitQ(unrotated: bits, center: centroids == nil ? center : origin)
-    let own = center.reduce(0) { $0 + Double($1) * Double($1) }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(rows.count * quantizer.codeByteCount)
     var row = 0
-    for (count, squares) in centroids ?? [(rows.count, own)] {
+    for (count, squares) in centroids ?? [(rows.count, center.squaredLength)] {
       for _ in 0..<count {
         let code = rows.rows(row..<row + 1).bytes
         guard let next = quantizer.code(parts(of: code, centerSquares: squares)) else {
@@ -56,30 +56,26 @@ extension FAISSRaBitQ {
     return (try Codes(bytes, byteCount: quantizer.codeByteCount), quantizer)
   }
 
-  // Of a number and one that is NaN, `max` keeps the first where that is the NaN.
   private func parts(of code: [UInt8], centerSquares: Double) -> RaBitQParts {
-    let signs = float(code, signByteCount)
+    // Numbers that may be NaN come first in `max`, which then returns NaN: it is refused later.
+    let known = float(code, signByteCount)
     let slope = Double(float(code, signByteCount + 4))
-    var levels = (0..<dimension).map { UInt16(code[$0 / 8] >> UInt8($0 % 8) & 1) << restBits }
+    var levels = signs.unpack(Array(code[..<signByteCount])).map { $0 << restBits }
     guard bits > 1 else {
       let scale = 2 * slope / Double(dimension).squareRoot()
       let isDistance = metric == .squaredL2
       // The length is not kept under inner products, and only matters to what codes stand for: it is
       // that of a row whose numbers are normally distributed.
-      let length = isDistance ? max(Double(signs), 0).squareRoot() : 0.8 * slope
+      let length = isDistance ? max(Double(known), 0).squareRoot() : 0.8 * slope
       return made(
         levels, length: length, scale: scale,
-        centerProduct: isDistance ? 0 : -(Double(signs) + centerSquares) / 2)
+        centerProduct: isDistance ? 0 : -(Double(known) + centerSquares) / 2)
     }
     let start = signByteCount + 12
-    for d in 0..<dimension {
-      for bit in 0..<restBits {
-        let place = d * restBits + bit
-        levels[d] |= UInt16(code[start + place / 8] >> UInt8(place % 8) & 1) << bit
-      }
-    }
-    let added = Double(float(code, start + restByteCount))
-    let scale = Double(float(code, start + restByteCount + 4))
+    let end = start + rest.bytesPerRow
+    for (d, level) in rest.unpack(Array(code[start..<end])).enumerated() { levels[d] |= level }
+    let added = Double(float(code, end))
+    let scale = Double(float(code, end + 4))
     guard metric == .innerProduct else {
       return made(
         levels, length: max(added, 0).squareRoot(), scale: -scale / 2, centerProduct: 0)
@@ -125,12 +121,11 @@ extension FAISSRaBitQ {
   func bytes(
     of codes: Codes, _ quantizer: RaBitQ, around centroids: [(rows: Int, squares: Double)]?
   ) throws(TesseraError) -> Vectors {
-    let own = center.reduce(0) { $0 + Double($1) * Double($1) }
     let parts = try quantizer.parts(of: codes)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(codes.count * codeByteCount)
     var row = 0
-    for (count, squares) in centroids ?? [(codes.count, own)] {
+    for (count, squares) in centroids ?? [(codes.count, center.squaredLength)] {
       for _ in 0..<count {
         append(parts[row], centerSquares: squares, to: &bytes)
         row += 1
@@ -143,32 +138,22 @@ extension FAISSRaBitQ {
   private func append(
     _ parts: RaBitQParts, centerSquares: Double, to bytes: inout [UInt8]
   ) {
-    let start = bytes.count
-    bytes += [UInt8](repeating: 0, count: codeByteCount)
-    for d in 0..<dimension where parts.levels[d] >> restBits & 1 == 1 {
-      bytes[start + d / 8] |= 1 << UInt8(d % 8)
-    }
     let (length, scale) = (Double(parts.length), Double(parts.scale))
     let isDistance = metric == .squaredL2
     let root = Double(dimension).squareRoot()
     let slope = bits == 1 ? scale * root / 2 : length * length * root / max(sizes(parts), 0x1p-120)
-    let signs = isDistance ? length * length : -2 * Double(parts.centerProduct) - centerSquares
-    put([Float(signs), Float(scale > 0 ? slope : 0)], at: start + signByteCount, in: &bytes)
+    let known = isDistance ? length * length : -2 * Double(parts.centerProduct) - centerSquares
+    bytes += signs.pack(parts.levels.map { $0 >> restBits })
+    append([Float(known), Float(scale > 0 ? slope : 0)], to: &bytes)
     guard bits > 1 else { return }
     let spread = max(0, slope * slope - length * length) / Double(max(1, dimension - 1))
     let error = scale > 0 ? Self.confidence * spread.squareRoot() * (isDistance ? 2 : 1) : 0
-    put([Float(error)], at: start + signByteCount + 8, in: &bytes)
-    let rest = start + signByteCount + 12
-    for d in 0..<dimension {
-      for bit in 0..<restBits where parts.levels[d] >> bit & 1 == 1 {
-        let place = d * restBits + bit
-        bytes[rest + place / 8] |= 1 << UInt8(place % 8)
-      }
-    }
-    put(
+    append([Float(error)], to: &bytes)
+    bytes += rest.pack(parts.levels.map { $0 & (1 << restBits - 1) })
+    append(
       isDistance
         ? [Float(length * length), Float(-2 * scale)] : [parts.centerProduct, Float(scale)],
-      at: rest + restByteCount, in: &bytes)
+      to: &bytes)
   }
 
   /// The sum of the sizes of a row's numbers, of what its code stands for.
@@ -183,11 +168,9 @@ extension FAISSRaBitQ {
     return parts.scale > 0 ? length * length / (Double(parts.scale) * squares) * sum : 0
   }
 
-  private func put(_ numbers: [Float], at offset: Int, in bytes: inout [UInt8]) {
-    for (place, number) in numbers.enumerated() {
-      for byte in 0..<4 {
-        bytes[offset + 4 * place + byte] = UInt8(number.bitPattern >> UInt32(8 * byte) & 255)
-      }
+  private func append(_ numbers: [Float], to bytes: inout [UInt8]) {
+    for number in numbers {
+      for byte in 0..<4 { bytes.append(UInt8(number.bitPattern >> UInt32(8 * byte) & 255)) }
     }
   }
 }
