@@ -54,6 +54,9 @@ let package = Package(
       name: "TesseraQuantization", dependencies: ["TesseraHost", "TesseraCompute"],
       swiftSettings: strict),
     .target(
+      name: "TesseraTraining", dependencies: ["TesseraCompute", "TesseraFormats", "TesseraHost"],
+      swiftSettings: memorySafe),
+    .target(
       name: "TesseraIndex",
       dependencies: ["TesseraHost", "TesseraCompute", "TesseraFormats", "TesseraQuantization"],
       swiftSettings: memorySafe),

@@ -56,6 +56,8 @@ typedef int32_t int16w __attribute__((vector_size(64)));
 #include "codes/encode_whole.h"
 #include "codes/codes.h"
 #include "codes/scan.h"
+#include "tensors/elementary.h"
+#include "tensors/formula.h"
 
 #ifdef TARGET
 #pragma clang attribute pop
@@ -78,6 +80,14 @@ const csimd_kernels KERNELS = {
     .tile_columns = TILE_COLUMNS,
     .pack_strips = pack_strips,
     .multiply_strips = multiply_strips,
+    .multiply_strips_fused = FUSED_STRIPS,
+    .run_formula = run_formula,
+    .combine_runs = combine_runs,
+    .combine_pairs = combine_pairs,
+    .combine_lines = combine_lines,
+    .combine_rows = combine_rows,
+    .combine_wide_lanes = combine_wide_lanes,
+    .multiply_sparse = multiply_sparse,
     .whole_numbers = whole_numbers,
     .score = score,
     .canonical_sums = canonical_sums,

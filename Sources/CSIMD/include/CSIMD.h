@@ -252,6 +252,52 @@ typedef struct {
   size_t count, capacity;
 } csimd_code_query;
 
+/// Steps of formulas. The numbers are those of FormulaOperator.
+enum csimd_operation {
+  CSIMD_INPUT = 0,
+  CSIMD_PARAMETER = 1,
+  CSIMD_CONSTANT = 2,
+  CSIMD_RANDOM = 3,
+  CSIMD_NEGATE = 4,
+  CSIMD_MAGNITUDE = 5,
+  CSIMD_FLOOR = 6,
+  CSIMD_EXP = 7,
+  CSIMD_LOG = 8,
+  CSIMD_SIN = 9,
+  CSIMD_COS = 10,
+  CSIMD_TANH = 11,
+  CSIMD_ERF = 12,
+  CSIMD_SIGMOID = 13,
+  CSIMD_SOFTPLUS = 14,
+  CSIMD_SQUARE_ROOT = 15,
+  CSIMD_RECIPROCAL_SQUARE_ROOT = 16,
+  CSIMD_ADD = 17,
+  CSIMD_SUBTRACT = 18,
+  CSIMD_MULTIPLY = 19,
+  CSIMD_DIVIDE = 20,
+  CSIMD_MINIMUM = 21,
+  CSIMD_MAXIMUM = 22,
+  CSIMD_IS_LESS = 23,
+  CSIMD_IS_EQUAL = 24,
+  CSIMD_MULTIPLY_ADD = 25,
+  CSIMD_SELECT = 26,
+};
+
+/// How numbers are combined. The numbers are those of Reduction.
+enum csimd_reduction { CSIMD_SUM = 0, CSIMD_LARGEST = 1, CSIMD_SMALLEST = 2 };
+
+/// One step of a formula: slots that it reads and the slot that it writes.
+typedef struct {
+  int32_t operation, a, b, c, target;
+} csimd_step;
+
+/// Rows of a sparse matrix: row i has the entries starts[i] ... starts[i + 1]. Without values all
+/// entries are 1.
+typedef struct {
+  const int32_t *starts, *columns;
+  const float *values;
+} csimd_sparse;
+
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
   const char *name;
@@ -286,6 +332,35 @@ typedef struct {
   /// multiply-adds where there are any. With beta 0 the old result is not read.
   void (*multiply_strips)(const float *left, const float *right, size_t rows, size_t columns,
                           size_t depth, float alpha, float beta, float *result, size_t stride);
+
+  /// As `multiply_strips`, with multiply-adds that are rounded once on every processor.
+  void (*multiply_strips_fused)(const float *left, const float *right, size_t rows, size_t columns,
+                                size_t depth, float alpha, float beta, float *result,
+                                size_t stride);
+
+  /// Runs the steps on `count` numbers; slots a step reads may be the one that it writes. Random
+  /// numbers are not made here.
+  void (*run_formula)(const csimd_step *steps, size_t step_count, float *const *slots,
+                      size_t count);
+
+  /// Combines numbers in runs of 256 as Reduction says: one result for each run.
+  void (*combine_runs)(int32_t reduction, const float *x, size_t count, float *results);
+  /// Combines the results of runs, which it overwrites.
+  float (*combine_pairs)(int32_t reduction, float *results, size_t count);
+  /// Combines each of `lines` lines of `length` <= 1024 numbers.
+  void (*combine_lines)(int32_t reduction, const float *x, size_t lines, size_t length,
+                        float *results);
+  /// Combines rows of `width` numbers with 16 lanes of rows: row i with lane (first + i) mod 16.
+  void (*combine_rows)(int32_t reduction, const float *rows, size_t first, size_t count,
+                       size_t width, float *lanes);
+  /// Combines the 16 lanes of rows into the first one.
+  void (*combine_wide_lanes)(int32_t reduction, float *lanes, size_t width);
+
+  /// Rows [begin, end) of result = matrix * source, `width` columns, or with `adding` result += it:
+  /// in runs of 256 entries, each a chain of multiply-adds from 0.
+  void (*multiply_sparse)(const csimd_sparse *matrix, size_t begin, size_t end,
+                          const float *source, size_t source_stride, size_t width, int adding,
+                          float *result, size_t result_stride);
 
   /// Packs `count` <= CSIMD_PANEL widened rows into a zero padded Float32 panel.
   void (*pack)(const float *rows, size_t dimension, size_t count, float *panel);
@@ -397,6 +472,12 @@ typedef struct {
 /// The tables this machine can run, slowest first; the last is the best. `index` past the end
 /// gives NULL.
 const csimd_kernels *csimd_variant(size_t index);
+
+// Random numbers of formulas, the same for every instruction set (random.c).
+
+/// Numbers in 0 ... 1 of elements [first, first + count), as RandomKey says.
+void csimd_random_units(uint64_t seed, uint64_t step, uint64_t first, uint32_t draw, float *target,
+                        size_t count);
 
 // Selection, the same for every instruction set (select.c).
 

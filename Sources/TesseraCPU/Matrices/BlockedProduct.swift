@@ -29,6 +29,9 @@ struct StridedFloats: @unchecked Sendable {
 struct BlockedProduct: Sendable {
   let kernels: Kernels
   let workers: WorkerPool
+  /// True for multiply-adds that are rounded once on every processor, which then give the same bits
+  /// everywhere; where there is no instruction for them they take a hundred times as long.
+  var isFused = false
 
   /// Terms that are summed before they are added to the result: strips of so many fit the nearest
   /// cache.
@@ -107,7 +110,8 @@ struct BlockedProduct: Sendable {
         table.pack_strips(
           a.start + row * a.rowStep + first * a.columnStep, a.rowStep, a.columnStep, count, depth,
           rowUnit, left.floats)
-        table.multiply_strips(
+        let multiply = isFused ? table.multiply_strips_fused : table.multiply_strips
+        multiply?(
           left.floats, right.floats, count, columns.count, depth, alpha, first == 0 ? beta : 1,
           result + row * stride + columns.lowerBound, stride)
       }

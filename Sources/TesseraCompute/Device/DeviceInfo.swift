@@ -70,4 +70,8 @@ public enum DeviceOperation: String, Sendable, Hashable, CaseIterable {
   case nearestCodes
   case gather
   case multiply
+  case apply
+  case reduce
+  case product
+  case sparseProduct
 }

@@ -151,7 +151,7 @@ struct CoarseMatrix: Sendable {
   /// Bounds how far a product is from the value that orders lists, whose canonical score is rounded
   /// too.
   ///
-  /// Products err by `width * 2^-23` of the lengths (``Device/innerProducts(_:_:into:)``) and by what
+  /// Products err by `width * 2^-23` of the lengths (``MatrixOperations/innerProducts(_:_:into:)``) and by what
   /// underflows. Rows are rounded by 2^-24 of their length, and scores by 2^-24 of themselves: of
   /// `(Q + C)²` for squared L2, else of less than `Q C`.
   ///

@@ -2,7 +2,7 @@ import TesseraCompute
 internal import TesseraHost
 
 /// Sums of each cluster's points, chunk after chunk, on the host: what
-/// ``Device/accumulateClusters(_:_:into:_:)`` gives, to the last bit, for points that are weighted
+/// ``MatrixOperations/accumulateClusters(_:_:into:_:)`` gives, to the last bit, for points that are weighted
 /// or never on the device at once.
 ///
 /// A cluster's points are added, each times its weight, in runs of 256 in Float64, as the contract

@@ -1,6 +1,6 @@
 /// Points whose nearest centroids are asked for again and again while the centroids move.
 ///
-/// Every call gives what ``Device/assignNearest(_:to:metric:into:_:)`` gives for the same points
+/// Every call gives what ``MatrixOperations/assignNearest(_:to:metric:into:_:)`` gives for the same points
 /// and centroids, to the last bit. What an assigner may do is remember: a point whose centroid
 /// moved little cannot have become nearer to one that was far.
 ///
@@ -8,7 +8,7 @@
 public protocol Assigner: AnyObject {
   /// The nearest of `centroids` for each point and its canonical score, ties by lower centroid.
   ///
-  /// Cost: that of ``Device/assignNearest(_:to:metric:into:_:)`` at first and after a change of the
+  /// Cost: that of ``MatrixOperations/assignNearest(_:to:metric:into:_:)`` at first and after a change of the
   /// number of centroids; the less the centroids have moved since the call before, the less.
   func assign(
     to centroids: Matrix<Float>, into labels: Matrix<Int32>, _ scores: Matrix<Float>
@@ -28,7 +28,7 @@ public final class PlainAssigner: Assigner {
     self.device = device
   }
 
-  /// Calls ``Device/assignNearest(_:to:metric:into:_:)`` for all points, at its full cost each
+  /// Calls ``MatrixOperations/assignNearest(_:to:metric:into:_:)`` for all points, at its full cost each
   /// time.
   public func assign(
     to centroids: Matrix<Float>, into labels: Matrix<Int32>, _ scores: Matrix<Float>
