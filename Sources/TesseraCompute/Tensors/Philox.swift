@@ -29,12 +29,12 @@ public struct RandomKey: Sendable, Hashable {
   /// Takes a seed and the number of a step.
   public init(seed: UInt64, step: UInt64 = 0) { (self.seed, self.step) = (seed, step) }
 
-  /// A multiple of 2^-24 in 0..<1.
+  /// 32 pseudo-random bits.
   ///
   /// - Parameters:
   ///   - element: The element's place in the result, counted along its sides.
   ///   - draw: Tells numbers of one element apart: four of them come from one counter.
-  public func unit(element: Int, draw: UInt32) -> Float {
+  public func word(element: Int, draw: UInt32) -> UInt32 {
     let element = UInt64(element)
     let words = Philox.words(
       SIMD4(
@@ -42,6 +42,11 @@ public struct RandomKey: Sendable, Hashable {
         UInt32(truncatingIfNeeded: element >> 32) ^ (draw / 4) << 16,
         UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: step >> 32)),
       key: SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)))
-    return Float(words[Int(draw % 4)] >> 8) * 0x1p-24
+    return words[Int(draw % 4)]
+  }
+
+  /// A multiple of 2^-24 in 0..<1, of the bits of ``word(element:draw:)``.
+  public func unit(element: Int, draw: UInt32) -> Float {
+    Float(word(element: element, draw: draw) >> 8) * 0x1p-24
   }
 }

@@ -18,34 +18,10 @@ extension Tape {
     let values = try formula.outputs.map { _ throws(TesseraError) in try memory.tensor(shape) }
     try device.apply(
       formula, to: inputs.map(\.value), parameters: parameters, random: random, into: values)
-    return record(values, from: inputs) { [self] gradients throws(TesseraError) in
+    return record(values, from: inputs) { [unowned self] gradients throws(TesseraError) in
       let gradients = try filled(gradients, shape)
-      let sources = inputs.map(\.value) + gradients
-      let wanted = inputs.indices.filter { inputs[$0].hasGradient }
-      // Inputs of the full shape together, as many as a formula has results.
-      let full = wanted.filter { inputs[$0].shape == shape }
-      for some in full.cut(by: Formula.outputLimit) {
-        let results = try some.map { _ throws(TesseraError) in try memory.tensor(shape) }
-        try device.apply(
-          formula.gradient(by: some), to: sources, parameters: parameters, random: random,
-          into: results)
-        for (place, input) in some.enumerated() { try add(results[place], to: inputs[input]) }
-      }
-      for input in wanted where inputs[input].shape != shape {
-        var partial = formula.gradient(by: [input])
-        var sources = sources
-        var parameters = parameters
-        if partial.isRandom {
-          // Sums have no random numbers.
-          let all = try memory.tensor(shape)
-          try device.apply(
-            partial, to: sources, parameters: parameters, random: random, into: [all])
-          (partial, sources, parameters) = (.copy, [all], [])
-        }
-        try add(
-          sum(partial, of: sources, parameters, from: shape, to: inputs[input].shape),
-          to: inputs[input])
-      }
+      try addGradients(
+        formula, by: inputs, inputs.map(\.value) + gradients, parameters, shape, random)
     }
   }
 
@@ -60,36 +36,33 @@ extension Tape {
 
   // MARK: Along a side
 
-  /// The sum of a formula's result along a side, which becomes 1.
+  /// The sums of a formula's results along a side, which becomes 1.
+  ///
+  /// - Precondition: The formula's inputs and results together are at most ``Formula/inputLimit``.
+  /// - Throws: `.invalidShape`.
+  public func sums(
+    _ formula: Formula, of inputs: [Variable], parameters: [Float] = [], along side: Int
+  ) throws(TesseraError) -> [Variable] {
+    let shape = try Self.commonShape(inputs.map(\.shape))
+    let combined = try shape.combined(along: side)
+    let values = try formula.outputs.map { _ throws(TesseraError) in try memory.tensor(combined) }
+    try device.reduce(
+      formula, of: inputs.map(\.value), parameters: parameters, by: .sum, along: side,
+      into: values)
+    return record(values, from: inputs) { [unowned self] gradients throws(TesseraError) in
+      // Gradients are repeated along the side.
+      let sources = inputs.map(\.value) + (try filled(gradients, combined))
+      try addGradients(formula, by: inputs, sources, parameters, shape)
+    }
+  }
+
+  /// The sum of a formula's only result along a side, which becomes 1.
   ///
   /// - Throws: `.invalidShape`.
   public func sum(
     _ formula: Formula, of inputs: [Variable], parameters: [Float] = [], along side: Int
   ) throws(TesseraError) -> Variable {
-    let shape = try Self.commonShape(inputs.map(\.shape))
-    let value = try memory.tensor(try shape.combined(along: side))
-    try device.reduce(
-      formula, of: inputs.map(\.value), parameters: parameters, by: .sum, along: side,
-      into: [value])
-    return record([value], from: inputs) { [self] gradients throws(TesseraError) in
-      guard let gradient = gradients[0] else { return }
-      // The gradient is repeated along the side.
-      let sources = inputs.map(\.value) + [gradient]
-      let wanted = inputs.indices.filter { inputs[$0].hasGradient }
-      let full = wanted.filter { inputs[$0].shape == shape }
-      for some in full.cut(by: Formula.outputLimit) {
-        let results = try some.map { _ throws(TesseraError) in try memory.tensor(shape) }
-        try device.apply(
-          formula.gradient(by: some), to: sources, parameters: parameters, into: results)
-        for (place, input) in some.enumerated() { try add(results[place], to: inputs[input]) }
-      }
-      for input in wanted where inputs[input].shape != shape {
-        try add(
-          sum(
-            formula.gradient(by: [input]), of: sources, parameters, from: shape,
-            to: inputs[input].shape), to: inputs[input])
-      }
-    }[0]
+    try sums(formula, of: inputs, parameters: parameters, along: side)[0]
   }
 
   /// The sum of the numbers along a side, which becomes 1.
@@ -114,7 +87,7 @@ extension Tape {
   public func maximum(of x: Variable, along side: Int) throws(TesseraError) -> Variable {
     let value = try memory.tensor(try x.shape.combined(along: side))
     try device.reduce(.copy, of: [x.value], parameters: [], by: .maximum, along: side, into: [value])
-    return record([value], from: [x]) { [self] gradients throws(TesseraError) in
+    return record([value], from: [x]) { [unowned self] gradients throws(TesseraError) in
       guard let gradient = gradients[0] else { return }
       let result = try memory.tensor(x.shape)
       try device.apply(.ofLargest, to: [x.value, value, gradient], into: [result])
@@ -139,7 +112,7 @@ extension Tape {
     let (left, right) = (try dense(a.value), try dense(b.value))
     let value = try memory.tensor(front + [a.shape[a.shape.count - 2], b.shape[b.shape.count - 1]])
     try device.product(left, right, adding: false, into: value)
-    return record([value], from: [a, b]) { [self] gradients throws(TesseraError) in
+    return record([value], from: [a, b]) { [unowned self] gradients throws(TesseraError) in
       guard let gradient = gradients[0] else { return }
       if a.hasGradient {
         let full = front + a.shape.suffix(2)
@@ -164,11 +137,33 @@ extension Tape {
   ) throws(TesseraError) -> Variable {
     let value = try memory.tensor([matrix.forward.rows] + x.shape.dropFirst())
     try device.product(matrix.forward, x.value, adding: false, into: value)
-    return record([value], from: [x]) { [self] gradients throws(TesseraError) in
+    return record([value], from: [x]) { [unowned self] gradients throws(TesseraError) in
       guard let gradient = gradients[0] else { return }
       let result = try memory.tensor(x.shape)
       try device.product(matrix.backward, gradient, adding: false, into: result)
       try add(result, to: x)
+    }[0]
+  }
+
+  // MARK: Rows
+
+  /// Rows of a variable, in the order of `rows`, without copying them.
+  ///
+  /// - Throws: `.invalidArgument` for a row that is not there.
+  public func rows(_ rows: [Int32], of x: Variable) throws(TesseraError) -> Variable {
+    let source = try dense(x.value)
+    let selection = try device.select(rows, below: x.shape[0])
+    return record([try source.selecting(selection)], from: [x]) {
+      [unowned self] gradients throws(TesseraError) in
+      guard let gradient = gradients[0] else { return }
+      let matrix = try device.makeSparse(
+        rows: x.shape[0], columns: rows.count, entryRows: rows,
+        entryColumns: Array(0..<Int32(rows.count)))
+      let result = try memory.tensor([x.shape[0], x.value.count / max(1, x.shape[0])])
+      try device.product(
+        matrix, dense(gradient).reshaped([rows.count, result.shape[1]]), adding: false,
+        into: result)
+      try add(result.reshaped(x.shape), to: x)
     }[0]
   }
 
@@ -179,7 +174,7 @@ extension Tape {
   /// - Throws: `.invalidShape` unless there are as many.
   public func reshaped(_ x: Variable, _ shape: [Int]) throws(TesseraError) -> Variable {
     let value = try dense(x.value).reshaped(shape)
-    return record([value], from: [x]) { [self] gradients throws(TesseraError) in
+    return record([value], from: [x]) { [unowned self] gradients throws(TesseraError) in
       guard let gradient = gradients[0] else { return }
       try add(dense(gradient).reshaped(x.shape), to: x)
     }[0]
@@ -188,7 +183,7 @@ extension Tape {
   /// The same numbers with the last two sides exchanged.
   public func transposed(_ x: Variable) throws(TesseraError) -> Variable {
     let value = try dense(x.value)
-    return record([value.transposed], from: [x]) { [self] gradients throws(TesseraError) in
+    return record([value.transposed], from: [x]) { [unowned self] gradients throws(TesseraError) in
       if let gradient = gradients[0] { try add(gradient.transposed, to: x) }
     }[0]
   }
@@ -198,7 +193,7 @@ extension Tape {
     _ x: Variable, _ range: Range<Int>, of side: Int
   ) throws(TesseraError) -> Variable {
     let value = try dense(x.value).slice(range, of: side)
-    return record([value], from: [x]) { [self] gradients throws(TesseraError) in
+    return record([value], from: [x]) { [unowned self] gradients throws(TesseraError) in
       guard let gradient = gradients[0] else { return }
       let result = try memory.tensor(x.shape, filledWith: 0)
       try device.apply(.copy, to: [gradient], into: [result.slice(range, of: side)])
@@ -225,7 +220,7 @@ extension Tape {
       ranges.append(start..<start + part.shape[side])
       try device.apply(.copy, to: [part.value], into: [value.slice(ranges[ranges.count - 1], of: side)])
     }
-    return record([value], from: parts) { [self] gradients throws(TesseraError) in
+    return record([value], from: parts) { [unowned self] gradients throws(TesseraError) in
       guard let gradient = gradients[0] else { return }
       for (part, range) in zip(parts, ranges) where part.hasGradient {
         try add(gradient.slice(range, of: side), to: part)
@@ -248,7 +243,7 @@ extension Tape {
     let computed = try body(first, inputs.map { first.constant($0.value) }).value
     let value = try memory.tensor(computed.shape)
     try device.apply(.copy, to: [computed], into: [value])
-    return record([value], from: inputs) { [self] gradients throws(TesseraError) in
+    return record([value], from: inputs) { [unowned self] gradients throws(TesseraError) in
       guard let gradient = gradients[0] else { return }
       let again = Tape(memory)
       let sources = inputs.map {
@@ -259,6 +254,41 @@ extension Tape {
         if let gradient = again.gradient(by: source) { try add(gradient, to: input) }
       }
     }[0]
+  }
+
+  // MARK: Gradients of formulas
+
+  /// Adds the gradients by all inputs that have one.
+  ///
+  /// - Parameters:
+  ///   - sources: The inputs of the formula and the gradients by its results.
+  ///   - shape: The shape that inputs are repeated to.
+  private func addGradients(
+    _ formula: Formula, by inputs: [Variable], _ sources: [TensorView<Float>],
+    _ parameters: [Float], _ shape: [Int], _ random: RandomKey = RandomKey(seed: 0)
+  ) throws(TesseraError) {
+    let wanted = inputs.indices.filter { inputs[$0].hasGradient }
+    // Inputs of the full shape together, as many as a formula has results.
+    for some in wanted.filter({ inputs[$0].shape == shape }).cut(by: Formula.outputLimit) {
+      let results = try some.map { _ throws(TesseraError) in try memory.tensor(shape) }
+      try device.apply(
+        formula.gradient(by: some), to: sources, parameters: parameters, random: random,
+        into: results)
+      for (place, input) in some.enumerated() { try add(results[place], to: inputs[input]) }
+    }
+    for input in wanted where inputs[input].shape != shape {
+      var (partial, sources, parameters) = (formula.gradient(by: [input]), sources, parameters)
+      if partial.isRandom {
+        // Sums have no random numbers.
+        let all = try memory.tensor(shape)
+        try device.apply(
+          partial, to: sources, parameters: parameters, random: random, into: [all])
+        (partial, sources, parameters) = (.copy, [all], [])
+      }
+      try add(
+        sum(partial, of: sources, parameters, from: shape, to: inputs[input].shape),
+        to: inputs[input])
+    }
   }
 
   // MARK: Shapes

@@ -31,7 +31,7 @@ public enum GradientLimit: Sendable, Hashable {
       let squares = try memory.tensor([gradients.count])
       for (place, gradient) in gradients.enumerated() {
         try device.reduce(
-          Self.square, of: [gradient.reshaped([gradient.count])], along: 0,
+          .square, of: [gradient.reshaped([gradient.count])], along: 0,
           into: [squares.slice(place..<place + 1, of: 0)])
       }
       let total = try memory.tensor([1])
@@ -51,6 +51,5 @@ public enum GradientLimit: Sendable, Hashable {
   private static let clamped = Formula(inputs: 1, parameters: 1) { x, p in
     [.minimum(.maximum(x[0], -p[0]), p[0])]
   }
-  private static let square = Formula(inputs: 1) { x, _ in [x[0] * x[0]] }
   private static let timesParameter = Formula(inputs: 1, parameters: 1) { x, p in [x[0] * p[0]] }
 }
