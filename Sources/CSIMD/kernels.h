@@ -56,6 +56,7 @@ typedef int32_t int16w __attribute__((vector_size(64)));
 #include "codes/encode_whole.h"
 #include "codes/codes.h"
 #include "codes/scan.h"
+#include "tensors/elementary.h"
 
 #ifdef TARGET
 #pragma clang attribute pop
@@ -99,4 +100,5 @@ const csimd_kernels KERNELS = {
     .arrange_codes = ARRANGE_CODES,
     .score_codes = score_codes,
     .sum_rows = sum_rows,
+    .apply_function = apply_function,
 };

@@ -252,6 +252,22 @@ typedef struct {
   size_t count, capacity;
 } csimd_code_query;
 
+/// Elementary functions, the same bits everywhere; the values of Tessera's ElementaryFunction, and the
+/// quotient.
+enum csimd_function {
+  CSIMD_EXP = 0,
+  CSIMD_LOG = 1,
+  CSIMD_SIN = 2,
+  CSIMD_COS = 3,
+  CSIMD_TANH = 4,
+  CSIMD_ERF = 5,
+  CSIMD_SIGMOID = 6,
+  CSIMD_SOFTPLUS = 7,
+  CSIMD_SQUARE_ROOT = 8,
+  CSIMD_RECIPROCAL_ROOT = 9,
+  CSIMD_DIVIDE = 10
+};
+
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
   const char *name;
@@ -392,6 +408,11 @@ typedef struct {
   /// contract says. `run`: width doubles of scratch.
   void (*sum_rows)(const float *rows, size_t width, const int32_t *listed, size_t count,
                    double *sums, double *run);
+
+  /// target[i] = function(x[i]), or x[i] / y[i] for CSIMD_DIVIDE, the only one that reads `y`. The
+  /// target may be `x` or `y`.
+  void (*apply_function)(int32_t function, const float *x, const float *y, size_t count,
+                         float *target);
 } csimd_kernels;
 
 /// The tables this machine can run, slowest first; the last is the best. `index` past the end
