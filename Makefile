@@ -13,7 +13,7 @@ ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
 SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraIndexTests.WholeSearch|TesseraIndexTests.ConcurrentSearch|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
-.PHONY: demo build test test-import lib wheel install-lib setup setup-test bench bench-peers check-kernels check-matrix-units check-neon check-drivers sanitize stress fuzz format lint install clean
+.PHONY: demo build test test-import lib wheel install-lib setup setup-test bench bench-peers check-elementary check-kernels check-matrix-units check-neon check-drivers sanitize stress fuzz format lint install clean
 
 demo: build
 	@"$(TESSERA)" demo
@@ -43,6 +43,12 @@ bench-peers: build
 check-kernels: setup-test
 	swift build $(TEST_FLAGS) --product KernelCheck
 	scripts/check-kernels.sh "$$(swift build $(TEST_FLAGS) --show-bin-path)/KernelCheck"
+
+# Every elementary function over all Float32 numbers, on every CPU variant: equal bits, errors, speeds.
+# About an hour on two cores; EVERY: an odd number, and only every so many are tried.
+EVERY = 1
+check-elementary: setup
+	scripts/check-elementary.sh --every $(EVERY)
 
 # The ARM kernels against the portable ones, under an emulator.
 check-neon:

@@ -95,7 +95,7 @@ let package = Package(
       path: "Tests/KernelCheck", swiftSettings: strict),
     .testTarget(
       name: "TesseraOpenCLTests",
-      dependencies: ["COpenCL", "TesseraCompute", "TesseraHost", "TesseraOpenCL"],
+      dependencies: ["COpenCL", "TestSupport", "TesseraCompute", "TesseraHost", "TesseraOpenCL"],
       swiftSettings: strict),
     .testTarget(
       name: "FaultTests",

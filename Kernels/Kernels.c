@@ -110,6 +110,16 @@ static const char codes_exact[] = {
 #embed "cl/codes/codes_exact.cl" suffix(, )
     0};
 
+// Goes before kernels that are put together at run time.
+static const char elementary[] = {
+#embed "cl/tensors/elementary.cl" suffix(, )
+    0};
+
+static const char apply_function[] = {
+#embed "cl/tensors/elementary.cl" suffix(, )
+#embed "cl/tensors/apply_function.cl" suffix(, )
+    0};
+
 static const struct {
   const char *name;
   const char *text;
@@ -135,6 +145,8 @@ static const struct {
     {"codes_scan", codes_scan},
     {"codes_scan_bytes", codes_scan_bytes},
     {"codes_exact", codes_exact},
+    {"elementary", elementary},
+    {"apply_function", apply_function},
 };
 
 const char *kernels_text(size_t index) {

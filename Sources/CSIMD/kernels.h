@@ -109,4 +109,5 @@ const csimd_kernels KERNELS = {
     .arrange_codes = ARRANGE_CODES,
     .score_codes = score_codes,
     .sum_rows = sum_rows,
+    .apply_function = apply_function,
 };

@@ -29,6 +29,9 @@ public final class OpenCLDevice: Device {
   /// Rounds that the loops of one work item may take together; operations that need more are left
   /// to the host. `Int.max` where the driver ends no loop.
   let loopLimit: Int
+  /// True if Float32 keeps subnormal numbers, and fuses what it is told to and nothing else. Where it
+  /// does not, what has to be the same bits everywhere is left to the host.
+  let roundsAsIEEE: Bool
   let cache: ProgramCache
   let trust: KernelTrust
   /// The unit that multiplies rounded numbers; nil if the device has none.
@@ -133,6 +136,7 @@ public final class OpenCLDevice: Device {
     }
     workGroupSize = body == .wideItem ? 1 : tileItems
     loopLimit = options.loopLimit ?? abilities.loopLimit
+    roundsAsIEEE = abilities.roundsAsIEEE
     macros = [body.macro: 1, "GROUP": workGroupSize].merging(abilityMacros) { $1 }
     let matrix = try MatrixChoice(
       options, candidates: context.matrixUnits(of: platform),

@@ -524,6 +524,25 @@ static void check_codes(const csimd_kernels *tested, size_t dimension, size_t co
   for (int i = 0; i < 2; i++) free(scores[i]), free(sums[i]), free(targets[i]);
 }
 
+// Every elementary function of any bits, with ends of every length.
+static void check_functions(const csimd_kernels *tested) {
+  enum { COUNT = 1 << 12 };
+  float *x = room(COUNT * 4), *y = room(COUNT * 4), *results[2] = {room(COUNT * 4), room(COUNT * 4)};
+  for (size_t i = 0; i < COUNT; i++) {
+    uint32_t bits[2] = {random_below(0xFFFFFFFFu), random_below(0xFFFFFFFFu)};
+    memcpy(x + i, bits, 4), memcpy(y + i, bits + 1, 4);
+    if (i % 2) x[i] = 30 * random_float();
+  }
+  for (int32_t function = CSIMD_EXP; function <= CSIMD_DIVIDE; function++)
+    for (size_t count = COUNT - 9; count <= COUNT; count++) {
+      plain->apply_function(function, x, y, count, results[0]);
+      tested->apply_function(function, x, y, count, results[1]);
+      expect(memcmp(results[0], results[1], count * 4) == 0, tested->name, "apply_function",
+             (size_t)function, count);
+    }
+  free(x), free(y), free(results[0]), free(results[1]);
+}
+
 int main(int argumentCount, char **arguments) {
   plain = csimd_variant(0);
   for (int i = 1; i < argumentCount; i++) {
@@ -550,6 +569,7 @@ int main(int argumentCount, char **arguments) {
           check_assign(tested, dimension, count, metric);
       }
     }
+    check_functions(tested);
     printf("%s: %d failures, bytes %s\n", tested->name, failures,
            tested->filter_quantized ? "too" : "not");
   }

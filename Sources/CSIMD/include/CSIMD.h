@@ -254,33 +254,33 @@ typedef struct {
 
 /// Steps of formulas. The numbers are those of FormulaOperator.
 enum csimd_operation {
-  CSIMD_INPUT = 0,
-  CSIMD_PARAMETER = 1,
-  CSIMD_CONSTANT = 2,
-  CSIMD_RANDOM = 3,
-  CSIMD_NEGATE = 4,
-  CSIMD_MAGNITUDE = 5,
-  CSIMD_FLOOR = 6,
-  CSIMD_EXP = 7,
-  CSIMD_LOG = 8,
-  CSIMD_SIN = 9,
-  CSIMD_COS = 10,
-  CSIMD_TANH = 11,
-  CSIMD_ERF = 12,
-  CSIMD_SIGMOID = 13,
-  CSIMD_SOFTPLUS = 14,
-  CSIMD_SQUARE_ROOT = 15,
-  CSIMD_RECIPROCAL_SQUARE_ROOT = 16,
-  CSIMD_ADD = 17,
-  CSIMD_SUBTRACT = 18,
-  CSIMD_MULTIPLY = 19,
-  CSIMD_DIVIDE = 20,
-  CSIMD_MINIMUM = 21,
-  CSIMD_MAXIMUM = 22,
-  CSIMD_IS_LESS = 23,
-  CSIMD_IS_EQUAL = 24,
-  CSIMD_MULTIPLY_ADD = 25,
-  CSIMD_SELECT = 26,
+  CSIMD_STEP_INPUT = 0,
+  CSIMD_STEP_PARAMETER = 1,
+  CSIMD_STEP_CONSTANT = 2,
+  CSIMD_STEP_RANDOM = 3,
+  CSIMD_STEP_NEGATE = 4,
+  CSIMD_STEP_MAGNITUDE = 5,
+  CSIMD_STEP_FLOOR = 6,
+  CSIMD_STEP_EXP = 7,
+  CSIMD_STEP_LOG = 8,
+  CSIMD_STEP_SIN = 9,
+  CSIMD_STEP_COS = 10,
+  CSIMD_STEP_TANH = 11,
+  CSIMD_STEP_ERF = 12,
+  CSIMD_STEP_SIGMOID = 13,
+  CSIMD_STEP_SOFTPLUS = 14,
+  CSIMD_STEP_SQUARE_ROOT = 15,
+  CSIMD_STEP_RECIPROCAL_SQUARE_ROOT = 16,
+  CSIMD_STEP_ADD = 17,
+  CSIMD_STEP_SUBTRACT = 18,
+  CSIMD_STEP_MULTIPLY = 19,
+  CSIMD_STEP_DIVIDE = 20,
+  CSIMD_STEP_MINIMUM = 21,
+  CSIMD_STEP_MAXIMUM = 22,
+  CSIMD_STEP_IS_LESS = 23,
+  CSIMD_STEP_IS_EQUAL = 24,
+  CSIMD_STEP_MULTIPLY_ADD = 25,
+  CSIMD_STEP_SELECT = 26,
 };
 
 /// How numbers are combined. The numbers are those of Reduction.
@@ -297,6 +297,23 @@ typedef struct {
   const int32_t *starts, *columns;
   const float *values;
 } csimd_sparse;
+
+
+/// Elementary functions, the same bits everywhere; the values of Tessera's ElementaryFunction, and the
+/// quotient.
+enum csimd_function {
+  CSIMD_EXP = 0,
+  CSIMD_LOG = 1,
+  CSIMD_SIN = 2,
+  CSIMD_COS = 3,
+  CSIMD_TANH = 4,
+  CSIMD_ERF = 5,
+  CSIMD_SIGMOID = 6,
+  CSIMD_SOFTPLUS = 7,
+  CSIMD_SQUARE_ROOT = 8,
+  CSIMD_RECIPROCAL_ROOT = 9,
+  CSIMD_DIVIDE = 10
+};
 
 /// One instruction set's kernels. Every function is pure but for what it is told to write.
 typedef struct {
@@ -467,6 +484,11 @@ typedef struct {
   /// contract says. `run`: width doubles of scratch.
   void (*sum_rows)(const float *rows, size_t width, const int32_t *listed, size_t count,
                    double *sums, double *run);
+
+  /// target[i] = function(x[i]), or x[i] / y[i] for CSIMD_DIVIDE, the only one that reads `y`. The
+  /// target may be `x` or `y`.
+  void (*apply_function)(int32_t function, const float *x, const float *y, size_t count,
+                         float *target);
 } csimd_kernels;
 
 /// The tables this machine can run, slowest first; the last is the best. `index` past the end

@@ -47,30 +47,22 @@ INLINE floats one_where(ints condition) {
 static void run_step(int32_t operation, const float *a, const float *b, const float *c,
                      float *target, size_t count) {
   switch (operation) {
-  case CSIMD_INPUT: STEP_LOOP(x)
-  case CSIMD_NEGATE: STEP_LOOP(-x)
-  case CSIMD_MAGNITUDE: STEP_LOOP(magnitude_of(x))
-  case CSIMD_FLOOR: STEP_LOOP(__builtin_elementwise_floor(x))
-  case CSIMD_EXP: STEP_LOOP(tessera_exp(x))
-  case CSIMD_LOG: STEP_LOOP(tessera_log(x))
-  case CSIMD_SIN: STEP_LOOP(tessera_sin(x))
-  case CSIMD_COS: STEP_LOOP(tessera_cos(x))
-  case CSIMD_TANH: STEP_LOOP(tessera_tanh(x))
-  case CSIMD_ERF: STEP_LOOP(tessera_erf(x))
-  case CSIMD_SIGMOID: STEP_LOOP(tessera_sigmoid(x))
-  case CSIMD_SOFTPLUS: STEP_LOOP(tessera_softplus(x))
-  case CSIMD_SQUARE_ROOT: STEP_LOOP(__builtin_elementwise_sqrt(x))
-  case CSIMD_RECIPROCAL_SQUARE_ROOT: STEP_LOOP(tessera_rsqrt(x))
-  case CSIMD_ADD: STEP_LOOP(x + y)
-  case CSIMD_SUBTRACT: STEP_LOOP(x - y)
-  case CSIMD_MULTIPLY: STEP_LOOP(x * y)
-  case CSIMD_DIVIDE: STEP_LOOP(x / y)
-  case CSIMD_MINIMUM: STEP_LOOP(smaller(x, y))
-  case CSIMD_MAXIMUM: STEP_LOOP(larger(x, y))
-  case CSIMD_IS_LESS: STEP_LOOP(one_where(x < y))
-  case CSIMD_IS_EQUAL: STEP_LOOP(one_where(x == y))
-  case CSIMD_MULTIPLY_ADD: STEP_LOOP(__builtin_elementwise_fma(x, y, z))
-  case CSIMD_SELECT: STEP_LOOP(choose(x != 0, y, z))
+  case CSIMD_STEP_INPUT: STEP_LOOP(x)
+  case CSIMD_STEP_NEGATE: STEP_LOOP(-x)
+  case CSIMD_STEP_MAGNITUDE: STEP_LOOP(magnitude_of(x))
+  case CSIMD_STEP_FLOOR: STEP_LOOP(__builtin_elementwise_floor(x))
+  case CSIMD_STEP_ADD: STEP_LOOP(x + y)
+  case CSIMD_STEP_SUBTRACT: STEP_LOOP(x - y)
+  case CSIMD_STEP_MULTIPLY: STEP_LOOP(x * y)
+  case CSIMD_STEP_DIVIDE: STEP_LOOP(x / y)
+  case CSIMD_STEP_MINIMUM: STEP_LOOP(smaller(x, y))
+  case CSIMD_STEP_MAXIMUM: STEP_LOOP(larger(x, y))
+  case CSIMD_STEP_IS_LESS: STEP_LOOP(one_where(x < y))
+  case CSIMD_STEP_IS_EQUAL: STEP_LOOP(one_where(x == y))
+  case CSIMD_STEP_MULTIPLY_ADD: STEP_LOOP(__builtin_elementwise_fma(x, y, z))
+  case CSIMD_STEP_SELECT: STEP_LOOP(choose(x != 0, y, z))
+  // Elementary functions, which have the same order in both lists.
+  default: apply_function(operation - CSIMD_STEP_EXP, a, b, count, target);
   }
 }
 

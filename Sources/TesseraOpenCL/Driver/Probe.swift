@@ -11,6 +11,9 @@ struct Probe {
     var workGroupSize: Int
     var localMemoryBytes: Int
     var hasFloat64: Bool
+    /// True if Float32 keeps subnormal numbers, and fuses what it is told to and nothing else. Results
+    /// that are to be the same bits everywhere need that.
+    var roundsAsIEEE: Bool
     /// Rounds that the loops of one work item may take together · `Int.max` where no end was found.
     var loopLimit: Int
   }
@@ -26,7 +29,8 @@ struct Probe {
   }
 
   /// Finds the largest work-group and local memory that work, each from the driver's claim
-  /// downwards, how long loops may be, and whether Float64 computes.
+  /// downwards, how long loops may be, whether Float64 computes, and whether Float32 rounds as IEEE 754
+  /// says.
   ///
   /// Cost: a few launches; a driver that refuses all of them is asked at most about forty times.
   ///
@@ -53,11 +57,12 @@ struct Probe {
     }
     let loopLimit = triesLoops ? try self.loopLimit(program, result) : .max
     let hasFloat64 = computesFloat64()
+    let roundsAsIEEE = roundsAsIEEE(program)
     // A driver that went away in the meantime has answered none of this.
     try context.requireAlive()
     return Abilities(
       workGroupSize: workGroupSize, localMemoryBytes: localBytes, hasFloat64: hasFloat64,
-      loopLimit: loopLimit)
+      roundsAsIEEE: roundsAsIEEE, loopLimit: loopLimit)
   }
 
   /// Sends a number through loops in a loop, of a million rounds or as many as come out right: some
@@ -107,6 +112,26 @@ struct Probe {
     } catch {
       try context.requireAlive()
       if workGroupSize == 1 && localBytes <= 1024 { throw error }
+      return false
+    }
+  }
+
+  /// Tells whether Float32 has subnormal numbers, and a fused multiply-add where one is asked for and
+  /// nowhere else: (1 + 2^-12)^2 - (1 + 2^-11) is 2^-24, or 0 if rounded twice.
+  private func roundsAsIEEE(_ program: Program) -> Bool {
+    let arguments: [Float] = [1 + 0x1p-12, -(1 + 0x1p-11), 0x1p-126, 0x1p-149]
+    let results: [Float] = [
+      0x1p-24, 0, 0x1p-127, 0x1p-126 - 0x1p-149, 0x1p-148, 0x1p-125, 0x1p-147, 0x1p-149,
+    ]
+    do throws(TesseraError) {
+      let count = arguments.count + results.count
+      let storage = try OpenCLStorage(count * MemoryLayout<Float>.size, from: arena)
+      try context.write(arguments + results.map { _ in -1 }, to: storage)
+      try program.launch(
+        "probe_float32", [.all(of: storage, as: Float.self)],
+        over: Grid(workGroups: (1, 1), workEach: 1), on: context)
+      return try context.read(count, of: Float.self, from: storage) == arguments + results
+    } catch {
       return false
     }
   }
