@@ -97,6 +97,7 @@ extension FaultTests {
       + [
         .topK(.largestFirst), .topK(.smallestFirst), .assignNearest, .gather,
         .accumulateClusters, .lookupScores, .nearestCodes(bits: 4), .nearestCodes(bits: 8),
+        .apply, .reduce, .product(largeTiles: 0), .product(largeTiles: 3), .sparseProduct,
       ]
     #expect(Set(tests.map(\.name)).count == tests.count)
     for device in OpenCLDevice.all(options).devices {

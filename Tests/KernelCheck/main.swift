@@ -6,7 +6,7 @@ internal import TesseraHost
 import TesseraOpenCL
 
 /// A new operation adds its list here.
-let checks = matrixChecks + clusterChecks + codeChecks + searchChecks
+let checks = matrixChecks + clusterChecks + codeChecks + searchChecks + tensorChecks
 
 var failureCount = 0
 var runCount = 0

@@ -30,7 +30,9 @@ extension Shapes {
     let fromEnd = shape.count - side
     shape[side] =
       inputs.map { $0.shape.count < fromEnd ? 1 : $0.shape[$0.shape.count - fromEnd] }.max() ?? 1
-    if inputs.contains(where: { $0.shape.count >= fromEnd && $0.shape[$0.shape.count - fromEnd] == 0 }
+    if inputs.contains(where: {
+      $0.shape.count >= fromEnd && $0.shape[$0.shape.count - fromEnd] == 0
+    }
     ) {
       shape[side] = 0
     }
@@ -73,7 +75,8 @@ extension Shapes {
       "product: \(a.shape) times \(b.shape) does not make \(result.shape)")
     let front = Array(result.shape.dropLast(2))
     return DenseProduct(
-      a: try a.broadcast(to: front + [rows, inner]), b: try b.broadcast(to: front + [inner, columns]),
+      a: try a.broadcast(to: front + [rows, inner]),
+      b: try b.broadcast(to: front + [inner, columns]),
       result: result, batch: front, rows: rows, inner: inner, columns: columns)
   }
 

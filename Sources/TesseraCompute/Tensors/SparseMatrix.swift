@@ -84,7 +84,8 @@ extension Device {
       "makeSparse: \(entryRows.count) rows and \(entryColumns.count) columns of entries")
     let groups = try RowGroups(entryRows, groups: rows, "makeSparse")
     return try makeSparse(
-      columns: columns, starts: groups.starts, entryColumns: groups.order.map { entryColumns[Int($0)] },
+      columns: columns, starts: groups.starts,
+      entryColumns: groups.order.map { entryColumns[Int($0)] },
       values: values.map { values in groups.order.map { values[Int($0)] } })
   }
 }

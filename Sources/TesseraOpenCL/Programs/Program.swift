@@ -38,7 +38,8 @@ struct KernelSource: Hashable, Sendable {
   }
 
   /// Compiler options: OpenCL C 1.2 without relaxed arithmetic, and the macros. Products of packed
-  /// bytes are declared from OpenCL C 3.0 on.
+  /// bytes are declared from OpenCL C 3.0 on. PoCL warns, on the error stream, of each function of
+  /// sixteen numbers, which a library has many of.
   func options(_ deviceMacros: [String: Int]) -> String {
     let all = macros.merging(deviceMacros) { own, _ in own }
     let needsPackedProducts =
@@ -46,7 +47,7 @@ struct KernelSource: Hashable, Sendable {
       && macros["DOT_PRODUCT_PTX"] == nil
     return
       ([needsPackedProducts ? "-cl-std=CL3.0" : "-cl-std=CL1.2"]
-      + all.keys.sorted().map { "-D\($0)=\(all[$0]!)" })
+      + (library == nil ? [] : ["-w"]) + all.keys.sorted().map { "-D\($0)=\(all[$0]!)" })
       .joined(separator: " ")
   }
 }

@@ -28,7 +28,9 @@ struct KernelParameters {
   }
 
   /// Adds a `float`.
-  mutating func add(_ name: String, _ value: Float) { add("float \(name)", .float(value), bytes: 4) }
+  mutating func add(_ name: String, _ value: Float) {
+    add("float \(name)", .float(value), bytes: 4)
+  }
 
   private mutating func add(_ declaration: String, _ argument: KernelArgument, bytes: Int) {
     declarations.append(declaration)

@@ -41,7 +41,9 @@ struct KernelView {
         ? "(ulong)\(name)_rows[\(name)_rows_start + i0] * \(name)_0"
         : "(ulong)i\(side) * \(name)_\(side)"
     }
-    if rows?.side == .once { terms.append("(ulong)\(name)_rows[\(name)_rows_start] * \(name)_loop") }
+    if rows?.side == .once {
+      terms.append("(ulong)\(name)_rows[\(name)_rows_start] * \(name)_loop")
+    }
     return "ulong \(name)_at = \((["\(name)_start"] + terms).joined(separator: " + "));"
   }
 

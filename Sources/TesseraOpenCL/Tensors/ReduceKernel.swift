@@ -124,7 +124,8 @@ struct ReduceKernel {
     _ sources: [KernelView], _ targets: [KernelView], _ kernel: KernelParameters,
     _ beforeUnit: [String]
   ) -> String {
-    let starts = eachResult { "tessera_float t\($0)[16];" }
+    let starts =
+      eachResult { "tessera_float t\($0)[16];" }
       + eachResult { "for (uint i = 0; i < 16; i++) t\($0)[i] = TESSERA_FLOAT(START);" }
     let sums = eachResult {
       "t\($0)[i % 16] = combine(t\($0)[i % 16], \(steps.results[$0]));"
@@ -162,7 +163,8 @@ struct ReduceKernel {
 
   /// Combines `width` neighbours of results that lie `elements` apart, by a counter of pairs: the same
   /// pairs as level by level.
-  static func combineText(_ kernel: KernelParameters, _ beforeUnit: [String], width: Int) -> String {
+  static func combineText(_ kernel: KernelParameters, _ beforeUnit: [String], width: Int) -> String
+  {
     """
     __kernel void combine_runs(\(kernel.text)) {
       index_t unit = (index_t)get_global_id(0) * (index_t)each;

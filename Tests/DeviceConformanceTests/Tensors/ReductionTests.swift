@@ -16,6 +16,7 @@ struct ReductionTests {
   @Test("gives the reference's bits along every side", arguments: Subject.present)
   func matches(_ subject: Subject) throws {
     let device = try subject.device
+    let isCompiled = subject.description.hasPrefix("opencl")
     let formula = Formula(inputs: 2, parameters: 1) { x, p in
       [x[0] * x[1] + p[0], x[0] - x[1]]
     }
@@ -24,6 +25,8 @@ struct ReductionTests {
         for layouts in [
           [TensorSample.Layout.dense, .dense], [.transposed, .spaced], [.selected, .repeated],
         ] where !(layouts[0] == .selected && shape[0] == 0) {
+          // A program for each on OpenCL, which differ in one line: its compiler takes a second.
+          if isCompiled, reduction != .sum, layouts[0] != .dense { continue }
           func results(_ device: any Device) throws(TesseraError) -> [[Float]] {
             var generator = RepeatableGenerator(seed: UInt64(number))
             let inputs = try layouts.map { layout throws(TesseraError) in
