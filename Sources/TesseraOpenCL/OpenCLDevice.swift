@@ -32,6 +32,8 @@ public final class OpenCLDevice: Device {
   /// True if Float32 keeps subnormal numbers, and fuses what it is told to and nothing else. Where it
   /// does not, what has to be the same bits everywhere is left to the host.
   let roundsAsIEEE: Bool
+  /// True if a register holds fewer than sixteen numbers in Float32.
+  let hasNarrowVectors: Bool
   let cache: ProgramCache
   let trust: KernelTrust
   /// The unit that multiplies rounded numbers; nil if the device has none.
@@ -145,6 +147,8 @@ public final class OpenCLDevice: Device {
     workGroupSize = body == .wideItem ? 1 : tileItems
     loopLimit = options.loopLimit ?? abilities.loopLimit
     roundsAsIEEE = abilities.roundsAsIEEE
+    hasNarrowVectors =
+      context.number(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, absent: UInt32(16)) < 16
     macros = [body.macro: 1, "GROUP": workGroupSize].merging(abilityMacros) { $1 }
     let matrix = try MatrixChoice(
       options, candidates: context.matrixUnits(of: platform),

@@ -116,8 +116,10 @@ extension OpenCLDevice {
       // Eight rows at a time go through all of the inner dimension.
       let rowsPerItem = min(
         values[.rowsPerItem], 8 * min(1 << 16, max(1, loopLimit / (10 * max(1, inner)))))
+      var macros = ["ROWS_PER_ITEM": rowsPerItem]
+      if hasNarrowVectors { macros["NARROW"] = 1 }
       return (
-        ["ROWS_PER_ITEM": rowsPerItem],
+        macros,
         Grid(
           workGroups: (panelCount, (rows + rowsPerItem - 1) / rowsPerItem),
           workEach: 2 * rowsPerItem * PanelBlocks.width * inner)

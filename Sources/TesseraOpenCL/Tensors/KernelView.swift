@@ -87,11 +87,13 @@ struct KernelView {
   /// Statements that split `line` into places along outer sides of these lengths, `n1`, `n2`, ...
   static func coordinates(_ sides: Int) -> [String] {
     guard sides > 1 else { return sides == 1 ? ["index_t i0 = line;"] : [] }
-    var lines = ["index_t rest = line;"]
+    var lines = ["index_t rest\(sides - 1) = line;"]
     for side in stride(from: sides - 1, to: 0, by: -1) {
-      lines.append("index_t i\(side) = rest % (index_t)n\(side); rest /= (index_t)n\(side);")
+      lines.append(
+        "index_t rest\(side - 1) = rest\(side) / (index_t)n\(side), "
+          + "i\(side) = rest\(side) - rest\(side - 1) * (index_t)n\(side);")
     }
-    return lines + ["index_t i0 = rest;"]
+    return lines + ["index_t i0 = rest0;"]
   }
 
   /// Adds the lengths that `coordinates` uses.

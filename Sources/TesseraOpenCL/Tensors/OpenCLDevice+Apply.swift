@@ -70,7 +70,7 @@ extension OpenCLDevice {
         index_t block = (index_t)get_global_id(0) * (index_t)each;
         index_t last = min(block + (index_t)each, (index_t)lines * blocks);
         index_t line = block / blocks;
-        index_t column = block % blocks * LANES;
+        index_t column = (block - line * blocks) * LANES;
         for (; block < last; line++, column = 0) {
           \(beforeLine.joined(separator: "\n    "))
           index_t end = min((index_t)columns, column + (last - block) * LANES);

@@ -60,7 +60,7 @@ struct ReduceKernel {
         index_t unit = (index_t)get_global_id(0) * (index_t)each;
         index_t last = min(unit + (index_t)each, (index_t)(elements * runs));
         for (; unit < last; unit++) {
-          index_t line = unit / (index_t)runs, run = unit % (index_t)runs;
+          index_t line = unit / (index_t)runs, run = unit - line * (index_t)runs;
           \((beforeUnit + starts).joined(separator: "\n    "))
           index_t column = run * 256;
           index_t end = min(column + 256, (index_t)length);
@@ -96,7 +96,7 @@ struct ReduceKernel {
         index_t unit = (index_t)group_index(0) * (GROUP / 16) + item / 16;
         bool is_there = unit < (index_t)(elements * runs);
         if (!is_there) unit = 0;
-        index_t line = unit / (index_t)runs, run = unit % (index_t)runs;
+        index_t line = unit / (index_t)runs, run = unit - line * (index_t)runs;
         \((beforeUnit + starts).joined(separator: "\n  "))
         index_t end = min(run * 256 + 256, (index_t)length);
         for (index_t column = run * 256 + lane; column < end; column += 16) {
@@ -141,8 +141,8 @@ struct ReduceKernel {
         index_t last =
             min(unit + (index_t)each, (index_t)(elements / columns) * blocks * (index_t)runs);
         for (; unit < last; unit++) {
-          index_t column = unit % blocks * LANES;
-          index_t run = unit / blocks % (index_t)runs, line = unit / blocks / (index_t)runs;
+          index_t row = unit / blocks, line = row / (index_t)runs;
+          index_t column = (unit - row * blocks) * LANES, run = row - line * (index_t)runs;
           uint count = (uint)min((index_t)columns - column, (index_t)LANES);
           \((beforeUnit + starts).joined(separator: "\n    "))
           index_t end = min(run * 256 + 256, (index_t)length);
@@ -170,7 +170,7 @@ struct ReduceKernel {
       index_t unit = (index_t)get_global_id(0) * (index_t)each;
       index_t last = min(unit + (index_t)each, (index_t)units);
       for (; unit < last; unit++) {
-        index_t line = unit % (index_t)elements, block = unit / (index_t)elements;
+        index_t block = unit / (index_t)elements, line = unit - block * (index_t)elements;
         \(beforeUnit.joined(separator: "\n    "))
         index_t first = block * \(width);
         uint count = (uint)min((index_t)runs - first, (index_t)\(width));
