@@ -160,14 +160,15 @@ static inline float16 keep(float16 value, uint count) {
 }
 
 static inline float combine_lanes(float16 x) {
-  float8 a = x.lo, b = x.hi;
-  a = COMBINE(a, b);
-  float4 c = a.lo, d = a.hi;
-  c = COMBINE(c, d);
-  float2 e = c.lo, f = c.hi;
-  e = COMBINE(e, f);
-  float g = e.x, h = e.y;
-  return COMBINE(g, h);
+  float lanes[16];
+  vstore16(x, 0, lanes);
+  for (uint width = 8; width > 0; width /= 2) {
+    for (uint i = 0; i < width; i++) {
+      float a = lanes[i], b = lanes[i + width];
+      lanes[i] = COMBINE(a, b);
+    }
+  }
+  return lanes[0];
 }
 
 #endif
