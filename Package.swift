@@ -20,6 +20,8 @@ let package = Package(
     .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
     .library(name: "TesseraBenchmark", targets: ["TesseraBenchmark"]),
     .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
+    .library(name: "TesseraTraining", targets: ["TesseraTraining"]),
+    .library(name: "TesseraRecommend", targets: ["TesseraRecommend"]),
     // What scripts/build-library.sh makes libtessera.so of.
     .library(name: "TesseraC", type: .dynamic, targets: ["TesseraC"]),
     .executable(name: "tessera", targets: ["TesseraCommand"]),
@@ -57,6 +59,9 @@ let package = Package(
       name: "TesseraTraining", dependencies: ["TesseraCompute", "TesseraFormats", "TesseraHost"],
       swiftSettings: memorySafe),
     .target(
+      name: "TesseraRecommend", dependencies: ["TesseraHost", "TesseraTraining"],
+      swiftSettings: memorySafe),
+    .target(
       name: "TesseraIndex",
       dependencies: ["TesseraHost", "TesseraCompute", "TesseraFormats", "TesseraQuantization"],
       swiftSettings: memorySafe),
@@ -73,10 +78,19 @@ let package = Package(
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
-        "Tessera", "TesseraBenchmark", "TesseraHost",
+        "Tessera", "TesseraBenchmark", "TesseraHost", "TesseraRecommend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: memorySafe),
+
+    // `make study` runs it.
+    .executableTarget(
+      name: "Studies",
+      dependencies: [
+        "Tessera", "TesseraDevices", "TesseraHost", "TesseraTraining",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Benchmarks/Studies/Sources", swiftSettings: strict),
 
     .target(name: "COracle", path: "Tests/COracle"),
     .target(
@@ -134,6 +148,10 @@ let package = Package(
         "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraDevices", "TesseraFormats",
         "TesseraHost", "TesseraIndex", "TesseraQuantization",
       ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TesseraTrainingTests",
+      dependencies: ["TestSupport", "TesseraCPU", "TesseraRecommend", "TesseraTraining"],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraIndexTests",

@@ -1,5 +1,5 @@
 internal import TesseraHost
-public import TesseraTraining
+internal import TesseraTraining
 
 /// Goes through all pairs of an epoch in a shuffled order, with items that the users did not meet.
 ///
