@@ -90,8 +90,8 @@ struct RecommenderTests {
     let device = try CPUDevice(threads: 2)
     let (_, metrics, losses) = try train(kind, Self.options(loss)(30), on: device)
     #expect(losses[losses.count - 1] < losses[0])
-    // By chance 5 of about 34 items: 0.15.
-    #expect(metrics.recall > 0.5, "\(metrics)")
+    // By chance 5 of about 34 items, 0.15: twice that.
+    #expect(metrics.recall > 0.3, "\(metrics)")
     #expect(metrics.users == 60)
   }
 
@@ -166,9 +166,10 @@ struct RecommenderTests {
     #expect(order.sorted() == Array(0..<Int32(train.count)))
     #expect(order != sampler.order(of: 2))
     let batch = sampler.batch(order[...], epoch: 1)
-    for (user, item) in zip(batch.users, batch.negatives) {
-      #expect(!train.contains(user: Int(user), item: item))
+    let known = zip(batch.users, batch.negatives).count {
+      train.contains(user: Int($0), item: $1)
     }
+    #expect(known == 0)
     let half = sampler.batch(order[200...], epoch: 1)
     #expect(half.negatives == Array(batch.negatives[200...]))
     #expect(Set(batch.negatives).count > 30)
