@@ -15,6 +15,7 @@ let package = Package(
   name: "tessera",
   products: [
     .library(name: "Tessera", targets: ["Tessera"]),
+    .library(name: "TesseraCollections", targets: ["TesseraCollections"]),
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
     .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
@@ -25,7 +26,8 @@ let package = Package(
     .executable(name: "tessera", targets: ["TesseraCommand"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
   ],
   targets: [
     .target(name: "COpenBLAS"),
@@ -62,6 +64,14 @@ let package = Package(
       dependencies: [
         "TesseraCompute", "TesseraDevices", "TesseraFormats", "TesseraHost", "TesseraIndex",
         "TesseraQuantization",
+      ],
+      swiftSettings: memorySafe),
+    // Has Foundation and SQLite, which `import Tessera` does without.
+    .target(
+      name: "TesseraCollections",
+      dependencies: [
+        "TesseraCompute", "TesseraHost", "TesseraIndex",
+        .product(name: "GRDB", package: "GRDB.swift"),
       ],
       swiftSettings: memorySafe),
     .target(name: "CTessera"),
@@ -139,6 +149,17 @@ let package = Package(
         "TesseraIndex", "TesseraOpenCL", "TesseraQuantization",
       ],
       exclude: ["Fixtures"],
+      swiftSettings: strict),
+    // Changes a collection until it is killed.
+    .executableTarget(
+      name: "CollectionWriter", dependencies: ["Tessera", "TesseraCollections"],
+      path: "Tests/CollectionWriter", swiftSettings: strict),
+    .testTarget(
+      name: "TesseraCollectionsTests",
+      dependencies: [
+        "CollectionWriter", "TestSupport", "Tessera", "TesseraBenchmark", "TesseraCollections",
+        "TesseraCompute", "TesseraHost",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraCTests", dependencies: ["CTessera", "Tessera", "TesseraC", "TesseraHost"],
