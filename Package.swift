@@ -76,11 +76,12 @@ let package = Package(
       swiftSettings: memorySafe),
     .target(name: "CTessera"),
     .target(
-      name: "TesseraC", dependencies: ["CTessera", "Tessera", "TesseraHost"], swiftSettings: strict),
+      name: "TesseraC", dependencies: ["CTessera", "Tessera", "TesseraCompute", "TesseraHost"],
+      swiftSettings: strict),
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
-        "Tessera", "TesseraBenchmark", "TesseraHost",
+        "Tessera", "TesseraBenchmark", "TesseraCompute", "TesseraHost",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: memorySafe),
