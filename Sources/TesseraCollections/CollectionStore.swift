@@ -73,8 +73,8 @@ final class CollectionStore: Sendable {
           }
           return (form: form, index: known.index)
         }
-        try CollectionSchema.store(form, index: 1, database)
-        return (form: form, index: 1)
+        try CollectionSchema.store(form, index: 0, database)
+        return (form: form, index: 0)
       }
       return (database, found)
     }
