@@ -159,7 +159,7 @@ let package = Package(
       name: "TesseraCollectionsTests",
       dependencies: [
         "CollectionWriter", "TestSupport", "Tessera", "TesseraBenchmark", "TesseraCollections",
-        "TesseraCompute", "TesseraHost",
+        "TesseraCompute", "TesseraHost", .product(name: "GRDB", package: "GRDB.swift"),
       ],
       swiftSettings: strict),
     .testTarget(

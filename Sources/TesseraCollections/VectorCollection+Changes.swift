@@ -10,7 +10,7 @@ extension VectorCollection {
   public func add(
     _ items: [Item], control: RunControl = RunControl()
   ) async throws(TesseraError) {
-    let items = try stored(items, "add")
+    let items = try await stored(items, "add", control)
     guard !items.isEmpty else { return }
     try await store.turns.run(control) { [store] control throws(TesseraError) in
       try store.change(control) { (try $0.add(items, control), ()) }
@@ -24,7 +24,7 @@ extension VectorCollection {
   public func update(
     _ items: [Item], control: RunControl = RunControl()
   ) async throws(TesseraError) {
-    let items = try stored(items, "update")
+    let items = try await stored(items, "update", control)
     guard !items.isEmpty else { return }
     try await store.turns.run(control) { [store] control throws(TesseraError) in
       try store.change(control) { (try $0.update(items, control), ()) }
@@ -87,28 +87,30 @@ extension VectorCollection {
     }
   }
 
+  /// Checks items and writes their metadata as JSON, before it is their turn.
   private func stored(
-    _ items: [Item], _ operation: String
-  ) throws(TesseraError) -> [StoredItem] {
-    var stored: [StoredItem] = []
-    stored.reserveCapacity(items.count)
-    for item in items {
-      guard item.vector.count == dimension else {
-        throw TesseraError(
-          .invalidShape,
-          "\(operation): the vector of item \(item.id.printable) has \(item.vector.count) dimensions, "
-            + "the collection has \(dimension)")
+    _ items: [Item], _ operation: String, _ control: RunControl
+  ) async throws(TesseraError) -> [StoredItem] {
+    try await control.offThread { [dimension] control throws(TesseraError) in
+      var stored: [StoredItem] = []
+      stored.reserveCapacity(items.count)
+      for item in items {
+        try control.stop.check()
+        guard item.vector.count == dimension else {
+          throw TesseraError(
+            .invalidShape,
+            "\(operation): the vector of item \(item.id.printable) has \(item.vector.count) "
+              + "dimensions, the collection has \(dimension)")
+        }
+        guard item.vector.allSatisfy(\.isFinite) else {
+          throw TesseraError(
+            .nonFinite,
+            "\(operation): the vector of item \(item.id.printable) holds NaN or infinity")
+        }
+        let metadata = try MetadataText.text(item.metadata, of: item.id)
+        stored.append(StoredItem(key: item.id, metadata: metadata, vector: item.vector))
       }
-      guard item.vector.allSatisfy(\.isFinite) else {
-        throw TesseraError(
-          .nonFinite,
-          "\(operation): the vector of item \(item.id.printable) holds NaN or infinity")
-      }
-      stored.append(
-        StoredItem(
-          key: item.id, metadata: try MetadataText.text(item.metadata, of: item.id),
-          vector: item.vector))
+      return stored
     }
-    return stored
   }
 }
