@@ -73,9 +73,8 @@ extension VectorCollection {
 
   /// Builds the index anew of all vectors: with lists, once there are many (`IVF1024,Flat`), with codes
   /// where memory is short, or again where items have changed much. Searches go on meanwhile, and other
-  /// changes wait.
+  /// changes wait. The specification is FAISS's.
   ///
-  /// - Parameter specification: As FAISS writes it.
   /// - Complexity: Holds all vectors in memory.
   /// - Throws: `.invalidArgument` and `.unsupported` for a specification without a meaning here,
   ///   `.invalidShape` where there are fewer vectors than lists, and else as ``compact(control:)``.

@@ -7,6 +7,8 @@ extension VectorCollection {
   /// changed last.
   ///
   /// - Parameters:
+  ///   - query: As many numbers as the collection has dimensions.
+  ///   - k: How many items to find, at least 1.
   ///   - predicate: Accepts the metadata of items that may be found; nil accepts all. It limits what is
   ///     searched, not what is found: there are k hits as long as k items are accepted. It is called once
   ///     for each item and search, on the search's thread. The first such search reads the metadata of

@@ -3,9 +3,8 @@ internal import TesseraHost
 public import TesseraIndex
 
 extension VectorCollection {
-  /// Adds texts: all of them or none. The provider makes vectors of some at a time.
+  /// Adds texts: all of them or none. The provider makes vectors of `batchSize` texts at a time.
   ///
-  /// - Parameter batchSize: How many texts the provider is given at once.
   /// - Throws: What the provider throws; `.unsupported` for a collection that was opened without one,
   ///   `.wrongResult` for a provider that returns other vectors than it should, and else as
   ///   ``add(_:control:)``.
@@ -30,7 +29,7 @@ extension VectorCollection {
       control: control.stage("", 0.5...1))
   }
 
-  /// Finds the `k` items nearest to a text, as ``search(_:k:where:effort:control:)`` does for a vector.
+  /// Finds the `k` items nearest to a text, as `search` does for a vector.
   ///
   /// - Throws: What the provider throws, `.unsupported` for a collection that was opened without one, and
   ///   else as that search.

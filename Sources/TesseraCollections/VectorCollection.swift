@@ -47,6 +47,7 @@ public final class VectorCollection<Metadata: Codable & Sendable>: Sendable {
   /// Opens a collection of vectors, or makes it.
   ///
   /// - Parameters:
+  ///   - place: Where it is kept.
   ///   - dimension: Numbers of a vector.
   ///   - metric: How vectors are compared.
   ///   - device: What searches and builds.
@@ -66,10 +67,9 @@ public final class VectorCollection<Metadata: Codable & Sendable>: Sendable {
     provider = nil
   }
 
-  /// Opens a collection of texts, or makes it.
+  /// Opens a collection of texts, or makes it. It remembers the identity of the provider that makes vectors
+  /// of texts.
   ///
-  /// - Parameter provider: Makes vectors of texts, always the same ones: a collection remembers its
-  ///   identity.
   /// - Throws: As the other `init`; `.invalidArgument` for a collection whose vectors were made by another
   ///   provider, or by none.
   public init(
