@@ -3,7 +3,8 @@ internal import TesseraHost
 
 /// Says where a collection is kept.
 public enum CollectionPlace: Sendable, Hashable {
-  /// In memory alone: it is gone when the object is.
+  /// In memory alone: it is gone when the object is. Searches wait while a change is being made, and do not
+  /// end before it where they are cancelled then.
   case memory
   /// In a folder of its own, which is made where there is none.
   case folder(String)

@@ -49,4 +49,29 @@ struct NamesTests {
     #expect(found.subtracting(listed) == Self.left)
     #expect(listed.isDisjoint(with: Self.left))
   }
+
+  @Test("of one system's library are in TesseraHost alone, or between #if and #endif")
+  func systems() throws {
+    let sources = Self.package.appending(path: "Sources")
+    let files = try #require(
+      FileManager.default.enumerator(at: sources, includingPropertiesForKeys: nil))
+    var count = 0
+    for case let file as URL in files where ["swift", "c", "h"].contains(file.pathExtension) {
+      guard !file.path.contains("/TesseraHost/") else { continue }
+      count += 1
+      // All of a header is between #ifndef and #endif, so that it is read once.
+      var depth = file.pathExtension == "h" ? -1 : 0
+      for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
+        let words = line.trimmingPrefix(while: \.isWhitespace)
+        if words.hasPrefix("#if") { depth += 1 }
+        if words.hasPrefix("#endif") { depth -= 1 }
+        let isOfOneSystem =
+          words.firstMatch(of: /^(?:\w+ )*import (?:Glibc|Musl|Darwin)\b/) != nil
+          || words.firstMatch(of: /^#include <(?:sys\/(?:epoll|prctl|sysinfo|inotify)|linux\/)/)
+            != nil
+        #expect(!isOfOneSystem || depth > 0, "\(file.path): \(line)")
+      }
+    }
+    #expect(count > 200)
+  }
 }

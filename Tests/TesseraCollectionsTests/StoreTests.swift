@@ -104,6 +104,33 @@ struct StoreTests {
     #expect(synchronous == 2 && items1 == [1, 2])
   }
 
+  @Test("mend an index that holds what the database never committed, and lacks what it holds")
+  func mended() async throws {
+    let folder = try ScratchFolder()
+    let place = CollectionPlace.folder(folder("notes"))
+    let items = CollectionTests.items(0..<8)
+    do { try await CollectionTests.open(place).add(Array(items[..<3])) }
+    // Closing has put all of it into this file.
+    let old = try folder.bytes("notes/collection.sqlite")
+    do {
+      let notes = try await CollectionTests.open(place)
+      try await notes.add(Array(items[3..<5]))
+      try await notes.remove(["0"])
+      try await notes.update("1", metadata: Note(title: "never", year: 0))
+    }
+    #expect(try folder.names(in: "notes").count { $0.hasPrefix("collection.sqlite") } == 1)
+    try folder.write(old, "notes/collection.sqlite")
+    let notes = try await CollectionTests.open(place)
+    #expect(notes.notes.isEmpty && notes.count == 3)
+    for item in items[..<3] { #expect(try await notes.item(item.id) == item) }
+    // The numbers of what was never committed are given again.
+    try await notes.add(Array(items[5...]))
+    let there = items[..<3] + items[5...]
+    let hits = try await notes.search(Vectors(there.map(\.vector)), k: 1)
+    #expect(hits.map { $0[0].id } == there.map(\.id) && notes.count == 6)
+    #expect(try numbers(notes) == notes.store.view.index.snapshot.ids)
+  }
+
   @Test("refuse a database of a newer version, and keep tables that others add")
   func versions() async throws {
     let folder = try ScratchFolder()
