@@ -98,7 +98,7 @@ wheel: lib
 test-import: lib
 	scripts/test-import.sh .build/library
 
-# The articles and the public names, as pages.
+# The articles, and the public names of collections, as pages.
 docs: setup
 	scripts/build-docs.sh .build/documentation
 

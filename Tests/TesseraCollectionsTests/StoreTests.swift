@@ -78,6 +78,31 @@ struct StoreTests {
     #expect(try await notes.item("3") == CollectionTests.items(3..<4)[0])
   }
 
+  @Test("refuse a change that a full disk has no room for, and go on when there is some")
+  func full() async throws {
+    let folder = try ScratchFolder()
+    let notes = try await CollectionTests.open(.folder(folder("notes")))
+    try await notes.add(CollectionTests.items(0..<10))
+    /// Lets the database grow to so many pages, as if the disk had no more.
+    func allow(_ pages: Int) async throws {
+      try await notes.store.turns.run(RunControl()) { control throws(TesseraError) in
+        try notes.store.change(control) { table in
+          try table.database.execute(sql: "PRAGMA max_page_count = \(pages)")
+          return (IndexChange(), ())
+        }
+      }
+    }
+    try await allow(20)
+    let many = CollectionTests.items(10..<3000)
+    let error = await refusal { try await notes.add(many) }
+    #expect(error?.code == .inputOutput && error?.message.contains("full") == true)
+    #expect(error?.message.contains("collection.sqlite") == true)
+    #expect(try numbers(notes) == notes.store.view.index.snapshot.ids && notes.count == 10)
+    try await allow(1 << 20)
+    try await notes.add(many)
+    #expect(notes.count == 3000)
+  }
+
   @Test("make changes durable, never give a number twice, and keep an item's own number")
   func numbers() async throws {
     let folder = try ScratchFolder()
