@@ -15,6 +15,7 @@ let package = Package(
   name: "tessera",
   products: [
     .library(name: "Tessera", targets: ["Tessera"]),
+    .library(name: "TesseraCollections", targets: ["TesseraCollections"]),
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
     .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
@@ -27,7 +28,8 @@ let package = Package(
     .executable(name: "tessera", targets: ["TesseraCommand"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
   ],
   targets: [
     .target(name: "COpenBLAS"),
@@ -72,13 +74,22 @@ let package = Package(
         "TesseraQuantization",
       ],
       swiftSettings: memorySafe),
+    // Has Foundation and SQLite, which `import Tessera` does without.
+    .target(
+      name: "TesseraCollections",
+      dependencies: [
+        "TesseraCompute", "TesseraHost", "TesseraIndex",
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ],
+      swiftSettings: memorySafe),
     .target(name: "CTessera"),
     .target(
-      name: "TesseraC", dependencies: ["CTessera", "Tessera", "TesseraHost"], swiftSettings: strict),
+      name: "TesseraC", dependencies: ["CTessera", "Tessera", "TesseraCompute", "TesseraHost"],
+      swiftSettings: strict),
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
-        "Tessera", "TesseraBenchmark", "TesseraHost", "TesseraRecommend",
+        "Tessera", "TesseraBenchmark", "TesseraCompute", "TesseraHost", "TesseraRecommend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: memorySafe),
@@ -161,6 +172,17 @@ let package = Package(
       ],
       exclude: ["Fixtures"],
       swiftSettings: strict),
+    // Changes a collection until it is killed.
+    .executableTarget(
+      name: "CollectionWriter", dependencies: ["Tessera", "TesseraCollections"],
+      path: "Tests/CollectionWriter", swiftSettings: strict),
+    .testTarget(
+      name: "TesseraCollectionsTests",
+      dependencies: [
+        "CollectionWriter", "TestSupport", "Tessera", "TesseraBenchmark", "TesseraCollections",
+        "TesseraCompute", "TesseraHost", .product(name: "GRDB", package: "GRDB.swift"),
+      ],
+      swiftSettings: strict),
     .testTarget(
       name: "TesseraCTests", dependencies: ["CTessera", "Tessera", "TesseraC", "TesseraHost"],
       swiftSettings: strict),
@@ -171,3 +193,9 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu2x
 )
+
+// Only who builds the documentation needs what builds it.
+if Context.environment["TESSERA_DOCS"] != nil {
+  package.dependencies.append(
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}
