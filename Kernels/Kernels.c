@@ -111,8 +111,13 @@ static const char codes_exact[] = {
     0};
 
 // Goes before kernels that are put together at run time.
-static const char elementary[] = {
+static const char formula[] = {
 #embed "cl/tensors/elementary.cl" suffix(, )
+#embed "cl/tensors/formula.cl" suffix(, )
+    0};
+
+static const char multiply_sparse[] = {
+#embed "cl/tensors/multiply_sparse.cl" suffix(, )
     0};
 
 static const char apply_function[] = {
@@ -145,7 +150,8 @@ static const struct {
     {"codes_scan", codes_scan},
     {"codes_scan_bytes", codes_scan_bytes},
     {"codes_exact", codes_exact},
-    {"elementary", elementary},
+    {"formula", formula},
+    {"multiply_sparse", multiply_sparse},
     {"apply_function", apply_function},
 };
 

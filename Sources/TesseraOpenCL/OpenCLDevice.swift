@@ -53,15 +53,23 @@ public final class OpenCLDevice: Device {
 
   private static let native: Set<DeviceOperation> = [
     .nearest, .assignNearest, .innerProducts, .topK, .lookupScores, .nearestCodes, .gather,
-    .multiply,
+    .multiply, .apply, .reduce, .product, .sparseProduct,
   ]
   /// Operations whose arithmetic is fixed in Float64; the host does them for a device without it.
   private static let nativeInFloat64: Set<DeviceOperation> = [
     .accumulateClusters, .canonicalScores, .encode,
   ]
 
+  /// Operations that are the same bits everywhere; the host does them for a device that rounds
+  /// otherwise.
+  private static let nativeInIEEE: Set<DeviceOperation> = [
+    .apply, .reduce, .product, .sparseProduct,
+  ]
+
   /// The operations that are left to a driver that ends long loops.
-  private static let nativeInShortLoops = native.subtracting([.nearestCodes, .topK])
+  private static let nativeInShortLoops = native.subtracting([
+    .nearestCodes, .topK, .sparseProduct,
+  ])
 
   /// - Throws: what the device could not do of the little every device must.
   init(
@@ -165,9 +173,10 @@ public final class OpenCLDevice: Device {
       computeUnits: Int(context.number(CL_DEVICE_MAX_COMPUTE_UNITS, absent: UInt32(1))),
       localMemoryBytes: abilities.localMemoryBytes, maxWorkGroupSize: abilities.workGroupSize,
       hasFloat64: abilities.hasFloat64,
-      accelerated: loopLimit < .max
+      accelerated: (loopLimit < .max
         ? Self.nativeInShortLoops
         : Self.native.union(abilities.hasFloat64 ? Self.nativeInFloat64 : []))
+        .subtracting(roundsAsIEEE ? [] : Self.nativeInIEEE))
   }
 
   /// Describes the device. Operations whose kernels turned out wrong are not among the native ones.

@@ -20,12 +20,23 @@
 //   ITEMS          tile: items along each side of a group (16)
 //   ITEM_SIDE      tile: rows and columns of one item, a multiple of 4 (8)
 //   STEP           tile: dimensions in local memory at a time (16)
+//   FUSED          each multiply-add is rounded once also where that takes many instructions, and
+//                  nothing is added that is not there: a product that is the same bits everywhere
 
 #ifndef A_IN_COLUMNS
 #define A_IN_COLUMNS 0
 #endif
 
 #define PANEL 32
+
+#ifdef FUSED
+#undef MULTIPLY_ADD
+#define MULTIPLY_ADD(a, b, c) fma(a, b, c)
+// Zeros past the last dimension would make +0 of -0.
+#define STEPS min((uint)STEP, inner - start)
+#else
+#define STEPS STEP
+#endif
 
 #ifdef BODY_WIDE
 
@@ -171,7 +182,7 @@ __kernel __attribute__((reqd_work_group_size(ITEMS, ITEMS, 1))) void multiply(
       ((__local float *)b_tile[word / TILE])[word % TILE] = value;
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (uint d = 0; d < STEP; d++) {
+    for (uint d = 0; d < STEPS; d++) {
       float4 left[QUADS], right[QUADS];
 #pragma unroll
       for (uint q = 0; q < QUADS; q++) {

@@ -13,6 +13,11 @@ public final class Term: Sendable, ExpressibleByFloatLiteral, ExpressibleByInteg
   static func input(_ place: Int) -> Term { Term(.input, number: UInt32(place)) }
   static func parameter(_ place: Int) -> Term { Term(.parameter, number: UInt32(place)) }
 
+  /// The operator, which has operands, on the first of `operands`.
+  package static func of(_ operation: FormulaOperator, _ operands: [Term]) -> Term {
+    Term(operation, Array(operands.prefix(operation.operandCount)))
+  }
+
   /// A number that is part of the formula.
   public static func constant(_ value: Float) -> Term {
     Term(.constant, number: value.bitPattern)

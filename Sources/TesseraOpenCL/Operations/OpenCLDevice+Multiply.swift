@@ -32,12 +32,17 @@ extension OpenCLDevice {
     let blocks = PanelBlocks(
       inner: inner, columns: result.columns, maxElements: values[.packKiB] << 8)
     let panels = try reserve(blocks.panelElements, of: Float.self)
+    let left = try LeftFactor(
+      storage: own(a.storage, "multiply"), offset: a.offset, stride: a.columns,
+      inColumns: aTransposed, rows: result.rows)
+    let target = try ProductTarget(
+      storage: own(result.storage, "multiply"), offset: result.offset, stride: result.columns)
     for columns in blocks.columns {
       for (index, dimensions) in blocks.inner.enumerated() {
         try pack(b, inRows: bTransposed, vectors: columns, dimensions: dimensions, into: panels)
         try multiply(
-          a, inColumns: aTransposed, dimensions: dimensions, panels, alpha: alpha,
-          beta: index == 0 ? beta : 1, into: result, columns: columns, values)
+          left, dimensions: dimensions, panels, alpha: alpha, beta: index == 0 ? beta : 1,
+          into: target, columns: columns, values)
       }
     }
   }
@@ -47,6 +52,16 @@ extension OpenCLDevice {
   func pack(
     _ matrix: Matrix<Float>, inRows: Bool, vectors: Range<Int>, dimensions: Range<Int>,
     into panels: OpenCLStorage, at firstElement: Int = 0, _ operation: String = "multiply"
+  ) throws(TesseraError) {
+    try pack(
+      argument(matrix, operation), stride: matrix.columns, inRows: inRows, vectors: vectors,
+      dimensions: dimensions, into: panels, at: firstElement)
+  }
+
+  /// Packs vectors that lie `stride` apart, in rows or in columns.
+  func pack(
+    _ source: KernelArgument, stride: Int, inRows: Bool, vectors: Range<Int>,
+    dimensions: Range<Int>, into panels: OpenCLStorage, at firstElement: Int = 0
   ) throws(TesseraError) {
     guard !dimensions.isEmpty else { return }
     let panelCount = (vectors.count + PanelBlocks.width - 1) / PanelBlocks.width
@@ -59,33 +74,37 @@ extension OpenCLDevice {
     try launch(
       "pack_panels", of: KernelSource("pack_panels", ["VECTORS_IN_ROWS": inRows ? 1 : 0]),
       [
-        argument(matrix, operation), .ulong(matrix.columns), .ulong(vectors.lowerBound),
+        source, .ulong(stride), .ulong(vectors.lowerBound),
         .ulong(vectors.upperBound), .ulong(dimensions.lowerBound), .int(dimensions.count),
         .memory(
           panels, firstElement: panels.start / MemoryLayout<Float>.stride + firstElement),
       ], over: grid)
   }
 
-  private func multiply(
-    _ a: Matrix<Float>, inColumns: Bool, dimensions: Range<Int>, _ panels: OpenCLStorage,
-    alpha: Float, beta: Float, into result: Matrix<Float>, columns: Range<Int>,
-    _ values: LaunchValues
+  /// Multiplies `dimensions` of rows by packed columns.
+  ///
+  /// - Parameter isFused: Whether each multiply-add is rounded once, whatever that costs, and nothing
+  ///   else is added.
+  func multiply(
+    _ a: LeftFactor, dimensions: Range<Int>, _ panels: OpenCLStorage, alpha: Float, beta: Float,
+    into result: ProductTarget, columns: Range<Int>, _ values: LaunchValues, isFused: Bool = false
   ) throws(TesseraError) {
     let panelCount = (columns.count + PanelBlocks.width - 1) / PanelBlocks.width
-    let (macros, grid) = multiplyShape(
-      rows: result.rows, panelCount: panelCount, inner: dimensions.count, values)
-    // The views of A and of the result that this block reads and writes.
-    let aStart = dimensions.lowerBound * (inColumns ? a.columns : 1)
-    let part = Matrix<Float>(a.storage, offset: a.offset + aStart, rows: 0, columns: 0)
-    let target = Matrix<Float>(
-      result.storage, offset: result.offset + columns.lowerBound, rows: 0, columns: 0)
+    var (macros, grid) = multiplyShape(
+      rows: a.rows, panelCount: panelCount, inner: dimensions.count, values)
+    macros["A_IN_COLUMNS"] = a.inColumns ? 1 : 0
+    if isFused { macros["FUSED"] = 1 }
+    func memory(_ storage: OpenCLStorage, _ offset: Int) -> KernelArgument {
+      .memory(storage, firstElement: storage.start / MemoryLayout<Float>.stride + offset)
+    }
     try launch(
-      "multiply",
-      of: KernelSource("multiply", macros.merging(["A_IN_COLUMNS": inColumns ? 1 : 0]) { $1 }),
+      "multiply", of: KernelSource("multiply", macros),
       [
-        argument(part, "multiply"), .ulong(a.columns), .ulong(result.rows),
-        .all(of: panels, as: Float.self), .int(dimensions.count), .float(alpha), .float(beta),
-        argument(target, "multiply"), .ulong(result.columns), .int(columns.count),
+        memory(a.storage, a.offset + dimensions.lowerBound * (a.inColumns ? a.stride : 1)),
+        .ulong(a.stride), .ulong(a.rows), .all(of: panels, as: Float.self),
+        .int(dimensions.count), .float(alpha), .float(beta),
+        memory(result.storage, result.offset + columns.lowerBound), .ulong(result.stride),
+        .int(columns.count),
       ], over: grid)
   }
 
@@ -118,7 +137,7 @@ extension OpenCLDevice {
   }
 
   /// Tells whether tiles are large, and reuse more; small ones keep every compute unit busy.
-  private func usesLargeTiles(rows: Int, columns: Int) -> Bool {
+  func usesLargeTiles(rows: Int, columns: Int) -> Bool {
     let tile = 8 * (workGroupSize >= 256 ? 16 : 8)
     return body == .tile
       && (rows + tile - 1) / tile * ((columns + tile - 1) / tile) >= 2 * info.computeUnits
@@ -137,6 +156,23 @@ extension OpenCLDevice {
   }
 }
 
+/// Rows that are multiplied: A(i, d) lies at `offset + i * stride + d`, or in columns, at
+/// `offset + d * stride + i`.
+struct LeftFactor {
+  var storage: OpenCLStorage
+  var offset: Int
+  var stride: Int
+  var inColumns: Bool
+  var rows: Int
+}
+
+/// Where a product goes: rows that lie `stride` apart.
+struct ProductTarget {
+  var storage: OpenCLStorage
+  var offset: Int
+  var stride: Int
+}
+
 /// Cuts a product so that the packed part of B stays small and one work item's work is bounded.
 struct PanelBlocks {
   /// Vectors in a panel.
@@ -149,11 +185,16 @@ struct PanelBlocks {
   /// Elements in the largest block's panels.
   let panelElements: Int
 
-  /// - Parameter maxElements: The most to pack at a time; a panel is always packed whole.
-  init(inner: Int, columns: Int, maxElements: Int = LaunchKnob.packKiB.defaultValue << 8) {
+  /// - Parameters:
+  ///   - maxElements: The most to pack at a time; a panel is always packed whole.
+  ///   - maxInner: The most dimensions of a block.
+  init(
+    inner: Int, columns: Int, maxElements: Int = LaunchKnob.packKiB.defaultValue << 8,
+    maxInner: Int = PanelBlocks.maxInner
+  ) {
     // With nothing to sum there is still a result to scale: one empty block.
-    self.inner = inner == 0 ? [0..<0] : Self.cut(inner, by: Self.maxInner)
-    let depth = max(1, min(inner, Self.maxInner))
+    self.inner = inner == 0 ? [0..<0] : Self.cut(inner, by: maxInner)
+    let depth = max(1, min(inner, maxInner))
     let perBlock = max(1, maxElements / (depth * Self.width)) * Self.width
     self.columns = Self.cut(columns, by: perBlock)
     panelElements =

@@ -10,27 +10,31 @@ struct KernelSource: Hashable, Sendable {
   let macros: [String: Int]
   /// The text; nil for that of the file.
   private let generated: String?
+  /// The file whose text goes before what was generated.
+  private let library: String?
 
   init(_ name: String, _ macros: [String: Int] = [:]) {
     (self.name, self.macros) = (name, macros)
-    generated = nil
+    (generated, library) = (nil, nil)
   }
 
-  /// Makes a source of text that was put together at run time. Equal text with equal macros is one
-  /// program, on disk too.
-  init(_ name: String, text: String, _ macros: [String: Int] = [:]) {
+  /// Makes a source of text that was put together at run time and goes after that of the file
+  /// `library`. Equal text with equal macros is one program, on disk too.
+  init(_ name: String, after library: String? = nil, text: String, _ macros: [String: Int] = [:]) {
     (self.name, self.macros) = (name, macros)
-    generated = text
+    (generated, self.library) = (text, library)
   }
 
   /// The whole text: the common prefix and the source's own.
   func text() throws(TesseraError) -> String {
-    guard let common = kernels_source("common"),
-      let own = generated ?? kernels_source(name).map({ String(cString: $0) })
-    else {
-      throw TesseraError(.buildFailure, "there is no kernel source named \(name)")
+    let files = ["common", library, generated == nil ? name : nil]
+    let texts = try files.compactMap(\.self).map { file throws(TesseraError) in
+      guard let text = kernels_source(file) else {
+        throw TesseraError(.buildFailure, "there is no kernel source named \(file)")
+      }
+      return "#line 1 \"\(file).cl\"\n" + String(cString: text)
     }
-    return String(cString: common) + "#line 1 \"\(name).cl\"\n" + own
+    return texts.joined() + (generated.map { "#line 1 \"\(name).cl\"\n" + $0 } ?? "")
   }
 
   /// Compiler options: OpenCL C 1.2 without relaxed arithmetic, and the macros. Products of packed

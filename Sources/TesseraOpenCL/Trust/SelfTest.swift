@@ -13,7 +13,7 @@ struct SelfTest: Sendable {
   /// plain reference: the caller takes another device.
   var isLeftToHost: Bool { ![.nearest, .assignNearest].contains(operation) }
 
-  private init(
+  init(
     _ operation: DeviceOperation, _ variant: String = "",
     _ problem: @escaping @Sendable (any Device) throws(TesseraError) -> [UInt32]
   ) {
@@ -228,7 +228,7 @@ struct SelfTest: Sendable {
 
   /// A matrix for results, full of bytes that no result has. New memory may hold the right results
   /// of an earlier trial, which a kernel that does nothing would leave there.
-  private static func unwritten<Element: DeviceScalar>(
+  static func unwritten<Element: DeviceScalar>(
     _: Element.Type, rows: Int, columns: Int, on device: any Device
   ) throws(TesseraError) -> Matrix<Element> {
     let matrix = try device.allocate(Element.self, rows: rows, columns: columns)

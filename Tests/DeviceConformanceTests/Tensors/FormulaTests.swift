@@ -155,38 +155,6 @@ struct FormulaTests {
   }
 }
 
-extension Term {
-  /// The operator on the first of `x`.
-  static func of(_ operation: FormulaOperator, _ x: [Term]) -> Term {
-    switch operation {
-    case .input, .parameter, .constant, .random: x[0]
-    case .negate: -x[0]
-    case .magnitude: x[0].magnitude
-    case .floor: x[0].floor
-    case .exp: x[0].exp
-    case .log: x[0].log
-    case .sin: x[0].sin
-    case .cos: x[0].cos
-    case .tanh: x[0].tanh
-    case .erf: x[0].erf
-    case .sigmoid: x[0].sigmoid
-    case .softplus: x[0].softplus
-    case .squareRoot: x[0].squareRoot
-    case .reciprocalSquareRoot: x[0].reciprocalSquareRoot
-    case .add: x[0] + x[1]
-    case .subtract: x[0] - x[1]
-    case .multiply: x[0] * x[1]
-    case .divide: x[0] / x[1]
-    case .minimum: .minimum(x[0], x[1])
-    case .maximum: .maximum(x[0], x[1])
-    case .isLess: x[0].isLess(than: x[1])
-    case .isEqual: x[0].isEqual(to: x[1])
-    case .multiplyAdd: .multiplyAdd(x[0], x[1], x[2])
-    case .select: .select(x[0], x[1], x[2])
-    }
-  }
-}
-
 /// A formula of random terms on tensors of a random shape.
 struct RandomFormula {
   let formula: Formula
