@@ -45,7 +45,7 @@ check-kernels: setup-test
 	scripts/check-kernels.sh "$$(swift build $(TEST_FLAGS) --show-bin-path)/KernelCheck"
 
 # Every elementary function over all Float32 numbers, on every CPU variant: equal bits, errors, speeds.
-# About an hour on two cores; EVERY: an odd number, and only every so many are tried.
+# Half an hour on two idle cores; EVERY: an odd number, and only every so many are tried.
 EVERY = 1
 check-elementary: setup
 	scripts/check-elementary.sh --every $(EVERY)
