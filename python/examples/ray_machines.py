@@ -4,6 +4,7 @@ the bytes of one process that has all rows. Needs `pip install "ray[data]"`.
     python ray_machines.py
 """
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def main() -> None:
         np.save(path, rows)
         ray.init(num_cpus=2, include_dashboard=False, logging_level="warning")
         ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
         parts = ray.data.from_items([
             {"first": first, "count": min(PART, len(rows) - first)}
             for first in range(0, len(rows), PART)])

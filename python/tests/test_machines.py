@@ -79,6 +79,18 @@ def test_partial_results_are_bytes_that_merge_in_any_grouping():
     assert not step.repaired and not step.converged
 
 
+def test_the_codebook_of_a_subspace_is_made_of_columns():
+    # Columns are taken where they are.
+    part = ROWS[:, 4:8]
+    want = tessera.kmeans(part, 16, iterations=4, chunk_rows=CHUNK)
+    made = machines.kmeans(
+        len(ROWS), 16, iterations=4, rows=lambda numbers: part[numbers],
+        partials=lambda centroids: [
+            tessera.kmeans_partial(part[a:a + 200], a, centroids, chunk_rows=CHUNK)
+            for a in range(0, 1050, 200)])
+    assert same(made, want)
+
+
 def test_what_does_not_fit_together_is_refused():
     part = tessera.kmeans_partial(ROWS[:200], 0, QUERIES, chunk_rows=CHUNK)
     later = tessera.kmeans_partial(ROWS[400:500], 400, QUERIES, chunk_rows=CHUNK)
