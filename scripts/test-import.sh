@@ -127,7 +127,7 @@ step "wheel"
 python/build_wheel.py "$library" "$work/dist"
 python3 -m venv "$work/clean"
 "$work/clean/bin/pip" install --quiet --disable-pip-version-check "$work"/dist/*.whl pytest \
-  scikit-learn faiss-cpu
+  scikit-learn faiss-cpu dask distributed
 # Without a compiler, Swift, or anything of this folder on the way.
 # FAISS spins where other processes want its processors.
 clean() { env -i OMP_NUM_THREADS=1 HOME="$work" PATH="$work/clean/bin:/usr/bin:/bin" "$@"; }
