@@ -61,6 +61,7 @@
 @_exported public import struct TesseraIndex.IndexDrift
 @_exported public import struct TesseraIndex.IndexSnapshot
 @_exported public import struct TesseraIndex.IndexSpecification
+@_exported public import struct TesseraIndex.ShardBall
 // k-means and quantizers
 @_exported public import enum TesseraQuantization.QuantizerFactory
 @_exported public import enum TesseraQuantization.ScalarKind
@@ -73,6 +74,7 @@
 @_exported public import struct TesseraQuantization.Codes
 @_exported public import struct TesseraQuantization.CodewordOptions
 @_exported public import struct TesseraQuantization.KMeans
+@_exported public import struct TesseraQuantization.KMeansPartial
 @_exported public import struct TesseraQuantization.LowRankQuantizer
 @_exported public import struct TesseraQuantization.LowRankRecipe
 @_exported public import struct TesseraQuantization.ProductQuantizer

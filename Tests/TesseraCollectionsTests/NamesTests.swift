@@ -5,13 +5,14 @@ import Testing
 @Suite("Names that an import brings")
 struct NamesTests {
   /// Names for which a file has to import the module they are in: general words, and what only backends,
-  /// matrix operations and readers of diagnoses need.
+  /// matrix and tensor operations and readers of diagnoses need.
   static let left: Set<String> = [
-    "Assigner", "CodeQueries", "CodeSet", "Device", "DeviceScalar", "Finding", "HostStorage",
-    "Matrix",
-    "PlainAssigner", "Probes", "ProductCodebook", "ProductCodes", "RoundedMultiplier",
-    "RoundedNumber",
-    "RoundedProducts", "Rounding", "Storage", "VectorSet",
+    "Assigner", "CodeOperations", "CodeQueries", "CodeSet", "Device", "DeviceMemory",
+    "DeviceScalar", "ElementaryFunction", "Finding", "Formula", "FormulaNumber", "FormulaOperator",
+    "HostStorage", "Matrix", "MatrixOperations", "Philox", "PlainAssigner", "Probes",
+    "ProductCodebook", "ProductCodes", "RandomKey", "Reduction", "RoundedMultiplier",
+    "RoundedNumber", "RoundedProducts", "Rounding", "RowSelection", "SearchOperations",
+    "SparseMatrix", "Storage", "TensorOperations", "TensorView", "Term", "VectorSet",
   ]
 
   private static let ofOneSystem =
