@@ -19,7 +19,7 @@ internal import TesseraHost
 /// Polynomials were fitted for the least largest error with Float32 coefficients by
 /// `Tests/ElementaryCheck/fit.py`, which prints them.
 public enum ElementaryFunction: Int32, CaseIterable, Sendable {
-  /// e^x, and within 0.6 ulp where that is a normal number.
+  /// e^x, within 0.66 ulp where that is a normal number.
   ///
   /// With k = x / ln 2 rounded to a whole number and r = x - k ln 2, in -0.347...0.347, where ln 2 has
   /// two parts of which k times the first is exact: e^x = 2^k (1 + r + r^2 p(r)), p of degree 5. The sum
