@@ -13,7 +13,7 @@ ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
 SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraIndexTests.WholeSearch|TesseraIndexTests.ConcurrentSearch|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
-.PHONY: demo build test test-import lib wheel install-lib setup setup-test bench bench-peers check-elementary check-kernels check-matrix-units check-neon check-drivers sanitize stress fuzz format lint install clean
+.PHONY: demo build test test-import docs lib wheel install-lib setup setup-test bench bench-peers check-elementary check-kernels check-matrix-units check-neon check-drivers sanitize stress fuzz format lint install clean
 
 demo: build
 	@"$(TESSERA)" demo
@@ -45,7 +45,7 @@ check-kernels: setup-test
 	scripts/check-kernels.sh "$$(swift build $(TEST_FLAGS) --show-bin-path)/KernelCheck"
 
 # Every elementary function over all Float32 numbers, on every CPU variant: equal bits, errors, speeds.
-# About an hour on two cores; EVERY: an odd number, and only every so many are tried.
+# Half an hour on two idle cores; EVERY: an odd number, and only every so many are tried.
 EVERY = 1
 check-elementary: setup
 	scripts/check-elementary.sh --every $(EVERY)
@@ -103,6 +103,10 @@ wheel: lib
 # What other projects do: the library installed, one job in C, C++, Swift and Python, equal results.
 test-import: lib
 	scripts/test-import.sh .build/library
+
+# The articles, and the public names of collections, as pages.
+docs: setup
+	scripts/build-docs.sh .build/documentation
 
 clean:
 	rm -rf .build

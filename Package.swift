@@ -15,17 +15,21 @@ let package = Package(
   name: "tessera",
   products: [
     .library(name: "Tessera", targets: ["Tessera"]),
+    .library(name: "TesseraCollections", targets: ["TesseraCollections"]),
     .library(name: "TesseraCompute", targets: ["TesseraCompute"]),
     .library(name: "TesseraCPU", targets: ["TesseraCPU"]),
     .library(name: "TesseraOpenCL", targets: ["TesseraOpenCL"]),
     .library(name: "TesseraBenchmark", targets: ["TesseraBenchmark"]),
     .library(name: "TesseraFormats", targets: ["TesseraFormats"]),
+    .library(name: "TesseraTraining", targets: ["TesseraTraining"]),
+    .library(name: "TesseraRecommend", targets: ["TesseraRecommend"]),
     // What scripts/build-library.sh makes libtessera.so of.
     .library(name: "TesseraC", type: .dynamic, targets: ["TesseraC"]),
     .executable(name: "tessera", targets: ["TesseraCommand"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
   ],
   targets: [
     .target(name: "COpenBLAS"),
@@ -57,6 +61,9 @@ let package = Package(
       name: "TesseraTraining", dependencies: ["TesseraCompute", "TesseraFormats", "TesseraHost"],
       swiftSettings: memorySafe),
     .target(
+      name: "TesseraRecommend", dependencies: ["TesseraHost", "TesseraTraining"],
+      swiftSettings: memorySafe),
+    .target(
       name: "TesseraIndex",
       dependencies: ["TesseraHost", "TesseraCompute", "TesseraFormats", "TesseraQuantization"],
       swiftSettings: memorySafe),
@@ -67,16 +74,34 @@ let package = Package(
         "TesseraQuantization",
       ],
       swiftSettings: memorySafe),
+    // Has Foundation and SQLite, which `import Tessera` does without.
+    .target(
+      name: "TesseraCollections",
+      dependencies: [
+        "TesseraCompute", "TesseraHost", "TesseraIndex",
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ],
+      swiftSettings: memorySafe),
     .target(name: "CTessera"),
     .target(
-      name: "TesseraC", dependencies: ["CTessera", "Tessera", "TesseraHost"], swiftSettings: strict),
+      name: "TesseraC", dependencies: ["CTessera", "Tessera", "TesseraCompute", "TesseraHost"],
+      swiftSettings: strict),
     .executableTarget(
       name: "TesseraCommand",
       dependencies: [
-        "Tessera", "TesseraBenchmark", "TesseraHost",
+        "Tessera", "TesseraBenchmark", "TesseraCompute", "TesseraHost", "TesseraRecommend",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: memorySafe),
+
+    // `make study` runs it.
+    .executableTarget(
+      name: "Studies",
+      dependencies: [
+        "Tessera", "TesseraDevices", "TesseraHost", "TesseraTraining",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Benchmarks/Studies/Sources", swiftSettings: strict),
 
     .target(name: "COracle", path: "Tests/COracle"),
     .target(
@@ -136,12 +161,27 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "TesseraTrainingTests",
+      dependencies: ["TestSupport", "TesseraCPU", "TesseraRecommend", "TesseraTraining"],
+      swiftSettings: strict),
+    .testTarget(
       name: "TesseraIndexTests",
       dependencies: [
         "TestSupport", "TesseraCPU", "TesseraCompute", "TesseraFormats", "TesseraHost",
         "TesseraIndex", "TesseraOpenCL", "TesseraQuantization",
       ],
       exclude: ["Fixtures"],
+      swiftSettings: strict),
+    // Changes a collection until it is killed.
+    .executableTarget(
+      name: "CollectionWriter", dependencies: ["Tessera", "TesseraCollections"],
+      path: "Tests/CollectionWriter", swiftSettings: strict),
+    .testTarget(
+      name: "TesseraCollectionsTests",
+      dependencies: [
+        "CollectionWriter", "TestSupport", "Tessera", "TesseraBenchmark", "TesseraCollections",
+        "TesseraCompute", "TesseraHost", .product(name: "GRDB", package: "GRDB.swift"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TesseraCTests", dependencies: ["CTessera", "Tessera", "TesseraC", "TesseraHost"],
@@ -153,3 +193,9 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu2x
 )
+
+// Only who builds the documentation needs what builds it.
+if Context.environment["TESSERA_DOCS"] != nil {
+  package.dependencies.append(
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}

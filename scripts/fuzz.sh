@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
 if [ $# -gt 0 ]; then targets=("$@"); else
-  targets=(numpy vectors ids json safetensors quantizer index journal faiss)
+  targets=(numpy vectors ids json safetensors quantizer index journal faiss partial)
 fi
 
 library=$(swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')

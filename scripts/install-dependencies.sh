@@ -4,8 +4,8 @@
 # install.
 set -euo pipefail
 
-# OpenBLAS is opened at run time, and makes large products a little faster.
-packages=(libopenblas0 opencl-headers)
+# OpenBLAS is opened at run time, and makes large products a little faster. Collections are kept by SQLite.
+packages=(libopenblas0 opencl-headers libsqlite3-dev)
 # An OpenCL device where there is no driver for another: PoCL runs kernels on the processor.
 if ! compgen -G '/etc/OpenCL/vendors/*.icd' > /dev/null; then
   packages+=(ocl-icd-libopencl1 pocl-opencl-icd)

@@ -86,18 +86,48 @@ gcc -std=c99 -Wall -Wextra -Werror "$work/example.c" -o "$work/example" -I"$pref
   -L"$prefix/lib" -ltessera -Wl,-rpath,"$prefix/lib"
 (cd "$work" && ./example)
 
-step "swift"
+# The three programs of the Swift consumer, in a folder of built ones.
+run_swift() {
+  consume "$1/Consumer"
+  "$1/Names"
+  "$1/Collection" "$work/base.npy" "$work/queries.npy" "$work/$name.collection"
+}
+
+step "swift, by path"
 name=swift
-swift build --package-path Tests/Consumers/swift --scratch-path .build/consumer -c release \
-  >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; exit 1; }
-consume "$(swift build --package-path Tests/Consumers/swift --scratch-path .build/consumer \
-  -c release --show-bin-path)/Consumer"
+flags="--package-path Tests/Consumers/swift --scratch-path .build/consumer -c release"
+# shellcheck disable=SC2086
+swift build $flags >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; exit 1; }
+# shellcheck disable=SC2086
+run_swift "$(swift build $flags --show-bin-path)"
+
+# What was committed, under a version number that no run before has used: a version never changes. A
+# debug build, because it takes a part of the time.
+if git rev-parse --quiet --verify HEAD >/dev/null; then
+  step "swift, by URL"
+  name=swift-url
+  rm -rf .build/consumer-clone
+  git clone --quiet . .build/consumer-clone/tessera
+  git -C .build/consumer-clone/tessera tag "0.1.$(date +%s)"
+  cp -r Tests/Consumers/swift "$work/consumer"
+  rm -f "$work/consumer/Package.resolved"
+  TESSERA_URL=file://$package/.build/consumer-clone/tessera
+  export TESSERA_URL
+  flags="--package-path $work/consumer --scratch-path .build/consumer-url -Xcc -O2"
+  flags="$flags --cache-path .build/consumer-cache --security-path $work/security"
+  # shellcheck disable=SC2086
+  swift build $flags >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; exit 1; }
+  # shellcheck disable=SC2086
+  run_swift "$(swift build $flags --show-bin-path)"
+else
+  echo "swift, by URL: skipped, there is no git repository"
+fi
 
 step "wheel"
 python/build_wheel.py "$library" "$work/dist"
 python3 -m venv "$work/clean"
 "$work/clean/bin/pip" install --quiet --disable-pip-version-check "$work"/dist/*.whl pytest \
-  scikit-learn faiss-cpu
+  scikit-learn faiss-cpu dask distributed
 # Without a compiler, Swift, or anything of this folder on the way.
 # FAISS spins where other processes want its processors.
 clean() { env -i OMP_NUM_THREADS=1 HOME="$work" PATH="$work/clean/bin:/usr/bin:/bin" "$@"; }

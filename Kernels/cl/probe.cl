@@ -45,7 +45,8 @@ __kernel void probe_float32(__global float *restrict values, ulong values_offset
   values[8] = least + least;
   values[9] = least * 0x1p24f;
   values[10] = fma(least, 3.0f, least);
-  values[11] = least > 0.0f ? least : 1.0f;
+  values[11] = fma(normal, 0.25f, -least);
+  values[12] = least > 0.0f ? least : 1.0f;
 }
 
 #ifdef HAS_FLOAT64

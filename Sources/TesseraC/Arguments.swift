@@ -158,6 +158,11 @@ func metric(_ number: tessera_metric) throws(TesseraError) -> Metric {
   }
 }
 
+/// Returns which scores of a metric are best, also of one of bits.
+func order(of number: tessera_metric) throws(TesseraError) -> ScoreOrder {
+  bitMetric(number) == nil ? try metric(number).order : .smallestFirst
+}
+
 /// Returns how rows of bits are compared; nil for a metric of other rows.
 func bitMetric(_ number: tessera_metric) -> BitMetric? {
   switch Int(number) {
@@ -191,14 +196,15 @@ func number(ofMetric index: Index) -> tessera_metric {
 
 /// Returns options of the caller, whatever its version; the defaults for NULL.
 ///
+/// - Parameter first: The size of the struct in the version that had it first; nil: that of today.
 /// - Throws: `.invalidArgument` for a size that no version has, `.unsupported` for fields of a newer
 ///   one that are not 0.
 func options<Options: BitwiseCopyable>(
-  _ pointer: UnsafePointer<Options>?, or defaults: Options, _ name: String
+  _ pointer: UnsafePointer<Options>?, or defaults: Options, _ name: String, first: Int? = nil
 ) throws(TesseraError) -> Options {
   guard let pointer else { return defaults }
-  let size = try structSize(pointer, MemoryLayout<Options>.size, name)
-  let known = MemoryLayout<Options>.size
+  let size = try structSize(pointer, first ?? MemoryLayout<Options>.size, name)
+  let known = min(size, MemoryLayout<Options>.size)
   let bytes = UnsafeRawBufferPointer(start: pointer, count: size)
   guard bytes.dropFirst(known).allSatisfy({ $0 == 0 }) else {
     throw TesseraError(
@@ -229,7 +235,7 @@ func fill<Report: BitwiseCopyable>(_ pointer: UnsafeMutablePointer<Report>?, _ r
   }
 }
 
-/// Returns the size that a struct begins with. No version has had a smaller struct than this one.
+/// Returns the size that a struct begins with. No version has had a smaller struct than `least`.
 private func structSize(
   _ pointer: UnsafeRawPointer, _ least: Int, _ name: String
 ) throws(TesseraError) -> Int {

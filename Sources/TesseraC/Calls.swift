@@ -60,8 +60,7 @@ private enum Text {
 
 private let features: Set<String> = [
   "flat", "filter", "within", "codes", "index.build", "index.convert", "index.add", "merge",
-  "kmeans",
-  "quantizer", "opencl",
+  "kmeans", "kmeans.partial", "shard.ball", "quantizer", "opencl",
 ]
 
 /// Returns the version of the library.

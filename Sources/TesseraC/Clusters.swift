@@ -13,8 +13,7 @@ public func tessera_kmeans(
   call { () throws(TesseraError) in
     let points = try TesseraC.vectors(points, "k-means: points")
     let device: CDevice = try Handles.get(device)
-    let given = try TesseraC.options(options, or: tessera_kmeans_options(), "k-means: options")
-    let options = try kMeansOptions(given, k, points)
+    let options = try kMeansOptions(kMeansOptions(options), k, weightCount: points.count)
     // Checked before anything is made that has this size.
     _ = try byteCount(k, by: Int64(points.dimension), of: 4, "k-means: centroids")
     try requireSize(report, "k-means: report")
@@ -34,14 +33,29 @@ public func tessera_kmeans(
   }
 }
 
-private func kMeansOptions(
-  _ given: tessera_kmeans_options, _ k: Int64, _ points: Vectors
+/// Returns the options of a call, as its version has them.
+func kMeansOptions(
+  _ options: UnsafePointer<tessera_kmeans_options>?
+) throws(TesseraError) -> tessera_kmeans_options {
+  try TesseraC.options(
+    options, or: tessera_kmeans_options(), "k-means: options",
+    first: MemoryLayout<tessera_kmeans_options>.offset(of: \.chunk_rows))
+}
+
+/// Returns options as Swift has them.
+///
+/// - Parameter weightCount: Points that weights are of; nil where there are none yet.
+func kMeansOptions(
+  _ given: tessera_kmeans_options, _ k: Int64, weightCount: Int?
 ) throws(TesseraError) -> KMeans.Options {
   guard Int(given.flags) & ~TESSERA_ASSIGN_ONLY == 0 else {
     throw TesseraError(
       .unsupported, "k-means: the flags \(given.flags) are not known to this version")
   }
-  for number in [given.iterations, given.restarts, given.batch_size, given.training_limit]
+  for number in [
+    given.iterations, given.restarts, given.batch_size, given.training_limit,
+    given.chunk_rows,
+  ]
   where number < 0 {
     throw TesseraError(.invalidArgument, "k-means: \(number) as a number of things is negative")
   }
@@ -53,6 +67,7 @@ private func kMeansOptions(
     clusterCount: Int(k), iterations: given.iterations == 0 ? 20 : Int(given.iterations),
     seed: given.seed == 0 ? 1234 : given.seed, metric: try metric(given.metric))
   options.tolerance = given.tolerance
+  options.chunkRows = given.chunk_rows == 0 ? nil : Int(given.chunk_rows)
   options.restarts = given.restarts == 0 ? 1 : Int(given.restarts)
   options.trainingSampleLimit = given.training_limit == 0 ? nil : Int(given.training_limit)
   switch Int(given.algorithm) {
@@ -80,8 +95,8 @@ private func kMeansOptions(
     }
     options.iterations = 0
   }
-  if let weights = given.weights {
-    options.weights = try array(weights, Int64(points.count), "k-means: weights")
+  if let weights = given.weights, let weightCount {
+    options.weights = try array(weights, Int64(weightCount), "k-means: weights")
   }
   return options
 }

@@ -1,6 +1,7 @@
 public import CTessera
 import Tessera
 import TesseraHost
+import protocol TesseraCompute.Device
 
 /// Stands behind a `tessera_device`.
 final class CDevice: CThing {

@@ -209,8 +209,7 @@ public func tessera_merge_top_k(
   _ best_ids: UnsafeMutablePointer<Int64>?, _ best_scores: UnsafeMutablePointer<Float>?
 ) -> tessera_status {
   call { () throws(TesseraError) in
-    let order =
-      bitMetric(metric) == nil ? try TesseraC.metric(metric).order : ScoreOrder.smallestFirst
+    let order = try TesseraC.order(of: metric)
     guard k >= 1, width >= 1 else {
       throw TesseraError(
         .invalidArgument, "merge: k is \(k) and the width \(width), they must be at least 1")

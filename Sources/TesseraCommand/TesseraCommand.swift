@@ -39,7 +39,7 @@ struct TesseraCommand: ParsableCommand {
       BuildCommand.self, AddCommand.self, RemoveCommand.self, CompactCommand.self,
       InfoCommand.self, ConvertCommand.self, KMeansCommand.self,
       QuantizerCommand.self,
-      TokensCommand.self, EvalCommand.self,
+      TokensCommand.self, EvalCommand.self, RecommendCommand.self,
       DemoCommand.self,
       BenchCommand.self, TuneCommand.self, TrialCommand.self,
     ])

@@ -1,5 +1,5 @@
 internal import TesseraHost
-public import TesseraTraining
+internal import TesseraTraining
 
 /// Goes through all pairs of an epoch in a shuffled order, with items that the users did not meet.
 ///
@@ -59,7 +59,7 @@ public struct PairSampler: Sendable {
     for draw in 0..<Self.drawLimit {
       let word = key.word(element: pair, draw: draw)
       // The high half of a product: every item about equally likely.
-      item = Int32(UInt64(word) * UInt64(interactions.itemCount) >> 32)
+      item = Int32((UInt64(word) * UInt64(interactions.itemCount)) >> 32)
       if !interactions.contains(user: user, item: item) { return item }
     }
     return item

@@ -9,6 +9,11 @@ public protocol Recommender: AnyObject {
 
   /// Makes the vectors of users and items that a step trains on.
   func vectors(on tape: Tape) throws(TesseraError) -> Representation
+
+  /// The weights that belong to some users and items themselves: what weight decay makes smaller.
+  func ownWeights(
+    users: [Int32], items: [Int32], on tape: Tape
+  ) throws(TesseraError) -> Variable
 }
 
 /// The vectors of all users and items, as a step sees them.
@@ -62,6 +67,14 @@ public final class MatrixFactorisation: Recommender {
 
   /// The weights themselves.
   public func vectors(on tape: Tape) -> Representation { .weights(users: users, items: items) }
+
+  /// Rows of users, then of items.
+  public func ownWeights(
+    users: [Int32], items: [Int32], on tape: Tape
+  ) throws(TesseraError) -> Variable {
+    try tape.joined(
+      [tape.rows(users, of: self.users), tape.rows(items, of: self.items)], along: 0)
+  }
 }
 
 /// LightGCN: vectors are the mean over layers of what a graph of users and items makes of learnt ones;
@@ -114,6 +127,13 @@ public final class LightGCN: Recommender {
     return .computed(
       users: try tape.slice(mean, 0..<userCount, of: 0),
       items: try tape.slice(mean, userCount..<mean.shape[0], of: 0))
+  }
+
+  /// Rows of users, then of items.
+  public func ownWeights(
+    users: [Int32], items: [Int32], on tape: Tape
+  ) throws(TesseraError) -> Variable {
+    try tape.rows(users + items.map { $0 + Int32(userCount) }, of: vectors)
   }
 }
 

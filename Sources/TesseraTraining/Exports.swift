@@ -1,1 +1,2 @@
 @_exported public import TesseraCompute
+@_exported public import TesseraFormats

@@ -68,7 +68,7 @@ parts("TWO_OVER_PI", 2 / mp.pi, 1)
 fit("RECIPROCAL", lambda x: 1 / x, lambda x: x, 1, 2, 4)
 # e^r = 1 + r + r^2 p(r).
 third = 0.3468
-fit("EXP", lambda r: (mp.exp(r) - 1 - r) / r**2, lambda r: r**2 / mp.exp(r), -third, third, 5)
+fit("EXP", lambda r: (mp.exp(r) - 1 - r) / r**2, lambda r: r**2 / mp.exp(r), -third, third, 6)
 # log(1 + f) = f - f^2 / 2 + f^3 p(f).
 fit("LOG", lambda f: (mp.log(1 + f) - f + f**2 / 2) / f**3,
     lambda f: f**3 / mp.log(1 + f), -0.33334, 0.33334, 8)

@@ -5,7 +5,7 @@
 set -euo pipefail
 tessera=$(realpath "$1")
 cd "$(dirname "$0")"
-mkdir -p Corpus/{numpy,vectors,ids,json,safetensors,quantizer,index,journal}
+mkdir -p Corpus/{numpy,vectors,ids,json,safetensors,quantizer,index,journal,partial}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 quietly() { "$tessera" "$@" --quiet >/dev/null; }
@@ -49,6 +49,21 @@ counts = np.array([2, 3], dtype=np.uint32).tobytes()
 open("Corpus/ids/rows.ibin", "wb").write(counts + ids.astype(np.int32).tobytes())
 open("Corpus/ids/truth.bin", "wb").write(
     counts + ids.astype(np.int32).tobytes() + rows[:2, :3].tobytes())
+
+# Partial results of k-means, of 2 clusters and chunks of 4 rows: (first chunk, chunks, rows of each cluster).
+import struct, zlib
+parts = {
+    "one": [(0, 1, [3, 1])], "empty": [(0, 2, [8, 0]), (2, 1, [4, 0])], "short": [(5, 1, [1, 1])]}
+for name, blocks in parts.items():
+    far = [(3, 2.5, [1.5, -2.0])] if name == "empty" else []
+    body = struct.pack("<7q", 2, 2, 0, 4, 7, len(blocks), len(far))
+    for first, count, counts in blocks:
+        body += struct.pack("<2qd2q2d", first, count, 1.25, *counts, *counts)
+        body += struct.pack("<4d", 1.0, 2.0, 0.5 * counts[1], 0.5 * counts[1])
+    for row, distance, values in far:
+        body += struct.pack("<qd2f", row, distance, *values)
+    open(f"Corpus/partial/{name}.bin", "wb").write(
+        b"TKMEANS1" + struct.pack("<Q", zlib.crc32(body)) + body)
 END
 printf '%s' '{"a":[1,-2.5e3,true,false,null],"b\\u00e9\\n":{"c":"\\ud83d\\ude00"}}' >Corpus/json/all.json
 printf '%s' '{"x":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"__metadata__":{"k":"v"}}' \

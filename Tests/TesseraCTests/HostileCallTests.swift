@@ -23,7 +23,7 @@ extension CInterface {
       let fixture = try CFixture()
       let calls =
         Self.handles + Self.shapes + Self.structs + Self.options + Self.files + Self.training
-        + Self.changes + Self.shards
+        + Self.changes + Self.shards + Self.machines
       for call in calls {
         let before = tessera_handle_count()
         let status = call.run(fixture)

@@ -32,6 +32,14 @@ struct ElementaryTests {
       "\(different.map { "\(numerators[$0]) / \(denominators[$0]) is \(found[$0])" } ?? "")")
   }
 
+  @Test("are in the text by the names they are called by")
+  func names() throws {
+    let text = try KernelSource("elementary").text()
+    for name in ElementaryFunction.allCases.map(\.kernelName) + ["tessera_divide"] {
+      #expect(text.contains("TESSERA_INLINE tessera_float \(name)(tessera_float "))
+    }
+  }
+
   /// Fills up to a multiple of 16.
   private func padded(_ numbers: [Float]) -> [Float] {
     numbers + Array(repeating: 1, count: (16 - numbers.count % 16) % 16)

@@ -1,5 +1,3 @@
-public import TesseraCompute
-
 /// Arguments for elementary functions, the same in every test.
 public enum FunctionSample {
   #if DEBUG

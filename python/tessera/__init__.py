@@ -14,10 +14,16 @@ from ._engine import (
     Clusters, Device, Index, Quantizer, Vectors, convert, devices, kmeans, merge_top_k,
     search, search_shard, version,
 )
+from ._machines import (
+    KMeansStep, Shard, kmeans_merge, kmeans_partial, kmeans_start, kmeans_start_rows, kmeans_step,
+    shard_bounds, shards_left,
+)
 from ._library import TesseraError
 
 __version__ = version()
 __all__ = [
-    "Clusters", "Device", "Index", "Quantizer", "TesseraError", "Vectors", "convert", "devices",
-    "kmeans", "merge_top_k", "search", "search_shard", "version",
+    "Clusters", "Device", "Index", "KMeansStep", "Quantizer", "Shard", "TesseraError", "Vectors",
+    "convert", "devices", "kmeans", "kmeans_merge", "kmeans_partial", "kmeans_start",
+    "kmeans_start_rows", "kmeans_step", "merge_top_k", "search", "search_shard", "shard_bounds",
+    "shards_left", "version",
 ]

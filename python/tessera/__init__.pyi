@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Callable, Literal, Sequence
+from typing import Any, Callable, Iterable, Literal, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -129,9 +129,53 @@ def kmeans(
     init: Literal["k-means++", "random", "k-means||"] | Matrix = "k-means++",
     algorithm: Literal["lloyd", "minibatch", "hierarchical", "exact1d"] = "lloyd",
     restarts: int = 1, batch_size: int = 0, training_limit: int = 0, tolerance: float = 0.0,
+    weights: Sequence[float] | npt.NDArray[Any] | None = None, chunk_rows: int = 0,
+    device: str | None = "auto", threads: int = 0, progress: Progress = None,
+    timeout: float | None = None,
+) -> Clusters: ...
+
+Start = Literal["k-means++", "random"]
+
+def kmeans_start_rows(
+    row_count: int, k: int, *, seed: int = 1234, init: Start = "k-means++"
+) -> IDs: ...
+def kmeans_start(
+    rows: Matrix, row_count: int, k: int, *, seed: int = 1234, init: Start = "k-means++",
+    metric: Metric = "l2", weights: Sequence[float] | npt.NDArray[Any] | None = None,
+    device: str | None = "auto", threads: int = 0, progress: Progress = None,
+    timeout: float | None = None,
+) -> npt.NDArray[np.float32]: ...
+def kmeans_partial(
+    rows: Matrix, first_row: int, centroids: Matrix, *, chunk_rows: int, metric: Metric = "l2",
     weights: Sequence[float] | npt.NDArray[Any] | None = None, device: str | None = "auto",
     threads: int = 0, progress: Progress = None, timeout: float | None = None,
-) -> Clusters: ...
+) -> bytes: ...
+def kmeans_merge(parts: Iterable[bytes]) -> bytes: ...
+
+@dataclass(frozen=True, eq=False)
+class KMeansStep:
+    centroids: npt.NDArray[np.float32]
+    counts: npt.NDArray[np.int64]
+    objective: float
+    repaired: bool
+    converged: bool
+
+def kmeans_step(part: bytes, row_count: int, centroids: Matrix) -> KMeansStep: ...
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    first_id: int
+    count: int
+    metric: Metric
+    center: npt.NDArray[np.float32]
+    radius: float
+    @classmethod
+    def of(cls, rows: Matrix, first_id: int, metric: Metric = "ip") -> "Shard": ...
+
+def shard_bounds(shards: Iterable[Shard], queries: Matrix) -> Scores: ...
+def shards_left(
+    bounds: Scores, scores: Scores, metric: Metric = "ip", searched: npt.NDArray[Any] | None = None
+) -> npt.NDArray[np.bool_]: ...
 
 class Quantizer:
     spec: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 
 import numpy as np
 
@@ -100,16 +101,20 @@ def as_rows(values: np.ndarray) -> Rows:
         values.strides[0] if rows > 1 else 0)
 
 
-def taken_rows(values, name: str) -> tuple[np.ndarray, Rows]:
-    """Returns rows as `as_matrix` does, and what the library reads of them."""
+# The bytes of Rows, in a third of the time that the struct takes.
+_packed = struct.Struct("Piqqq").pack
+
+
+def taken_rows(values, name: str) -> tuple[np.ndarray, bytes, int, int]:
+    """Returns rows as `as_matrix` does, what the library reads of them, their number and dimension."""
     try:
         # What most calls bring, in half the time: an array without gaps that may be written.
         count, dimension = values.shape
-        return values, Rows(
-            _address(_view(values)), _ELEMENTS[values.dtype], count, dimension, 0)
+        return values, _packed(
+            _address(_view(values)), _ELEMENTS[values.dtype], count, dimension, 0), count, dimension
     except (AttributeError, BufferError, KeyError, TypeError, ValueError):
         values = as_matrix(values, name)
-        return values, as_rows(values)
+        return values, bytes(as_rows(values)), *values.shape
 
 
 def as_ids(ids, name: str = "ids") -> np.ndarray:

@@ -17,7 +17,8 @@ from ._library import Handle, TesseraError, check, lib, run
 _search_nearest = lib.tessera_search_nearest
 
 _empty, _INT64, _FLOAT32 = np.empty, np.dtype(np.int64), np.dtype(np.float32)
-_at, _view = ctypes.addressof, ctypes.c_char.from_buffer
+# An array of no characters where an array of NumPy is, which calls take as its address.
+_place = (ctypes.c_char * 0).from_buffer
 
 # A call of more multiply-adds than this is worth a thread that Ctrl-C can stop: about 10 ms.
 _LARGE = 200_000_000
@@ -115,8 +116,7 @@ def _options(only, probes, recall):
 
 def _nearest(search: Handle, queries, k, rows, only, probes, recall, progress, timeout):
     # The queries stay alive as long as the call.
-    queries, asked = taken_rows(queries, "queries")
-    count, dimension = queries.shape
+    queries, asked, count, dimension = taken_rows(queries, "queries")
     if k < 1:
         raise TesseraError(f"search: k is {k}, it must be at least 1")
     shape = (count, k)
@@ -127,7 +127,7 @@ def _nearest(search: Handle, queries, k, rows, only, probes, recall, progress, t
     if progress is None and timeout is None and 0 < count * dimension * rows < _LARGE:
         # The commonest call by the shortest way.
         status = _search_nearest(
-            search.value, asked, k, options, None, _at(_view(ids)), _at(_view(scores)), None)
+            search.value, asked, k, options, None, _place(ids), _place(scores), None)
         if status:
             raise library.failure(status)
     else:
@@ -140,7 +140,7 @@ def _nearest(search: Handle, queries, k, rows, only, probes, recall, progress, t
 
 
 def _within(search: Handle, queries, score, only, probes, recall, progress, timeout):
-    queries, asked = taken_rows(queries, "queries")
+    queries, asked, count, _ = taken_rows(queries, "queries")
     hits = c_void_p()
     options, _keeps = _options(only, probes, recall)
     run(
@@ -148,11 +148,11 @@ def _within(search: Handle, queries, score, only, probes, recall, progress, time
         options, None, byref(hits), None,
         control_at=4, progress=progress, timeout=timeout, large=True)
     owner = Handle.taking(hits)
-    count = c_int64()
-    check(lib.tessera_hits_count(owner.value, None, byref(count)))
-    starts = np.empty(len(queries) + 1, np.int64)
-    ids = np.empty(count.value, np.int64)
-    scores = np.empty(count.value, np.float32)
+    found = c_int64()
+    check(lib.tessera_hits_count(owner.value, None, byref(found)))
+    starts = np.empty(count + 1, np.int64)
+    ids = np.empty(found.value, np.int64)
+    scores = np.empty(found.value, np.float32)
     check(
         lib.tessera_hits_copy(
             owner.value, address(starts), address(ids), address(scores)))
@@ -602,18 +602,19 @@ def _named(names, name, what):
 
 def kmeans(points, k, *, metric="l2", iterations=20, seed=1234, init="k-means++",
            algorithm="lloyd", restarts=1, batch_size=0, training_limit=0, tolerance=0.0,
-           weights=None, device="auto", threads=0, progress=None, timeout=None) -> Clusters:
+           weights=None, chunk_rows=0, device="auto", threads=0, progress=None, timeout=None) -> Clusters:
     """Groups points into k clusters; equal arguments give equal bits on every device. The seed 0 stands
     for 1234.
 
     `init` is "k-means++", "random", "k-means||", or an array of k centroids to start from, which
-    `iterations=0` leaves where they are.
+    `iterations=0` leaves where they are. With `chunk_rows`, sums are taken of so many points at a time, as
+    many machines take them (`kmeans_partial`), and the bits are those of these.
     """
     points = as_matrix(points, "points")
     options = library.KMeansOptions(
         metric=metric_number(metric), algorithm=_named(_ALGORITHMS, algorithm, "algorithm"),
         iterations=iterations, restarts=restarts, batch_size=batch_size,
-        training_limit=training_limit, seed=seed, tolerance=tolerance)
+        training_limit=training_limit, seed=seed, tolerance=tolerance, chunk_rows=chunk_rows)
     start = None
     if isinstance(init, str):
         options.start = _named(_STARTS, init, "init")

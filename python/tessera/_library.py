@@ -7,7 +7,7 @@ import os
 import threading
 from ctypes import (
     CFUNCTYPE, POINTER, Structure, byref, c_char, c_char_p, c_double, c_float, c_int32, c_int64,
-    c_size_t, c_uint32, c_uint64, c_void_p,
+    c_size_t, c_uint32, c_uint64, c_void_p, string_at,
 )
 from pathlib import Path
 
@@ -113,7 +113,7 @@ class KMeansOptions(Sized):
         ("size", c_size_t), ("metric", c_int32), ("algorithm", c_int32), ("start", c_int32),
         ("flags", c_uint32), ("iterations", c_int64), ("restarts", c_int64), ("batch_size", c_int64),
         ("training_limit", c_int64), ("seed", c_uint64), ("tolerance", c_double),
-        ("centroids", Rows), ("weights", c_void_p),
+        ("centroids", Rows), ("weights", c_void_p), ("chunk_rows", c_int64),
     ]
 
 
@@ -121,6 +121,12 @@ class KMeansReport(Sized):
     _fields_ = [
         ("size", c_size_t), ("objective", c_double), ("seconds", c_double), ("iterations", c_int64),
         ("converged", c_int32),
+    ]
+
+
+class KMeansStepReport(Sized):
+    _fields_ = [
+        ("size", c_size_t), ("objective", c_double), ("repaired", c_int32), ("converged", c_int32),
     ]
 
 
@@ -152,11 +158,12 @@ def _declare():
         "search_index": [handle, handle, out],
         "search_living": [handle, handle, out],
         "search_codes": [handle, pointer, c_int64, c_int32, handle, out],
+        # Rows of searches are bytes already.
         "search_nearest": [
-            handle, rows, c_int64, POINTER(SearchOptions), handle, pointer, pointer,
+            handle, pointer, c_int64, POINTER(SearchOptions), handle, pointer, pointer,
             POINTER(SearchReport)],
         "search_within": [
-            handle, rows, c_float, POINTER(SearchOptions), handle, out, POINTER(SearchReport)],
+            handle, pointer, c_float, POINTER(SearchOptions), handle, out, POINTER(SearchReport)],
         "merge_top_k": [
             pointer, pointer, c_int64, c_int64, c_int64, c_int32, c_int64, pointer, pointer],
         "hits_count": [handle, POINTER(c_int64), POINTER(c_int64)],
@@ -187,6 +194,20 @@ def _declare():
         "kmeans": [
             rows, c_int64, POINTER(KMeansOptions), handle, handle, pointer, pointer, pointer,
             POINTER(KMeansReport)],
+        "bytes_get": [handle, out, POINTER(c_int64)],
+        "kmeans_start_rows": [
+            c_int64, c_int64, POINTER(KMeansOptions), pointer, c_int64, POINTER(c_int64)],
+        "kmeans_start_centroids": [
+            rows, c_int64, c_int64, POINTER(KMeansOptions), handle, handle, pointer],
+        "kmeans_partial": [rows, c_int64, rows, POINTER(KMeansOptions), handle, handle, out],
+        "kmeans_merge": [POINTER(c_char_p), pointer, c_int64, out],
+        "kmeans_step": [
+            c_char_p, c_int64, c_int64, rows, pointer, pointer, POINTER(KMeansStepReport)],
+        "shard_ball": [rows, c_int32, handle, pointer, pointer],
+        "shard_bounds": [rows, pointer, c_int32, rows, pointer],
+        "shards_left": [
+            pointer, pointer, c_int64, c_int64, pointer, c_int64, c_int32, pointer,
+            POINTER(c_int64)],
         "quantizer_train": [c_char_p, rows, handle, handle, out, POINTER(c_double)],
         "quantizer_open": [c_char_p, out],
         "quantizer_save": [handle, c_char_p],

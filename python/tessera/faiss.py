@@ -5,8 +5,10 @@
 | `IndexFlat`, `IndexFlatL2`, `IndexFlatIP` | ties go to the lower id |
 | `index_factory` | the strings that Tessera reads; others are refused by name |
 | `train`, `add`, `add_with_ids`, `ntotal`, `d`, `is_trained`, `metric_type` | an index that is not trained learns from the rows that were added before its first use; no two rows have one id, and rows without get the next after the highest there was; rows added later are all looked at until there are many |
-| `remove_ids`, `IDSelectorRange`, `IDSelectorBatch`, `IDSelectorArray` | as there: without lists and `IDMap` the rows behind move up |
+| `remove_ids`, `IDSelectorRange`, `IDSelectorBatch`, `IDSelectorArray`, `IDSelectorBitmap` | as there: without lists and `IDMap` the rows behind move up |
+| `reset` | what was trained stays, and ids begin at 0 again |
 | `search`, `range_search`, `reconstruct`, `reconstruct_n` | scores that are missing are infinite |
+| `SearchParameters`, `SearchParametersIVF` | `sel` and `nprobe`, for any index; where few rows are selected all of them are looked at, so that hits are never fewer than there |
 | `nprobe` | 1 at first, as there |
 | `read_index`, `write_index` | files of FAISS are read whatever their name, and written where it ends in .faiss |
 | `knn`, `normalize_L2`, `Kmeans` | k-means++ starts, and the same bits on every device |
@@ -86,19 +88,30 @@ class _Index(engine.Index):
 
     def remove_ids(self, x) -> int:
         """Removes the rows with these ids (an array, or a selector), and returns how many there were."""
+        if isinstance(x, np.ndarray) and x.dtype == np.bool_:
+            x = np.flatnonzero(x)
         with self._lock:
             removed = super().remove_ids(x)
             if removed and self._are_places:
                 self._replace(lib.tessera_index_renumber, control_at=None, large=False)
         return removed
 
-    def search(self, x, k, **options):
-        """Returns `(D, I)` of the k nearest rows."""
-        return super().search(_rows(x), k, **options)
+    def reset(self) -> None:
+        """Removes all rows; what was trained stays."""
+        with self._lock:
+            if self._living is None:
+                self._waiting, self.ntotal, self._next_id = [], 0, 0
+                return
+            super().remove_ids(range(-(2**63), 2**63 - 1))
+            self._replace(lib.tessera_index_renumber, control_at=None, large=False)
 
-    def range_search(self, x, thresh, **options):
+    def search(self, x, k, *, params=None, **options):
+        """Returns `(D, I)` of the k nearest rows."""
+        return super().search(_rows(x), k, **_given(params), **options)
+
+    def range_search(self, x, thresh, *, params=None, **options):
         """Returns `(lims, D, I)` of all rows nearer than `thresh`."""
-        return super().range_search(_rows(x), thresh, **options)
+        return super().range_search(_rows(x), thresh, **_given(params), **options)
 
     def reconstruct_n(self, n0: int = 0, ni: int = -1):
         """Returns the rows n0 to n0 + ni."""
@@ -116,6 +129,33 @@ def IDSelectorBatch(ids) -> np.ndarray:
 
 
 IDSelectorArray = IDSelectorBatch
+
+
+def IDSelectorBitmap(bitmap) -> np.ndarray:
+    """Selects id i where bit i % 8 of byte i // 8 is set."""
+    return np.unpackbits(np.asarray(bitmap, np.uint8), bitorder="little").astype(np.bool_)
+
+
+class SearchParameters:
+    """What one search differs in: `sel`, a selector of the rows that may be hits."""
+
+    def __init__(self, sel=None):
+        self.sel = sel
+
+
+class SearchParametersIVF(SearchParameters):
+    """What one search of an index with lists differs in; it looks at `nprobe` of them."""
+
+    def __init__(self, sel=None, nprobe: int = 1):
+        super().__init__(sel)
+        self.nprobe = nprobe
+
+
+def _given(params) -> dict:
+    """Returns options of a search that are given as parameters."""
+    if params is None:
+        return {}
+    return {"only": params.sel, "probes": getattr(params, "nprobe", None)}
 
 
 def index_factory(d: int, description: str, metric: int = METRIC_L2) -> _Index:

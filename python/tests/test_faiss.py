@@ -108,6 +108,68 @@ def test_scripts_that_change_an_index_find_the_same(spec):
         assert (one == other).all()
 
 
+def selected(faiss, spec):
+    """A script that searches some rows only, each way that there is to name them."""
+    index = faiss.index_factory(32, spec, faiss.METRIC_L2)
+    index.train(ROWS)
+    index.add(ROWS)
+    flags = np.zeros(3000, bool)
+    flags[random_ids] = True
+    selectors = [
+        faiss.IDSelectorRange(500, 900), faiss.IDSelectorBatch(random_ids),
+        faiss.IDSelectorArray(random_ids),
+        faiss.IDSelectorBitmap(np.packbits(flags, bitorder="little"))]
+    found = []
+    for sel in selectors:
+        if spec.startswith("IVF"):
+            params = faiss.SearchParametersIVF(sel=sel, nprobe=32)
+        else:
+            params = faiss.SearchParameters(sel=sel)
+        found.append(index.search(QUERIES, 6, params=params)[1])
+        lims, _, ids = index.range_search(QUERIES[:4], 45.0, params=params)
+        found.append([set(ids[lims[query]:lims[query + 1]]) for query in range(4)])
+    if spec.startswith("IVF"):
+        index.nprobe = 32
+        found.append(index.search(QUERIES, 6, params=faiss.SearchParametersIVF(nprobe=1))[1])
+    return found
+
+
+random_ids = np.unique(random.integers(0, 3000, 700))
+
+
+def test_selected_rows_are_found_alike():
+    for got, want in zip(selected(own, "Flat"), selected(peer, "Flat"), strict=True):
+        assert np.all(got == want)
+    got, want = selected(own, "IVF32,Flat"), selected(peer, "IVF32,Flat")
+    for one, other in zip(got[:-1], want[:-1], strict=True):
+        assert np.all(one == other)
+    assert (got[-1] != got[0]).any()
+
+
+def again(faiss, spec):
+    """A script that fills an index, empties it, and fills it again."""
+    index = faiss.index_factory(32, spec, faiss.METRIC_L2)
+    index.reset()
+    if "IVF" in spec:
+        index.train(ROWS[:2000])
+        index.nprobe = 16
+    index.add(ROWS[:1000])
+    found = [index.search(QUERIES, 6)[1]]
+    index.reset()
+    assert index.ntotal == 0 and index.is_trained
+    found.append(index.search(QUERIES, 2)[1])
+    index.add(ROWS[1000:2500])
+    assert index.ntotal == 1500
+    found.append(index.search(QUERIES, 6)[1])
+    return found
+
+
+@pytest.mark.parametrize("spec", ["Flat", "IVF16,Flat"])
+def test_an_index_begins_anew(spec):
+    for one, other in zip(again(own, spec), again(peer, spec), strict=True):
+        assert (one == other).all()
+
+
 def test_ids_that_are_places_are_nobody_s_to_choose():
     with pytest.raises(own.TesseraError, match="IDMap"):
         own.IndexFlatL2(32).add_with_ids(ROWS, np.arange(3000))

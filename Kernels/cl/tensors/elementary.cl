@@ -24,6 +24,10 @@
 
 #ifndef TESSERA_INLINE
 #pragma OPENCL FP_CONTRACT OFF
+#ifdef __clang__
+// Everything is inlined, so no ABI is involved in passing vectors wider than a register.
+#pragma clang diagnostic ignored "-Wpsabi"
+#endif
 #ifndef LANES
 #define LANES 1
 #endif
@@ -270,11 +274,12 @@ TESSERA_INLINE tessera_exponential tessera_expand(tessera_float x) {
   tessera_float rest = TESSERA_FMA(n, TESSERA_FLOAT(-TESSERA_LN2_A), x);
   e.r = TESSERA_FMA(n, ln2_b, rest);
   tessera_float r_low = TESSERA_FMA(n, ln2_b, rest - e.r);
-  tessera_float p = TESSERA_FLOAT(0x1.6a4b44p-10f);
-  p = tessera_step(p, e.r, 0x1.123994p-7f);
-  p = tessera_step(p, e.r, 0x1.5558b2p-5f);
-  p = tessera_step(p, e.r, 0x1.555492p-3f);
-  p = tessera_step(p, e.r, 0x1.fffffcp-2f);
+  tessera_float p = TESSERA_FLOAT(0x1.9df7aap-13f);
+  p = tessera_step(p, e.r, 0x1.6d4ccep-10f);
+  p = tessera_step(p, e.r, 0x1.11131p-7f);
+  p = tessera_step(p, e.r, 0x1.5554e8p-5f);
+  p = tessera_step(p, e.r, 0x1.555554p-3f);
+  p = tessera_step(p, e.r, 0x1p-1f);
   e.c = TESSERA_FMA(e.r * e.r, p, r_low);
   return e;
 }
@@ -334,8 +339,10 @@ TESSERA_INLINE tessera_float tessera_tanh(tessera_float x) {
   return tessera_unless_nan(x, tessera_signed(result, x));
 }
 
-// log(1 + f) - f + more, for f in -1/3...1/3.
-TESSERA_INLINE tessera_float tessera_log_rest(tessera_float f, tessera_float more) {
+// high + low + log(1 + f) - f for f in -1/3...1/3, where |high| is at least f^2 / 2 and low is small:
+// f^2 / 2 keeps its own rounding and that of the difference.
+TESSERA_INLINE tessera_float tessera_add_log(tessera_float high, tessera_float low,
+                                             tessera_float f) {
   tessera_float p = TESSERA_FLOAT(-0x1.07ca6ep-3f);
   p = tessera_step(p, f, 0x1.1e6c56p-3f);
   p = tessera_step(p, f, -0x1.f3306ep-4f);
@@ -344,8 +351,13 @@ TESSERA_INLINE tessera_float tessera_log_rest(tessera_float f, tessera_float mor
   p = tessera_step(p, f, 0x1.99d04ep-3f);
   p = tessera_step(p, f, -0x1.fffefap-3f);
   p = tessera_step(p, f, 0x1.555506p-2f);
-  p = tessera_step(p, f, -0.5f);
-  return TESSERA_FMA(f * f, p, more);
+  tessera_float minus_half = TESSERA_FLOAT(-0.5f);
+  tessera_float square = f * f;
+  tessera_float square_low = TESSERA_FMA(f, f, -square);
+  tessera_float sum = TESSERA_FMA(minus_half, square, high);
+  low = low + TESSERA_FMA(minus_half, square, high - sum);
+  low = TESSERA_FMA(minus_half, square_low, low);
+  return sum + TESSERA_FMA(square, f * p, low);
 }
 
 TESSERA_INLINE tessera_float tessera_log(tessera_float x) {
@@ -360,7 +372,7 @@ TESSERA_INLINE tessera_float tessera_log(tessera_float x) {
   tessera_float sum = base + f;
   tessera_float low = f - (sum - base);
   low = TESSERA_FMA(n, TESSERA_FLOAT(TESSERA_LN2_B), low);
-  tessera_float result = sum + tessera_log_rest(f, low);
+  tessera_float result = tessera_add_log(sum, low, f);
   result = TESSERA_SELECT(x == TESSERA_INFINITY, x, result);
   result = TESSERA_SELECT(x == 0.0f, -TESSERA_INFINITY, result);
   return TESSERA_SELECT((x < 0.0f) | (x != x), TESSERA_NAN, result);
@@ -386,13 +398,12 @@ TESSERA_INLINE tessera_float tessera_softplus(tessera_float x) {
   tessera_float low = f - (first - base);
   low = low + TESSERA_SELECT(large, TESSERA_FLOAT(TESSERA_LN2_B), zero);
   low = TESSERA_FMA(f_low, 1.0f - f, low);
-  low = tessera_log_rest(f, low);
   // The sum with max(x, 0), and what its rounding takes.
   tessera_float above = TESSERA_SELECT(x > 0.0f, x, zero);
   tessera_float total = above + first;
   tessera_float moved = total - above;
   low = low + ((above - (total - moved)) + (first - moved));
-  tessera_float result = TESSERA_SELECT(x > 20.0f, x, total + low);
+  tessera_float result = TESSERA_SELECT(x > 20.0f, x, tessera_add_log(total, low, f));
   return tessera_unless_nan(x, result);
 }
 

@@ -52,8 +52,8 @@ extern "C" {
 const char *tessera_version(void);
 
 /* Tells whether the library has a feature: 1 or 0. Features of this version: "flat", "filter",
-   "within", "codes", "index.build", "index.convert", "index.add", "merge", "kmeans", "quantizer",
-   "opencl". Later ones add names and take none away. */
+   "within", "codes", "index.build", "index.convert", "index.add", "merge", "kmeans", "kmeans.partial",
+   "shard.ball", "quantizer", "opencl". Later ones add names and take none away. */
 int32_t tessera_has(const char *feature);
 
 /* ---------------------------------------------------------------------------------- Errors */
@@ -304,6 +304,31 @@ tessera_status tessera_merge_top_k(
     const int64_t *ids, const float *scores, int64_t part_count, int64_t query_count, int64_t width,
     tessera_metric metric, int64_t k, int64_t *best_ids, float *best_scores);
 
+/* A search that leaves out shards. Where a shard's rows are, its ball is measured once: center and radius,
+   dimension + 1 numbers that go to whoever shares a search out. For some queries they give bounds, and bounds
+   tell which shards may still hold a better row than the hits there are. Nearest shards first, few are.
+
+   Measures the ball that holds all rows (under the cosine, at unit length). `center` receives as many numbers
+   as a row has. For TESSERA_L2, TESSERA_INNER_PRODUCT and TESSERA_COSINE. */
+tessera_status tessera_shard_ball(
+    const tessera_rows *rows, tessera_metric metric, const tessera_control *control, float *center,
+    float *radius);
+
+/* Bounds scores: no row in ball number s has a better score for query q than bounds[q * shards + s], by the
+   triangle inequality. `centers` holds a row for each shard and `radii` a number; `bounds` receives
+   queries->count rows of centers->count. */
+tessera_status tessera_shard_bounds(
+    const tessera_rows *centers, const float *radii, tessera_metric metric,
+    const tessera_rows *queries, float *bounds);
+
+/* Tells which shards may hold a row that belongs to the hits: `left` receives query_count rows of
+   shard_count, 1 or 0, and `left_count`, which may be NULL, how many are 1. 0 of a query is a proof that its
+   hits are those of all rows. `scores` are those of the hits so far, query_count rows of k, padded as
+   searches pad; `searched` says which shards they are of, as `left` does; NULL: none. */
+tessera_status tessera_shards_left(
+    const float *bounds, const uint8_t *searched, int64_t query_count, int64_t shard_count,
+    const float *scores, int64_t k, tessera_metric metric, uint8_t *left, int64_t *left_count);
+
 /* The hits of a search whose number nobody knows before. */
 typedef struct tessera_hits tessera_hits;
 
@@ -499,6 +524,8 @@ typedef struct tessera_kmeans_options {
   double tolerance;        /* ends when the objective improves by less than this share; 0: never */
   tessera_rows centroids;  /* the start, with TESSERA_GIVEN; k rows */
   const float *weights;    /* one for each point; NULL: all weigh 1 */
+  int64_t chunk_rows;      /* points that are added up together, then as a fixed tree; 0: all. What many
+                              machines make of the same chunks has the same bits */
 } tessera_kmeans_options;
 
 typedef struct tessera_kmeans_report {
@@ -516,6 +543,68 @@ tessera_status tessera_kmeans(
     const tessera_rows *points, int64_t k, const tessera_kmeans_options *options,
     const tessera_device *device, const tessera_control *control, float *centroids, int32_t *labels,
     int64_t *counts, tessera_kmeans_report *report);
+
+/* ------------------------------------------------------------------------ k-means, many machines */
+
+/* Rows that lie on many machines are clustered by pure functions, which an engine runs where and as often as
+   it likes; it sends the bytes. Centroids are, bit for bit, those that tessera_kmeans() makes of all rows
+   with the same options, whoever had which chunks:
+
+   1. tessera_kmeans_start_rows() names some rows, and tessera_kmeans_start_centroids() makes centroids of them;
+   2. where rows are, tessera_kmeans_partial() compares whole chunks of them with the centroids;
+   3. tessera_kmeans_merge() makes one partial result of several, in any grouping and order;
+   4. tessera_kmeans_step() returns the centroids that follow from all of them; on to 2.
+
+   All take the options of tessera_kmeans(): `metric`, `start` (TESSERA_PLUS_PLUS or TESSERA_RANDOM), `seed`,
+   `chunk_rows`, which must be the same everywhere, and `weights`, those of the rows that a call is given.
+   Other fields stay 0. Labels are what tessera_kmeans() with TESSERA_ASSIGN_ONLY gives. */
+
+/* Bytes that a call has made: a value to be sent and stored, and to be given to later calls. */
+typedef struct tessera_bytes tessera_bytes;
+
+/* Tells where the bytes are; they stay there as long as the handle is not freed. */
+tessera_status tessera_bytes_get(const tessera_bytes *bytes, const void **data, int64_t *size);
+
+/* Names the rows that centroids start from, of row_count rows: the seed alone decides. `rows` receives their
+   numbers, at most `capacity` of them; `count` how many there are, also where `rows` is NULL and `capacity`
+   0. */
+tessera_status tessera_kmeans_start_rows(
+    int64_t row_count, int64_t k, const tessera_kmeans_options *options, int64_t *rows,
+    int64_t capacity, int64_t *count);
+
+/* Makes the centroids to start from. `rows` are those that tessera_kmeans_start_rows() has named, in its order.
+   `centroids` receives k rows. */
+tessera_status tessera_kmeans_start_centroids(
+    const tessera_rows *rows, int64_t row_count, int64_t k, const tessera_kmeans_options *options,
+    const tessera_device *device, const tessera_control *control, float *centroids);
+
+/* Compares rows with centroids. `rows` are whole chunks of chunk_rows rows, only the last of all may be
+   shorter; first_row is the number of the first of them among all, a multiple of chunk_rows. */
+tessera_status tessera_kmeans_partial(
+    const tessera_rows *rows, int64_t first_row, const tessera_rows *centroids,
+    const tessera_kmeans_options *options, const tessera_device *device,
+    const tessera_control *control, tessera_bytes **partial);
+
+/* Merges partial results: `partials` holds the address of each, `sizes` its size. TESSERA_INVALID_ARGUMENT
+   for bytes that are none, for different centroids, and where two hold the same chunk. */
+tessera_status tessera_kmeans_merge(
+    const void *const *partials, const int64_t *sizes, int64_t partial_count,
+    tessera_bytes **merged);
+
+typedef struct tessera_kmeans_step_report {
+  size_t size;       /* of this struct; set it before the call */
+  double objective;  /* of the centroids that rows were compared with */
+  int32_t repaired;  /* 1 if clusters without rows were moved to rows far from theirs, and nothing else was
+                        done: compare the rows with `next` before this counts as an update */
+  int32_t converged; /* 1 if `next` are the same centroids */
+} tessera_kmeans_step_report;
+
+/* Returns the centroids that follow from what all rows say about `centroids`. `next` receives as many, `counts`
+   the rows that each of the old ones was nearest to; either may be NULL, and `report`.
+   TESSERA_INVALID_SHAPE unless the partial result is of the rows 0 to row_count - 1. */
+tessera_status tessera_kmeans_step(
+    const void *partial, int64_t size, int64_t row_count, const tessera_rows *centroids,
+    float *next, int64_t *counts, tessera_kmeans_step_report *report);
 
 /* ---------------------------------------------------------------------------------- Quantizers */
 

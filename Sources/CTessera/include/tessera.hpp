@@ -56,8 +56,10 @@ class Span {
  public:
   Span() = default;
   Span(T *data, std::size_t size) : data_(data), size_(size) {}
-  // Whatever has data() and size(): std::vector, std::array, std::span.
-  template <class Container, class = decltype(std::declval<Container &>().data()),
+  // Whatever has data() and size() of such numbers: std::vector, std::array, std::span.
+  template <class Container,
+            class = std::enable_if_t<
+                std::is_convertible<decltype(std::declval<Container &>().data()), T *>::value>,
             class = decltype(std::declval<Container &>().size())>
   Span(Container &&container) : data_(container.data()), size_(container.size()) {}
 
@@ -584,6 +586,60 @@ inline Neighbors merge_top_k(const std::vector<Neighbors> &parts, std::int64_t k
   return best;
 }
 
+// A ball that holds all rows of a shard (under the cosine, at unit length).
+struct ShardBall {
+  std::vector<float> center;
+  float radius = 0;
+
+  static ShardBall of(const Rows &rows, Metric metric, const Control *control = nullptr) {
+    ShardBall ball;
+    ball.center.resize(static_cast<std::size_t>(rows.dimension()));
+    check(tessera_shard_ball(
+        rows.get(), static_cast<tessera_metric>(metric), tessera::get(control), ball.center.data(),
+        &ball.radius));
+    return ball;
+  }
+};
+
+// Scores, queries x shards, that no row in the balls is better than.
+inline std::vector<float> shard_bounds(
+    const std::vector<ShardBall> &balls, Metric metric, const Rows &queries) {
+  std::vector<float> centers;
+  std::vector<float> radii;
+  for (const auto &ball : balls) {
+    if (static_cast<std::int64_t>(ball.center.size()) != queries.dimension()) {
+      throw Error(TESSERA_INVALID_SHAPE, "shard: a ball has another dimension than the queries");
+    }
+    centers.insert(centers.end(), ball.center.begin(), ball.center.end());
+    radii.push_back(ball.radius);
+  }
+  std::vector<float> bounds(static_cast<std::size_t>(queries.count()) * balls.size());
+  check(tessera_shard_bounds(
+      Rows(centers, queries.dimension()).get(), radii.data(), static_cast<tessera_metric>(metric),
+      queries.get(), bounds.data()));
+  return bounds;
+}
+
+// Tells, queries x shards, which shards may hold a better row than the hits so far, which are those of the
+// shards `searched` (as this returns them; empty: none). No 1 for a query proves its hits.
+inline std::vector<std::uint8_t> shards_left(
+    const std::vector<float> &bounds, const Neighbors &found, Metric metric,
+    const std::vector<std::uint8_t> &searched = {}) {
+  if (found.k < 1 || found.scores.empty() || (!searched.empty() && searched.size() != bounds.size())) {
+    throw Error(TESSERA_INVALID_SHAPE, "shard: there must be hits, and a flag for each bound or none");
+  }
+  const auto queries = found.scores.size() / static_cast<std::size_t>(found.k);
+  if (bounds.size() % queries != 0) {
+    throw Error(TESSERA_INVALID_SHAPE, "shard: the bounds are not those of the queries of the hits");
+  }
+  std::vector<std::uint8_t> left(bounds.size());
+  check(tessera_shards_left(
+      bounds.data(), searched.empty() ? nullptr : searched.data(),
+      static_cast<std::int64_t>(queries), static_cast<std::int64_t>(bounds.size() / queries),
+      found.scores.data(), found.k, static_cast<tessera_metric>(metric), left.data(), nullptr));
+  return left;
+}
+
 struct Clusters {
   std::vector<float> centroids;
   std::vector<std::int32_t> labels;
@@ -612,6 +668,104 @@ inline Clusters kmeans(
       found.labels.data(), found.counts.data(), &found.report));
   return found;
 }
+
+// Changes the options of a call.
+using KMeansChange = std::function<void(tessera_kmeans_options &)>;
+
+// The numbers of the rows that centroids start from, where rows lie on many machines.
+inline std::vector<std::int64_t> kmeans_start_rows(
+    std::int64_t row_count, std::int64_t k, const KMeansChange &change = nullptr) {
+  auto options = sized<tessera_kmeans_options>();
+  if (change) change(options);
+  std::int64_t count = 0;
+  check(tessera_kmeans_start_rows(row_count, k, &options, nullptr, 0, &count));
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
+  check(tessera_kmeans_start_rows(row_count, k, &options, rows.data(), count, &count));
+  return rows;
+}
+
+// The centroids to start from, of the rows that kmeans_start_rows() has named.
+inline std::vector<float> kmeans_start(
+    const Rows &rows, std::int64_t row_count, std::int64_t k, const Device &device,
+    const KMeansChange &change = nullptr, const Control *control = nullptr) {
+  if (k < 1 || k > rows.count()) {
+    throw Error(TESSERA_INVALID_SHAPE, "k-means: there must be 1 cluster, and a row for each");
+  }
+  auto options = sized<tessera_kmeans_options>();
+  if (change) change(options);
+  std::vector<float> centroids(
+      static_cast<std::size_t>(k) * static_cast<std::size_t>(rows.dimension()));
+  check(tessera_kmeans_start_centroids(
+      rows.get(), row_count, k, &options, device.get(), tessera::get(control), centroids.data()));
+  return centroids;
+}
+
+// What rows say about centroids, or what several partial results say together: bytes to be sent.
+class KMeansPartial {
+ public:
+  KMeansPartial(
+      const Rows &rows, std::int64_t first_row, const Rows &centroids, std::int64_t chunk_rows,
+      const Device &device, const KMeansChange &change = nullptr,
+      const Control *control = nullptr) {
+    auto options = sized<tessera_kmeans_options>();
+    options.chunk_rows = chunk_rows;
+    if (change) change(options);
+    take([&](tessera_bytes **out) {
+      return tessera_kmeans_partial(
+          rows.get(), first_row, centroids.get(), &options, device.get(), tessera::get(control),
+          out);
+    });
+  }
+  // Bytes that were sent.
+  explicit KMeansPartial(std::vector<std::uint8_t> bytes) : bytes_(std::move(bytes)) {}
+
+  static KMeansPartial merge(const std::vector<KMeansPartial> &parts) {
+    std::vector<const void *> addresses;
+    std::vector<std::int64_t> sizes;
+    for (const auto &part : parts) {
+      addresses.push_back(part.bytes_.data());
+      sizes.push_back(static_cast<std::int64_t>(part.bytes_.size()));
+    }
+    KMeansPartial merged{std::vector<std::uint8_t>()};
+    merged.take([&](tessera_bytes **out) {
+      return tessera_kmeans_merge(
+          addresses.data(), sizes.data(), static_cast<std::int64_t>(parts.size()), out);
+    });
+    return merged;
+  }
+
+  struct Step {
+    std::vector<float> centroids;
+    std::vector<std::int64_t> counts;
+    tessera_kmeans_step_report report{};
+  };
+  // The centroids that follow, once this is what all rows say about `centroids`.
+  Step step(std::int64_t row_count, const Rows &centroids) const {
+    Step step;
+    step.centroids.resize(static_cast<std::size_t>(centroids.count()) *
+                          static_cast<std::size_t>(centroids.dimension()));
+    step.counts.resize(static_cast<std::size_t>(centroids.count()));
+    step.report = sized<tessera_kmeans_step_report>();
+    check(tessera_kmeans_step(
+        bytes_.data(), static_cast<std::int64_t>(bytes_.size()), row_count, centroids.get(),
+        step.centroids.data(), step.counts.data(), &step.report));
+    return step;
+  }
+
+  const std::vector<std::uint8_t> &bytes() const noexcept { return bytes_; }
+
+ private:
+  template <class Make>
+  void take(Make &&make) {
+    const auto made = Handle<tessera_bytes>::of(make);
+    const void *data = nullptr;
+    std::int64_t size = 0;
+    check(tessera_bytes_get(made.get(), &data, &size));
+    const auto first = static_cast<const std::uint8_t *>(data);
+    bytes_.assign(first, first + size);
+  }
+  std::vector<std::uint8_t> bytes_;
+};
 
 }  // namespace tessera
 

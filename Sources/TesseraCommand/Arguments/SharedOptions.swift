@@ -2,6 +2,7 @@ public import ArgumentParser
 public import Tessera
 import TesseraDevices
 internal import TesseraHost
+import protocol TesseraCompute.Device
 
 /// The options that choose the device.
 struct DeviceOptions: ParsableArguments {

@@ -3,6 +3,7 @@ import Tessera
 import TesseraBenchmark
 import TesseraFormats
 internal import TesseraHost
+import protocol TesseraCompute.Device
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tessera
+import protocol TesseraCompute.Device
 
 struct DevicesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

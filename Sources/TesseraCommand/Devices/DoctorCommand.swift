@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tessera
+import struct TesseraDevices.Finding
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Tessera
 internal import TesseraHost
+import protocol TesseraCompute.Device
 
 struct KMeansCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

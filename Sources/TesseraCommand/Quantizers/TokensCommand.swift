@@ -1,6 +1,7 @@
 import ArgumentParser
 import Tessera
 internal import TesseraHost
+import protocol TesseraCompute.Device
 
 struct TokensCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

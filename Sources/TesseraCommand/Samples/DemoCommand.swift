@@ -1,5 +1,6 @@
 import ArgumentParser
 import Tessera
+import protocol TesseraCompute.Device
 
 struct DemoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

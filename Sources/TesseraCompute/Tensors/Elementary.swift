@@ -76,7 +76,10 @@ enum Elementary {
       r = rest.addingProduct(n, -ln2.1)
       let rLow = (rest - r).addingProduct(n, -ln2.1)
       let p = polynomial(
-        [0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558b2p-5, 0x1.123994p-7, 0x1.6a4b44p-10], r)
+        [
+          0x1p-1, 0x1.555554p-3, 0x1.5554e8p-5, 0x1.11131p-7,
+          0x1.6d4ccep-10, 0x1.9df7aap-13,
+        ], r)
       c = rLow.addingProduct(r * r, p)
     }
 
@@ -129,14 +132,20 @@ enum Elementary {
     return x < 0 ? -result : result
   }
 
-  /// Returns log(1 + f) - f + more, for f in -1/3...1/3.
-  private static func logarithmRest(_ f: Float, _ more: Float) -> Float {
+  /// Returns high + low + log(1 + f) - f for f in -1/3...1/3, where |high| is at least f^2 / 2 and low is
+  /// small.
+  private static func addLogarithm(_ high: Float, _ low: Float, _ f: Float) -> Float {
     let p = polynomial(
       [
-        -0.5, 0x1.555506p-2, -0x1.fffefap-3, 0x1.99d04ep-3, -0x1.559c74p-3,
+        0x1.555506p-2, -0x1.fffefap-3, 0x1.99d04ep-3, -0x1.559c74p-3,
         0x1.1ed582p-3, -0x1.f3306ep-4, 0x1.1e6c56p-3, -0x1.07ca6ep-3,
       ], f)
-    return more.addingProduct(f * f, p)
+    let square = f * f
+    let squareLow = (-square).addingProduct(f, f)
+    let sum = high.addingProduct(-0.5, square)
+    var rest = low + (high - sum).addingProduct(-0.5, square)
+    rest = rest.addingProduct(-0.5, squareLow)
+    return sum + rest.addingProduct(square, f * p)
   }
 
   static func logarithm(_ x: Float) -> Float {
@@ -150,7 +159,7 @@ enum Elementary {
     let base = n * ln2.0
     let sum = base + f
     let low = (f - (sum - base)).addingProduct(n, ln2.1)
-    return sum + logarithmRest(f, low)
+    return addLogarithm(sum, low, f)
   }
 
   static func softplus(_ x: Float) -> Float {
@@ -168,12 +177,11 @@ enum Elementary {
     var rest = f - (first - base)
     rest += isLarge ? ln2.1 : 0
     rest = rest.addingProduct(fLow, 1 - f)
-    rest = logarithmRest(f, rest)
     let above = max(x, 0)
     let total = above + first
     let moved = total - above
     rest += (above - (total - moved)) + (first - moved)
-    return total + rest
+    return addLogarithm(total, rest, f)
   }
 
   static func errorFunction(_ x: Float) -> Float {

@@ -19,16 +19,16 @@ internal import TesseraHost
 /// Polynomials were fitted for the least largest error with Float32 coefficients by
 /// `Tests/ElementaryCheck/fit.py`, which prints them.
 public enum ElementaryFunction: Int32, CaseIterable, Sendable {
-  /// e^x, and within 0.6 ulp where that is a normal number.
+  /// e^x, within 0.66 ulp where that is a normal number.
   ///
   /// With k = x / ln 2 rounded to a whole number and r = x - k ln 2, in -0.347...0.347, where ln 2 has
-  /// two parts of which k times the first is exact: e^x = 2^k (1 + r + r^2 p(r)), p of degree 4. The sum
+  /// two parts of which k times the first is exact: e^x = 2^k (1 + r + r^2 p(r)), p of degree 5. The sum
   /// keeps what rounding takes from 1 + r. Above 88.7 infinity, below -103.97 zero.
   case exp
   /// The natural logarithm. log 0 is -infinity, and of negative numbers NaN.
   ///
   /// x = 2^k (1 + f) with 1 + f in 2/3..<4/3: log x = k ln 2 + f - f^2 / 2 + f^3 p(f), p of degree 7. The
-  /// sum keeps what rounding takes from k ln 2 + f.
+  /// sum keeps what rounding takes from k ln 2 + f, and f^2 / 2 is a pair of numbers.
   case log
   /// The sine of an angle in radians. NaN for infinities.
   ///

@@ -86,33 +86,39 @@ public struct TensorView<Element: DeviceScalar>: Sendable {
 }
 
 extension TensorView {
-  /// The elements of `range` along `side`, without copying.
+  /// Every `step`-th element of `range` along `side`, without copying.
   ///
-  /// - Precondition: The side is there, holds the range, and is not a list of rows.
-  public func slice(_ range: Range<Int>, of side: Int) -> TensorView {
+  /// - Precondition: The side is there, holds the range, and is not a list of rows; the step is 1 or more.
+  public func slice(_ range: Range<Int>, of side: Int, every step: Int = 1) -> TensorView {
     precondition(shape.indices.contains(side), "side \(side) of \(shape.count)")
     precondition(
-      range.lowerBound >= 0 && range.upperBound <= shape[side],
-      "elements \(range) of \(shape[side])")
+      range.lowerBound >= 0 && range.upperBound <= shape[side] && step > 0,
+      "elements \(range) of \(shape[side]), every \(step)")
     precondition(side != 0 || rows == nil, "a list of rows is not cut")
-    var shape = shape
-    shape[side] = range.count
-    return TensorView(
-      storage, offset: offset + range.lowerBound * strides[side], shape: shape, strides: strides,
-      rows: rows)
+    var (shape, strides) = (shape, strides)
+    shape[side] = (range.count + step - 1) / step
+    let start = offset + (shape[side] > 0 ? range.lowerBound * strides[side] : 0)
+    strides[side] *= step
+    return TensorView(storage, offset: start, shape: shape, strides: strides, rows: rows)
+  }
+
+  /// The same elements with two sides exchanged, without copying.
+  ///
+  /// - Precondition: The sides are there, and neither of them is a list of rows.
+  public func exchanging(_ first: Int, _ second: Int) -> TensorView {
+    precondition(
+      shape.indices.contains(first) && shape.indices.contains(second)
+        && (rows == nil || first > 0 && second > 0), "sides \(first) and \(second) of \(shape)")
+    var (shape, strides) = (shape, strides)
+    shape.swapAt(first, second)
+    strides.swapAt(first, second)
+    return TensorView(storage, offset: offset, shape: shape, strides: strides, rows: rows)
   }
 
   /// The same elements with the last two sides exchanged, without copying.
   ///
   /// - Precondition: There are two sides or more, and neither of them is a list of rows.
-  public var transposed: TensorView {
-    let last = shape.count - 1
-    precondition(last >= 1 && (rows == nil || last >= 2), "a view of one side is not transposed")
-    var (shape, strides) = (shape, strides)
-    shape.swapAt(last - 1, last)
-    strides.swapAt(last - 1, last)
-    return TensorView(storage, offset: offset, shape: shape, strides: strides, rows: rows)
-  }
+  public var transposed: TensorView { exchanging(shape.count - 2, shape.count - 1) }
 
   /// The same elements along other sides, without copying.
   ///

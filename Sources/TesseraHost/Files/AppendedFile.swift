@@ -48,7 +48,12 @@ package final class AppendedFile: Sendable {
     }
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    // A process that another thread is just starting has a copy of the descriptor until it runs its
+    // program, and would keep the lock.
+    flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
 
   /// Returns the bytes of the file at `path` as they are now; nil if there is none.
   ///

@@ -199,22 +199,9 @@ public final class IndexSearch: Sendable {
     _ queries: Vectors, within limit: Limit, effort: Effort = .recall(0.95),
     only selector: IDSelector? = nil, control: RunControl = RunControl()
   ) async throws(TesseraError) -> Report {
-    let signal = StopSignal(under: control.stop)
-    var governed = control
-    governed.stop = signal
-    let inner = governed
-    return try await withTaskCancellationHandler { () async -> Result<Report, TesseraError> in
-      do throws(TesseraError) {
-        return .success(
-          try await CallThreads.shared.run { [self] () throws(TesseraError) in
-            try nearest(queries, within: limit, effort: effort, only: selector, control: inner)
-          })
-      } catch {
-        return .failure(error)
-      }
-    } onCancel: {
-      signal.raise()
-    }.get()
+    try await control.offThread { [self] control throws(TesseraError) in
+      try nearest(queries, within: limit, effort: effort, only: selector, control: control)
+    }
   }
 
   /// Finds the `k` nearest rows as the other `nearest`, for tasks that must not block.

@@ -82,7 +82,40 @@ public final class LivingSearch: Sendable {
     _ queries: Vectors, within limit: Limit, effort: IndexSearch.Effort = .recall(0.95),
     only selector: IDSelector? = nil, control: RunControl = RunControl()
   ) throws(TesseraError) -> IndexSearch.Report {
-    let snapshot = snapshot
+    try nearest(
+      queries, in: snapshot, within: limit, effort: effort, only: selector, control: control)
+  }
+
+  /// The nearest rows in a task that must not block: as the other `nearest`, on a thread of the search's
+  /// own. Cancelling the task ends the search.
+  ///
+  /// - Throws: As the other `nearest`.
+  public func nearest(
+    _ queries: Vectors, within limit: Limit, effort: IndexSearch.Effort = .recall(0.95),
+    only selector: IDSelector? = nil, control: RunControl = RunControl()
+  ) async throws(TesseraError) -> IndexSearch.Report {
+    try await control.offThread { [self] control throws(TesseraError) in
+      try nearest(queries, within: limit, effort: effort, only: selector, control: control)
+    }
+  }
+
+  /// The `k` nearest rows in a task that must not block.
+  ///
+  /// - Throws: As the other `nearest`.
+  public func nearest(
+    _ queries: Vectors, k: Int, effort: IndexSearch.Effort = .recall(0.95),
+    only selector: IDSelector? = nil, control: RunControl = RunControl()
+  ) async throws(TesseraError) -> IndexSearch.Report {
+    try await nearest(queries, within: .k(k), effort: effort, only: selector, control: control)
+  }
+
+  /// The nearest rows of `snapshot`, which is of the index that this searches, and need not be the newest.
+  ///
+  /// - Throws: As the other `nearest`.
+  package func nearest(
+    _ queries: Vectors, in snapshot: IndexSnapshot, within limit: Limit,
+    effort: IndexSearch.Effort, only selector: IDSelector?, control: RunControl
+  ) throws(TesseraError) -> IndexSearch.Report {
     let base = try engine(snapshot.base)
     guard snapshot.isChanged else {
       return try base.nearest(

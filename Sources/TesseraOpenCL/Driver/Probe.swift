@@ -121,7 +121,8 @@ struct Probe {
   private func roundsAsIEEE(_ program: Program) -> Bool {
     let arguments: [Float] = [1 + 0x1p-12, -(1 + 0x1p-11), 0x1p-126, 0x1p-149]
     let results: [Float] = [
-      0x1p-24, 0, 0x1p-127, 0x1p-126 - 0x1p-149, 0x1p-148, 0x1p-125, 0x1p-147, 0x1p-149,
+      0x1p-24, 0, 0x1p-127, 0x1p-126 - 0x1p-149, 0x1p-148, 0x1p-125, 0x1p-147,
+      0x1p-128 - 0x1p-149, 0x1p-149,
     ]
     do throws(TesseraError) {
       let count = arguments.count + results.count

@@ -6,7 +6,7 @@ struct Assignment {
   let labels: [Int32]
   let distances: [Double]
   let counts: [Int]
-  /// Weights times distances, added in row order.
+  /// Weights times distances, added in row order, chunk by chunk.
   let objective: Double
 
   /// Points that are gone over between two looks at the stop signal: some milliseconds.
@@ -15,12 +15,12 @@ struct Assignment {
   /// - Throws: `.deviceFailure` for a label that names no cluster, `.cancelled` and
   ///   `.deadlineExceeded`.
   init(
-    labels: [Int32], distances: [Double], weights: [Float]?, clusterCount: Int
+    labels: [Int32], distances: [Double], weights: [Float]?, clusterCount: Int,
+    chunkRows: Int? = nil
   ) throws(TesseraError) {
     self.labels = labels
     self.distances = distances
     var counts = [Int](repeating: 0, count: clusterCount)
-    var sum = 0.0
     try StopSignal.checkEvery(Self.run, of: labels.count) { range throws(TesseraError) in
       for point in range {
         let label = labels[point]
@@ -31,11 +31,19 @@ struct Assignment {
               + "0..<\(clusterCount); use another device")
         }
         counts[Int(label)] += 1
-        sum += weights.map { Double($0[point]) * distances[point] } ?? distances[point]
       }
     }
     self.counts = counts
-    objective = sum
+    objective = try ChunkTree.total(of: labels.count, inChunksOf: chunkRows) {
+      chunk throws(TesseraError) in
+      var sum = 0.0
+      try StopSignal.checkEvery(Self.run, of: chunk.count) { run in
+        for point in chunk.lowerBound + run.lowerBound..<chunk.lowerBound + run.upperBound {
+          sum += weights.map { Double($0[point]) * distances[point] } ?? distances[point]
+        }
+      }
+      return sum
+    }
   }
 
   /// Returns how many points belong to another cluster than in `other`.
@@ -102,7 +110,8 @@ struct PointAssignment {
       }
     }
     return try Assignment(
-      labels: found, distances: distances, weights: points.weights, clusterCount: clusters)
+      labels: found, distances: distances, weights: points.weights, clusterCount: clusters,
+      chunkRows: points.chunkRows)
   }
 
   /// Returns the centroids of length 0 where only directions count: nothing is near them.
@@ -154,7 +163,7 @@ struct PointAssignment {
 extension TrainingPoints {
   /// Returns up to `limit` points farthest from their centroids and their values as centroids, no
   /// two alike, none that lies on its centroid or has no weight. Ties by lower row.
-  fileprivate func farthest(
+  func farthest(
     _ limit: Int, in assignment: Assignment
   ) throws(TesseraError) -> [(point: Int, values: [Float])] {
     let distances = assignment.distances

@@ -103,43 +103,68 @@ struct ClusterSums {
 }
 
 extension TrainingPoints {
-  /// Returns the mean of each cluster's points; of unit length but for squared L2. A cluster without
-  /// a mean (no points, or opposite ones that cancel) and a frozen one keep their old centroids.
+  /// Returns the mean of each cluster's points, as ``ClusterTotals/means(_:old:frozen:)``.
   func means(
     _ assignment: Assignment, old: [Float], frozen: Set<Int>
   ) throws(TesseraError) -> [Float] {
-    let (totals, masses) = try sums(assignment)
+    try totals(assignment).means(metric, old: old, frozen: frozen)
+  }
+
+  /// Returns the sums of clusters, chunk by chunk.
+  func totals(_ assignment: Assignment) throws(TesseraError) -> ClusterTotals {
+    let clusters = assignment.counts.count
+    return try ChunkTree.total(of: count, inChunksOf: chunkRows) { rows throws(TesseraError) in
+      try totals(assignment.labels[rows], clusters)
+    }
+  }
+
+  private func totals(
+    _ labels: ArraySlice<Int32>, _ clusters: Int
+  ) throws(TesseraError) -> ClusterTotals {
+    if let resident, weights == nil, metric != .innerProduct {
+      let sums = try device.allocate(Double.self, rows: clusters, columns: dimension)
+      let counts = try device.allocate(Int32.self, rows: clusters, columns: 1)
+      let own = try device.upload(Array(labels), rows: labels.count, columns: 1)
+      try device.accumulateClusters(resident.rows(labels.indices), own, into: sums, counts)
+      return try ClusterTotals(
+        sums: device.download(sums), masses: device.download(counts).map(Double.init))
+    }
+    var sums = ClusterSums(
+      clusterCount: clusters, dimension: dimension, workers: device.hostWorkers)
+    try forEachChunk(of: labels.indices) { range, values throws(TesseraError) in
+      try sums.add(values, labels: labels[range], weights: pulls(range))
+    }
+    return ClusterTotals(sums: sums.finish(), masses: sums.masses)
+  }
+}
+
+/// The sum of each cluster's points, each times its weight, and the sum of the weights.
+struct ClusterTotals: ChunkSum {
+  /// Clusters x dimension.
+  var sums: [Double]
+  var masses: [Double]
+
+  mutating func add(_ next: ClusterTotals) {
+    for index in sums.indices { sums[index] += next.sums[index] }
+    for cluster in masses.indices { masses[cluster] += next.masses[cluster] }
+  }
+
+  /// Returns the mean of each cluster's points; of unit length but for squared L2. A cluster without a mean (no
+  /// points, or opposite ones that cancel) and a frozen one keep their old centroids.
+  func means(_ metric: Metric, old: [Float], frozen: Set<Int>) -> [Float] {
+    let dimension = old.count / max(1, masses.count)
     var centroids = old
     for cluster in masses.indices where masses[cluster] > 0 && !frozen.contains(cluster) {
       let range = cluster * dimension..<(cluster + 1) * dimension
       var divisor = masses[cluster]
       if metric != .squaredL2 {
         var squares = 0.0
-        for i in range { squares += totals[i] * totals[i] }
+        for i in range { squares += sums[i] * sums[i] }
         divisor = squares.squareRoot()
       }
       guard divisor > 0 else { continue }
-      for i in range { centroids[i] = Float(totals[i] / divisor) }
+      for i in range { centroids[i] = Float(sums[i] / divisor) }
     }
     return centroids
-  }
-
-  private func sums(
-    _ assignment: Assignment
-  ) throws(TesseraError) -> (totals: [Double], masses: [Double]) {
-    let clusters = assignment.counts.count
-    if let resident, weights == nil, metric != .innerProduct {
-      let sums = try device.allocate(Double.self, rows: clusters, columns: dimension)
-      let counts = try device.allocate(Int32.self, rows: clusters, columns: 1)
-      let labels = try device.upload(assignment.labels, rows: count, columns: 1)
-      try device.accumulateClusters(resident, labels, into: sums, counts)
-      return (try device.download(sums), assignment.counts.map(Double.init))
-    }
-    var sums = ClusterSums(
-      clusterCount: clusters, dimension: dimension, workers: device.hostWorkers)
-    try forEachChunk { range, values throws(TesseraError) in
-      try sums.add(values, labels: assignment.labels[range], weights: pulls(range))
-    }
-    return (sums.finish(), sums.masses)
   }
 }

@@ -48,7 +48,8 @@ public struct KMeans: Sendable {
         metric: options.metric,
         weights: sample.map { rows in options.weights.map { all in rows.map { all[Int($0)] } } }
           ?? options.weights,
-        memoryLimit: options.memoryLimit, comparedWith: givenCentroids, on: device)
+        memoryLimit: options.memoryLimit, comparedWith: givenCentroids,
+        chunkRows: options.chunkRows, on: device)
     }
     var best: KMeansRun?
     var ends: [Double] = []
@@ -77,7 +78,7 @@ public struct KMeans: Sendable {
         try Self.assignment(
           of: points, to: Vectors(centroids, dimension: points.dimension), metric: options.metric,
           weights: options.weights,
-          memoryLimit: options.memoryLimit, on: device)
+          memoryLimit: options.memoryLimit, chunkRows: options.chunkRows, on: device)
       }
     }
     try control.report("done", done: 1, objective: assignment.objective)
@@ -91,11 +92,11 @@ public struct KMeans: Sendable {
   /// Assigns `points` to `centroids`.
   static func assignment(
     of points: Vectors, to centroids: Vectors, metric: Metric, weights: [Float]?,
-    memoryLimit: Int?, on device: any Device
+    memoryLimit: Int?, chunkRows: Int? = nil, on device: any Device
   ) throws(TesseraError) -> Assignment {
     let all = try TrainingPoints(
       points, metric: metric, weights: weights, memoryLimit: memoryLimit,
-      comparedWith: centroids, on: device)
+      comparedWith: centroids, chunkRows: chunkRows, on: device)
     return try PointAssignment(all).assign(to: all.trained(centroids: centroids))
   }
 

@@ -8,6 +8,7 @@ extension KMeans.Options {
       iterations >= 0 && tolerance >= 0,
       "iterations (\(iterations)) and tolerance (\(tolerance)) must not be negative")
     try require(restarts >= 1, "\(restarts) restarts, at least 1 is needed")
+    try checkChunks()
     if let trainingSampleLimit {
       try require(
         trainingSampleLimit >= clusterCount,
@@ -96,6 +97,15 @@ extension KMeans.Options {
     }
     try require(
       restarts == 1, "\(restarts) restarts from given centroids would all end alike; use 1")
+  }
+
+  func checkChunks() throws(TesseraError) {
+    guard let chunkRows else { return }
+    try require(chunkRows >= 1, "chunks of \(chunkRows) rows, at least 1 is needed")
+    try require(
+      algorithm == .lloyd,
+      "rows are added up in chunks by Lloyd's algorithm only; leave chunkRows (\(chunkRows)) at nil"
+    )
   }
 
   private func checkAlgorithm(_ points: Vectors) throws(TesseraError) {

@@ -37,13 +37,18 @@ extension KMeans {
     /// Bytes that points may take on the device · room for one · nil: half of its memory. Points that
     /// need more go there in blocks, in every iteration anew, with the same result.
     public var memoryLimit: Int?
+    /// Points that are added up together · 1 or more, only with ``Algorithm/lloyd`` · nil: all. Sums of
+    /// chunks are then added as a fixed tree, which gives the bytes that many machines make of the same
+    /// chunks (``KMeans/partial(_:firstRow:centroids:on:control:)``).
+    public var chunkRows: Int?
 
     /// Takes what should differ from the defaults; `KMeans.cluster` checks the values.
     public init(
       clusterCount: Int, iterations: Int = 20, seed: UInt64 = 1234, metric: Metric = .squaredL2,
       initialization: Initialization = .kMeansPlusPlus, tolerance: Double = 0,
       algorithm: Algorithm = .lloyd, weights: [Float]? = nil, restarts: Int = 1,
-      frozen: [Int] = [], trainingSampleLimit: Int? = nil, memoryLimit: Int? = nil
+      frozen: [Int] = [], trainingSampleLimit: Int? = nil, memoryLimit: Int? = nil,
+      chunkRows: Int? = nil
     ) {
       self.clusterCount = clusterCount
       self.iterations = iterations
@@ -57,6 +62,7 @@ extension KMeans {
       self.frozen = frozen
       self.trainingSampleLimit = trainingSampleLimit
       self.memoryLimit = memoryLimit
+      self.chunkRows = chunkRows
     }
   }
 

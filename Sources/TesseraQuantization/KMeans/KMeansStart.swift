@@ -15,17 +15,19 @@ struct KMeansStart {
     case .random:
       return points.centroids(at: random.nextIndices(clusterCount, below: points.count))
     case .kMeansPlusPlus:
-      // All points would be passed over often for little more.
-      let sample = try points.sample(max(1 << 11, 4 * clusterCount), &random)
+      let sample = try points.sample(Self.sampleSize(clusterCount), &random)
       return try Self.spread(clusterCount, among: sample, &random, control)
     case .kMeansParallel: return try parallel(&random, control)
     case .given(let centroids): return points.trained(centroids: centroids)
     }
   }
 
+  /// Points that k-means++ chooses among: all would be passed over often for little more.
+  static func sampleSize(_ clusterCount: Int) -> Int { max(1 << 11, 4 * clusterCount) }
+
   /// k-means++: rows chosen with chances proportional to weight and distance from the nearest
   /// chosen before, the first by weight alone.
-  private static func spread(
+  static func spread(
     _ limit: Int, among points: TrainingPoints, _ random: inout SplitMix64,
     _ control: RunControl
   ) throws(TesseraError) -> [Float] {
@@ -267,12 +269,14 @@ enum RowDistances {
 
 extension SplitMix64 {
   /// `count` different numbers below `bound`, every set equally likely (Floyd's sampling).
-  mutating func nextIndices(_ count: Int, below bound: Int) -> [Int32] {
-    var chosen: Set<Int32> = []
-    var indices: [Int32] = []
+  mutating func nextIndices<Index: FixedWidthInteger>(
+    _ count: Int, below bound: Int, as _: Index.Type = Int32.self
+  ) -> [Index] {
+    var chosen: Set<Index> = []
+    var indices: [Index] = []
     for last in bound - count..<bound {
-      let candidate = Int32(nextIndex(below: last + 1))
-      let index = chosen.contains(candidate) ? Int32(last) : candidate
+      let candidate = Index(nextIndex(below: last + 1))
+      let index = chosen.contains(candidate) ? Index(last) : candidate
       chosen.insert(index)
       indices.append(index)
     }

@@ -12,6 +12,8 @@ final class TrainingPoints {
   let metric: Metric
   let device: any Device
   let memoryLimit: Int?
+  /// Points whose sums are added up together; nil: all.
+  let chunkRows: Int?
   /// The weight of each point; nil: 1.
   let weights: [Float]?
   /// By how much points are multiplied for the device; 1 but for squared L2.
@@ -44,16 +46,19 @@ final class TrainingPoints {
   /// - Parameters:
   ///   - scale: Found here where it is nil.
   ///   - others: Centroids that the points will be compared with, for the scale.
+  ///   - chunkRows: As ``KMeans/Options/chunkRows``.
   /// - Throws: `.nonFinite`, naming the first such row; what the device throws.
   init(
     _ source: Vectors, metric: Metric, weights: [Float]?, memoryLimit: Int?,
-    scale given: PointScale? = nil, comparedWith others: Vectors? = nil, on device: any Device
+    scale given: PointScale? = nil, comparedWith others: Vectors? = nil,
+    chunkRows: Int? = nil, on device: any Device
   ) throws(TesseraError) {
     self.source = source
     self.metric = metric
     self.weights = weights
     self.device = device
     self.memoryLimit = memoryLimit
+    self.chunkRows = chunkRows
     let dimension = source.dimension
     let limit = memoryLimit ?? device.info.memoryBytes / 2
     let rowBytes = Self.rowBytes(dimension)
@@ -195,14 +200,16 @@ final class TrainingPoints {
     }
   }
 
-  /// Calls `body` with the values of the points as the device sees them, chunk after chunk.
+  /// Calls `body` with the values of the points (or of `rows` of them) as the device sees them, some
+  /// megabytes at a time.
   func forEachChunk(
-    _ body: (Range<Int>, [Float]) throws(TesseraError) -> Void
+    of rows: Range<Int>? = nil, _ body: (Range<Int>, [Float]) throws(TesseraError) -> Void
   ) throws(TesseraError) {
+    let rows = rows ?? 0..<count
     let chunkRows = Self.chunkRows(dimension)
-    for start in stride(from: 0, to: count, by: chunkRows) {
+    for start in stride(from: rows.lowerBound, to: rows.upperBound, by: chunkRows) {
       try StopSignal.check()
-      let range = start..<min(start + chunkRows, count)
+      let range = start..<min(start + chunkRows, rows.upperBound)
       if let resident {
         try body(range, device.download(resident.rows(range)))
       } else {

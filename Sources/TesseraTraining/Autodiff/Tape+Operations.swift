@@ -304,7 +304,7 @@ extension Tape {
   }
 
   /// A copy whose numbers lie one after the other, or the view itself if they do.
-  private func dense(_ view: TensorView<Float>) throws(TesseraError) -> TensorView<Float> {
+  func dense(_ view: TensorView<Float>) throws(TesseraError) -> TensorView<Float> {
     guard view.rows != nil || !view.isDense else { return view }
     let copy = try memory.tensor(view.shape)
     try device.apply(.copy, to: [view], into: [copy])

@@ -87,8 +87,45 @@ int main(int argc, char **argv) {
   check(tessera_kmeans(&points, CLUSTERS, NULL, device, NULL, centroids, labels, NULL, NULL));
   put(out, centroids, sizeof *centroids, CLUSTERS * points.dimension);
   put(out, labels, sizeof *labels, points.count);
-  free(centroids);
   free(labels);
+
+  /* The same clusters of rows that two machines have: one update from the centroids above. */
+  enum { CHUNK = 500 };
+  tessera_kmeans_options shared = TESSERA_INIT(tessera_kmeans_options);
+  tessera_rows old = {centroids, TESSERA_FLOAT32, CLUSTERS, points.dimension, 0};
+  tessera_rows own = points;
+  tessera_bytes *parts[2], *merged;
+  const void *data[2], *all;
+  int64_t sizes[2], size;
+  shared.chunk_rows = CHUNK;
+  for (int machine = 0; machine < 2; machine++) {
+    int64_t first = machine * 2 * CHUNK;
+    own.data = (const char *)points.data + first * points.stride;
+    own.count = machine == 0 ? 2 * CHUNK : points.count - first;
+    check(tessera_kmeans_partial(&own, first, &old, &shared, device, NULL, &parts[machine]));
+    check(tessera_bytes_get(parts[machine], &data[machine], &sizes[machine]));
+  }
+  check(tessera_kmeans_merge(data, sizes, 2, &merged));
+  check(tessera_bytes_get(merged, &all, &size));
+  float *next = room(CLUSTERS * points.dimension, sizeof *next);
+  check(tessera_kmeans_step(all, size, points.count, &old, next, NULL, NULL));
+  put(out, next, sizeof *next, CLUSTERS * points.dimension);
+  free(next);
+  free(centroids);
+
+  /* What the second half may hold at best. */
+  float *center = room(points.dimension, sizeof *center);
+  float *bounds = room(queries.count, sizeof *bounds);
+  float radius;
+  check(tessera_shard_ball(&own, TESSERA_INNER_PRODUCT, NULL, center, &radius));
+  tessera_rows centers = {center, TESSERA_FLOAT32, 1, points.dimension, 0};
+  check(tessera_shard_bounds(&centers, &radius, TESSERA_INNER_PRODUCT, &queries, bounds));
+  put(out, bounds, sizeof *bounds, queries.count);
+  free(bounds);
+  free(center);
+  check(tessera_free(parts[0]));
+  check(tessera_free(parts[1]));
+  check(tessera_free(merged));
 
   void *handles[] = {device, base, asked, exact, some, index, lists, living, changing};
   for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) check(tessera_free(handles[i]));

@@ -50,6 +50,35 @@ void work(const std::string &base_path, const std::string &query_path, std::ostr
   put(out, clusters.centroids);
   put(out, clusters.labels);
 
+  // The same clusters of rows that two machines have: one update from the centroids above.
+  const auto points = *base.rows().get();
+  const auto part = [&](std::int64_t first, std::int64_t end) {
+    auto own = points;
+    own.data = static_cast<const char *>(own.data) + first * own.stride;
+    own.count = end - first;
+    return tessera::Rows(own);
+  };
+  const tessera::Rows old(clusters.centroids, points.dimension);
+  const auto all = tessera::KMeansPartial::merge(
+      {tessera::KMeansPartial(part(1000, points.count), 1000, old, 500, device),
+       tessera::KMeansPartial(part(0, 1000), 0, old, 500, device)});
+  put(out, tessera::KMeansPartial(all.bytes()).step(points.count, old).centroids);
+
+  // What the second half may hold at best.
+  const auto ball = tessera::ShardBall::of(part(1000, points.count), tessera::Metric::inner_product);
+  const auto bounds = tessera::shard_bounds({ball}, tessera::Metric::inner_product, asked.rows());
+  put(out, bounds);
+  const auto hits = exact.nearest(asked.rows(), 5);
+  if (tessera::shards_left(bounds, hits, tessera::Metric::inner_product).size() != bounds.size()) {
+    throw std::logic_error("no flag for each bound");
+  }
+  const auto start = tessera::kmeans_start_rows(points.count, 8);
+  if (start.size() != static_cast<std::size_t>(points.count) ||
+      tessera::kmeans_start(base.rows(), points.count, 8, device).size() !=
+          clusters.centroids.size()) {
+    throw std::logic_error("centroids start from other rows");
+  }
+
   // Progress is heard, and what a listener wants to end ends.
   const tessera::Control control([](const char *, double) { return false; });
   try {

@@ -8,7 +8,7 @@ struct FormulaTests {
   private static let corners: [Float] = [
     0, -0.0, 1, -1, 0.5, -0.5, 2, -2, 3.1415927, -1.5707964, 0.6931472, 88.72284, -87.33655, 89,
     -104,
-    0x1p-149, -0x1p-149, 0x1.fffffcp-127, 0x1p-126, .greatestFiniteMagnitude,
+    0x1p-149, -0x1p-149, Float(bitPattern: 0x007F_FFFF), 0x1p-126, .greatestFiniteMagnitude,
     -.greatestFiniteMagnitude, .infinity, -.infinity, .nan, 8388607.5, 16777216, 1e10, -1e10, 1e-8,
     0.99999994, 1.0000001, 10, -10, 20, 0.1,
   ]

@@ -36,6 +36,29 @@ func readQuantizer(_ bytes: [UInt8]) {
   }
 }
 
+/// Reads a partial result of k-means as it is, and with the checksum that it should have: what is read has
+/// these bytes, and merges with nothing that holds the same rows.
+func readPartial(_ bytes: [UInt8]) {
+  var mended = bytes
+  if bytes.count > 16 {
+    let sum = bytes[16...].withUnsafeBytes { UInt64(Checksum.crc32($0)) }
+    withUnsafeBytes(of: sum.littleEndian) { mended.replaceSubrange(8..<16, with: $0) }
+  }
+  for bytes in [bytes, mended] {
+    refusing([.invalidArgument]) { () throws(TesseraError) in
+      let part = try KMeansPartial(bytes: bytes)
+      precondition(part.bytes == bytes, "a partial result that has other bytes")
+      refusing([.invalidShape]) { () throws(TesseraError) in
+        use(
+          try part.step(
+            ofAll: part.rowCount, from: Vectors([Float](), dimension: part.dimension)))
+      }
+      _ = try KMeansPartial.merging([part, part])
+      preconditionFailure("a chunk was merged twice")
+    }
+  }
+}
+
 /// Decodes codes of small and of great numbers; what they are is up to whoever wrote the file.
 func decode(_ quantizer: any Quantizer, fileBytes: Int) {
   let width = quantizer.codeByteCount

@@ -14,6 +14,7 @@ public struct FuzzTarget: Sendable {
     FuzzTarget("json", readJSON), FuzzTarget("safetensors", readStoredArrays),
     FuzzTarget("quantizer", readQuantizer), FuzzTarget("index", readIndex),
     FuzzTarget("journal", readJournal), FuzzTarget("faiss", readFAISS),
+    FuzzTarget("partial", readPartial),
   ]
 
   init(_ name: String, _ body: @escaping @Sendable ([UInt8]) -> Void) {

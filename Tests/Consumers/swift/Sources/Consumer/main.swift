@@ -39,4 +39,16 @@ let clusters = try KMeans(.init(clusterCount: 8)).cluster(base, on: device)
 put(&out, clusters.centroids)
 put(&out, clusters.labels)
 
+// The same clusters of rows that two machines have: one update from the centroids above.
+let shared = KMeans(.init(clusterCount: 8, chunkRows: 500))
+let old = try Vectors(clusters.centroids, dimension: base.dimension)
+let parts = try [0..<1000, 1000..<base.count].map {
+  try shared.partial(base.rows($0), firstRow: $0.lowerBound, centroids: old, on: device)
+}
+put(&out, try KMeansPartial.merging(parts).step(ofAll: base.count, from: old).centroids)
+
+// What the second half may hold at best.
+let ball = try ShardBall(of: base.rows(1000..<base.count), metric: .innerProduct)
+put(&out, try ShardBall.bounds([ball], of: queries))
+
 try out.write(to: URL(fileURLWithPath: CommandLine.arguments[3]))
