@@ -49,7 +49,8 @@ public struct Interactions: Sendable {
     var (starts, sorted) = ([0], [Int32]())
     sorted.reserveCapacity(items.count)
     for list in lists {
-      for item in list.sorted() where sorted.count == starts[starts.count - 1] || sorted[sorted.count - 1] != item {
+      for item in list.sorted()
+      where sorted.count == starts[starts.count - 1] || sorted[sorted.count - 1] != item {
         sorted.append(item)
       }
       starts.append(sorted.count)

@@ -104,8 +104,10 @@ public struct RankedVectors: Sendable {
     var groups: [Int: [Int]] = [:]
     for (place, user) in users.enumerated() {
       let count = hidden(user).count
-      groups[count == 0 ? 0 : max(16, 1 << (Int.bitWidth - (count - 1).leadingZeroBitCount)), default: []]
-        .append(place)
+      groups[
+        count == 0 ? 0 : max(16, 1 << (Int.bitWidth - (count - 1).leadingZeroBitCount)), default: []
+      ]
+      .append(place)
     }
     var lists = [[Hit]](repeating: [], count: users.count)
     for (more, places) in groups.sorted(by: { $0.key < $1.key }) {

@@ -34,7 +34,8 @@ public final class RecommenderTrainer {
   /// - Parameter valid: Pairs to compare epochs by · nil trains all epochs.
   /// - Throws: `.invalidArgument` for settings without a meaning, `.outOfMemory`.
   public init(
-    _ model: any Recommender, train: Interactions, valid: Interactions? = nil, options: RecommenderOptions,
+    _ model: any Recommender, train: Interactions, valid: Interactions? = nil,
+    options: RecommenderOptions,
     on device: any Device
   ) throws(TesseraError) {
     for (name, holds) in [
@@ -61,7 +62,8 @@ public final class RecommenderTrainer {
   /// - Throws: What `each` throws, what the device throws, and `.cancelled` or `.deadlineExceeded`
   ///   between steps.
   public func run(
-    control: RunControl = RunControl(), each: (RecommenderEpoch) throws(TesseraError) -> Void = { _ in }
+    control: RunControl = RunControl(),
+    each: (RecommenderEpoch) throws(TesseraError) -> Void = { _ in }
   ) throws(TesseraError) {
     var (best, waited) = (-1.0, 0)
     if let valid, let bestVectors {
@@ -136,9 +138,10 @@ public final class RecommenderTrainer {
     metadata["bestEpoch"] = String(bestEpoch)
     var file = try Checkpoint.file(
       model.parameters, optimiser, metadata: metadata, on: memory.device)
-    let vectors = if let bestVectors { bestVectors } else {
-      try RankedVectors(of: model, in: memory)
-    }
+    let vectors =
+      if let bestVectors { bestVectors } else {
+        try RankedVectors(of: model, in: memory)
+      }
     try vectors.store(in: &file)
     return file
   }
@@ -152,7 +155,8 @@ public final class RecommenderTrainer {
     else {
       throw TesseraError(
         .malformedFile,
-        "the checkpoint is of the model \(file.metadata["model"] ?? "nothing"), not \(type(of: model).name)")
+        "the checkpoint is of the model \(file.metadata["model"] ?? "nothing"), not \(type(of: model).name)"
+      )
     }
     guard file.metadata["seed"] == String(options.seed) else {
       throw TesseraError(

@@ -74,7 +74,8 @@ public enum Checkpoint {
     }
     for (tensor, numbers) in values {
       try device.upload(
-        numbers, to: Matrix<Float>(tensor.storage, offset: tensor.offset, rows: 1, columns: numbers.count))
+        numbers,
+        to: Matrix<Float>(tensor.storage, offset: tensor.offset, rows: 1, columns: numbers.count))
     }
   }
 

@@ -153,7 +153,9 @@ struct RecommenderTests {
         let score: Float = row[0] * other[0] + row[1] * other[1]
         expected.append(Hit(id: Int64(item), score: score))
       }
-      expected.sort { (a: Hit, b: Hit) -> Bool in a.score == b.score ? a.id < b.id : a.score > b.score }
+      expected.sort { (a: Hit, b: Hit) -> Bool in
+        a.score == b.score ? a.id < b.id : a.score > b.score
+      }
       #expect(list == Array(expected.prefix(7)))
     }
   }
@@ -179,7 +181,8 @@ struct RecommenderTests {
   func refusals() throws {
     #expect(refusal { _ = try Interactions(users: [0], items: []) }?.code == .invalidShape)
     #expect(refusal { _ = try Interactions(users: [], items: []) }?.code == .invalidArgument)
-    #expect(refusal { _ = try Interactions(users: [0, -1], items: [0, 0]) }?.code == .invalidArgument)
+    #expect(
+      refusal { _ = try Interactions(users: [0, -1], items: [0, 0]) }?.code == .invalidArgument)
     #expect(
       refusal { _ = try Interactions(users: [0, 7], items: [0, 0], userCount: 5) }?.code
         == .invalidArgument)

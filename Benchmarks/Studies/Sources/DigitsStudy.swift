@@ -87,7 +87,8 @@ struct DigitsStudy: ParsableCommand {
           network(input, on: tape), rows.map { labels[Int($0)] }, on: tape)
         try tape.backward(from: loss)
         try optimiser.step(network.parameters, on: device)
-        sum += try Double(device.download(Matrix<Float>(loss.value.storage, rows: 1, columns: 1))[0])
+        sum += try Double(
+          device.download(Matrix<Float>(loss.value.storage, rows: 1, columns: 1))[0])
         tape.reset()
       }
       times.append(start.duration(to: .now) / .seconds(1))

@@ -42,7 +42,8 @@ extension Interactions {
       else {
         throw TesseraError(
           .invalidArgument,
-          "\(path): pair \(row) is \(table[row, 0]), \(table[row, 1]); expected two numbers below 2^31")
+          "\(path): pair \(row) is \(table[row, 0]), \(table[row, 1]); expected two numbers below 2^31"
+        )
       }
       users.append(user)
       items.append(item)

@@ -104,7 +104,9 @@ struct RecommendTrainCommand: ParsableCommand {
         train: train, valid: valid, options: options, on: device)
       if let before { try trainer.resume(from: before) }
       try trainer.run(control: progress.control(output)) { epoch throws(TesseraError) in
-        if epoch.number % checkpointEvery == 0 { try trainer.checkpoint(metadata: metadata).write(to: out) }
+        if epoch.number % checkpointEvery == 0 {
+          try trainer.checkpoint(metadata: metadata).write(to: out)
+        }
       }
       try trainer.checkpoint(metadata: metadata).write(to: out)
       return trainer

@@ -86,7 +86,8 @@ extension Tape {
   /// The largest number along a side, which becomes 1. All numbers that equal it get its gradient.
   public func maximum(of x: Variable, along side: Int) throws(TesseraError) -> Variable {
     let value = try memory.tensor(try x.shape.combined(along: side))
-    try device.reduce(.copy, of: [x.value], parameters: [], by: .maximum, along: side, into: [value])
+    try device.reduce(
+      .copy, of: [x.value], parameters: [], by: .maximum, along: side, into: [value])
     return record([value], from: [x]) { [unowned self] gradients throws(TesseraError) in
       guard let gradient = gradients[0] else { return }
       let result = try memory.tensor(x.shape)
@@ -218,7 +219,8 @@ extension Tape {
     for part in parts {
       let start = ranges.last?.upperBound ?? 0
       ranges.append(start..<start + part.shape[side])
-      try device.apply(.copy, to: [part.value], into: [value.slice(ranges[ranges.count - 1], of: side)])
+      try device.apply(
+        .copy, to: [part.value], into: [value.slice(ranges[ranges.count - 1], of: side)])
     }
     return record([value], from: parts) { [unowned self] gradients throws(TesseraError) in
       guard let gradient = gradients[0] else { return }
@@ -395,6 +397,8 @@ extension [Int] {
 
   /// At most `count` at a time.
   fileprivate func cut(by count: Int) -> [[Int]] {
-    stride(from: 0, to: self.count, by: count).map { Array(self[$0..<Swift.min($0 + count, self.count)]) }
+    stride(from: 0, to: self.count, by: count).map {
+      Array(self[$0..<Swift.min($0 + count, self.count)])
+    }
   }
 }

@@ -95,7 +95,8 @@ public struct TargetAttention {
   ) throws(TesseraError) -> Variable {
     let (count, length, width) = (history.shape[0], history.shape[1], history.shape[2])
     let target = try tape.apply(
-      tape.reshaped(candidates, [count, 1, width]), history) { x, _ in x[0] + 0 * x[1] }
+      tape.reshaped(candidates, [count, 1, width]), history
+    ) { x, _ in x[0] + 0 * x[1] }
     let difference = try tape.apply(history, target) { x, _ in x[0] - x[1] }
     let product = try tape.apply(history, target) { x, _ in x[0] * x[1] }
     let features = try tape.joined([history, target, difference, product], along: 2)

@@ -12,7 +12,8 @@ public struct LayerNorm: Layer {
   public init(
     _ name: String, width: Int, epsilon: Float = 1e-5, on device: any Device
   ) throws(TesseraError) {
-    scale = try Initialiser.constant(1).parameter(name + ".weight", [1, width], seed: 0, on: device)
+    scale = try Initialiser.constant(1).parameter(
+      name + ".weight", [1, width], seed: 0, on: device)
     shift = try Initialiser.constant(0).parameter(name + ".bias", [1, width], seed: 0, on: device)
     self.epsilon = epsilon
   }
@@ -54,7 +55,8 @@ public struct RMSNorm: Layer {
   public init(
     _ name: String, width: Int, epsilon: Float = 1e-6, on device: any Device
   ) throws(TesseraError) {
-    scale = try Initialiser.constant(1).parameter(name + ".weight", [1, width], seed: 0, on: device)
+    scale = try Initialiser.constant(1).parameter(
+      name + ".weight", [1, width], seed: 0, on: device)
     self.epsilon = epsilon
   }
 

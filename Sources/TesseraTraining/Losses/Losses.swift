@@ -147,7 +147,8 @@ public enum Loss {
         try tape.device.upload(mask, rows: labels.count, columns: labels.count))
       let lines = try tape.sum(.scaled, of: [cosines, tape.constant(weights)], along: 1)
       return try tape.apply(
-        tape.sum(of: lines), parameters: [1 / max(1, mask.reduce(0, +))]) { x, p in x[0] * p[0] }
+        tape.sum(of: lines), parameters: [1 / max(1, mask.reduce(0, +))]
+      ) { x, p in x[0] * p[0] }
     }
     return try tape.apply(mean(same), mean(other), parameters: [weight]) { x, p in
       1 - x[0] + p[0] * x[1].magnitude

@@ -23,7 +23,9 @@ public enum Schedule: Sendable, Hashable {
         // By the fixed arithmetic of formulas, so that rates are the same on every machine.
         0.5 + 0.5
           * ElementaryFunction.cos(
-            Float(Double(min(step, steps) - warmUp) / Double(max(1, steps - warmUp)) * 3.141592653589793))
+            Float(
+              Double(min(step, steps) - warmUp) / Double(max(1, steps - warmUp)) * 3.141592653589793
+            ))
       }
     }
   }

@@ -25,16 +25,22 @@ struct FormulaGradientTests {
     ("rsqrt", Formula(inputs: 2) { x, _ in [(x[0] * x[0] + 1).reciprocalSquareRoot] }),
     ("minimum", Formula(inputs: 2) { x, _ in [.minimum(x[0], x[1])] }),
     ("maximum", Formula(inputs: 2) { x, _ in [.maximum(x[0], x[1])] }),
-    ("comparisons", Formula(inputs: 2) { x, _ in
-      [x[0].isLess(than: x[1]) * x[1] + x[0].isEqual(to: x[1])]
-    }),
+    (
+      "comparisons",
+      Formula(inputs: 2) { x, _ in
+        [x[0].isLess(than: x[1]) * x[1] + x[0].isEqual(to: x[1])]
+      }
+    ),
     ("multiplyAdd", Formula(inputs: 2) { x, _ in [.multiplyAdd(x[0], x[1], x[0])] }),
     ("select", Formula(inputs: 2) { x, _ in [.select(x[0].isLess(than: 0), x[1] * x[1], x[0])] }),
     ("parameters", Formula(inputs: 2, parameters: 1) { x, p in [x[0] * p[0] + x[1].tanh] }),
-    ("two results", Formula(inputs: 2) { x, _ in
-      let shared = (x[0] * x[1]).tanh
-      return [shared * x[0], shared.exp]
-    }),
+    (
+      "two results",
+      Formula(inputs: 2) { x, _ in
+        let shared = (x[0] * x[1]).tanh
+        return [shared * x[0], shared.exp]
+      }
+    ),
   ]
 
   @Test("equal central differences in Float64", arguments: formulas.map(\.name))
@@ -49,15 +55,19 @@ struct FormulaGradientTests {
     for _ in 0..<200 {
       let x = (0..<2).map { _ in Double(generator.unit()) * 3 }
       // Steps of the functions with corners are too near to be crossed.
-      guard abs(x[0] - x[1]) > 0.01, abs(x[0]) > 0.01, abs(x[1]) > 0.1, abs(x[0] - x[0].rounded()) > 0.01 else {
+      guard abs(x[0] - x[1]) > 0.01, abs(x[0]) > 0.01, abs(x[1]) > 0.1,
+        abs(x[0] - x[0].rounded()) > 0.01
+      else {
         continue
       }
       let weights = formula.outputs.map { _ in Double(generator.unit()) }
       let found = gradient.results(of: x + weights, parameters: parameters) { _ in 0 }
       for input in 0..<2 {
         let step = 1e-5
-        let (above, below) = (results(x.with(x[input] + step, at: input)),
-          results(x.with(x[input] - step, at: input)))
+        let (above, below) = (
+          results(x.with(x[input] + step, at: input)),
+          results(x.with(x[input] - step, at: input))
+        )
         let expected = zip(zip(above, below), weights).reduce(0) {
           $0 + ($1.0.0 - $1.0.1) / (2 * step) * $1.1
         }
