@@ -13,7 +13,7 @@ ASAN_OPTIONS = allocator_may_return_null=1:detect_leaks=0
 SANITIZED = --filter 'TesseraCompute|TesseraFormats|TesseraIndexTests.WholeSearch|TesseraIndexTests.ConcurrentSearch|TopK|Encode|LookupScores|AccumulateClusters|Gather'
 TESSERA = $$(swift build -c release --show-bin-path)/tessera
 
-.PHONY: demo build test test-import docs lib wheel install-lib setup setup-test bench bench-peers check-elementary check-kernels check-matrix-units check-neon check-drivers sanitize stress fuzz format lint install clean
+.PHONY: demo build test test-import docs study lib wheel install-lib setup setup-test bench bench-peers check-elementary check-kernels check-matrix-units check-neon check-drivers sanitize stress fuzz format lint install clean
 
 demo: build
 	@"$(TESSERA)" demo
@@ -76,11 +76,15 @@ SECONDS = 60
 fuzz: setup
 	RUNS=$(RUNS) scripts/fuzz.sh $(SECONDS) $(TARGETS)
 
+# A study with its options: make study NAME=digits OPTIONS="mlp --epochs 3".
+study:
+	swift run -c release Studies $(NAME) $(OPTIONS)
+
 format:
-	swift format -i -r Sources Tests Package.swift
+	swift format -i -r Sources Tests Benchmarks/Studies Package.swift
 
 lint:
-	swift format lint --strict -r Sources Tests Package.swift
+	swift format lint --strict -r Sources Tests Benchmarks/Studies Package.swift
 
 # With Swift's own libraries inside, the program runs on machines without the toolchain too. What it
 # still needs there is OpenBLAS.
