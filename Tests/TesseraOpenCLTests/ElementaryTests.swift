@@ -34,7 +34,7 @@ struct ElementaryTests {
 
   @Test("are in the text by the names they are called by")
   func names() throws {
-    let text = try KernelSource("elementary").text()
+    let text = try KernelSource("formula").text()
     for name in ElementaryFunction.allCases.map(\.kernelName) + ["tessera_divide"] {
       #expect(text.contains("TESSERA_INLINE tessera_float \(name)(tessera_float "))
     }
