@@ -25,7 +25,7 @@ struct RecommendCommand: ParsableCommand {
 extension Interactions {
   /// Reads pairs from a file of two columns of integers.
   ///
-  /// - Throws: `.invalidShape` for another number of columns, `.invalidArgument` for numbers that are no
+  /// - Throws: `.invalidShape` for another number of columns, `.malformedFile` for numbers that are no
   ///   users or items, and as `IDFile.open`.
   static func open(
     _ path: String, userCount: Int? = nil, itemCount: Int? = nil
@@ -41,7 +41,7 @@ extension Interactions {
       guard let user = Int32(exactly: table[row, 0]), let item = Int32(exactly: table[row, 1])
       else {
         throw TesseraError(
-          .invalidArgument,
+          .malformedFile,
           "\(path): pair \(row) is \(table[row, 0]), \(table[row, 1]); expected two numbers below 2^31"
         )
       }
@@ -52,7 +52,10 @@ extension Interactions {
       return try Interactions(
         users: users, items: items, userCount: userCount, itemCount: itemCount)
     } catch {
-      throw TesseraError(error.code, "\(path): \(error.message)")
+      // Numbers of a file are data, not options.
+      throw TesseraError(
+        error.code == .invalidArgument ? .malformedFile : error.code,
+        "\(path): \(error.message)")
     }
   }
 }
