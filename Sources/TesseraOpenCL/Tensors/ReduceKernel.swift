@@ -175,15 +175,17 @@ struct ReduceKernel {
         index_t first = block * \(width);
         uint count = (uint)min((index_t)runs - first, (index_t)\(width));
         __global const float *x = x0 + x0_start + (ulong)first * elements + line;
-        float waiting[8];
+        // The first is never used: a compiler may read below the depth before it looks at it.
+        float waiting[9];
+        waiting[0] = 0.0f;
         uint depth = 0;
         for (uint i = 0; i < count; i++) {
           float value = x[(ulong)i * elements];
-          for (uint pairs = i; pairs & 1; pairs >>= 1) value = combine(waiting[--depth], value);
-          waiting[depth++] = value;
+          for (uint pairs = i; pairs & 1; pairs >>= 1) value = combine(waiting[depth--], value);
+          waiting[++depth] = value;
         }
-        float value = waiting[--depth];
-        while (depth > 0) value = combine(waiting[--depth], value);
+        float value = waiting[depth--];
+        while (depth > 0) value = combine(waiting[depth--], value);
         r0[r0_at + (ulong)block * distance] = value;
       }
     }
